@@ -1,0 +1,37 @@
+"""Seeds as hashes of what they are for, so that no draw depends on order, batch or process."""
+
+import hashlib
+import json
+import random
+
+import numpy as np
+import torch
+
+
+def seed_of(*parts: int | str) -> int:
+    """Returns a 63-bit seed that is a function of the parts and of nothing else.
+
+    Parts are kept apart (`("a", "bc")` differs from `("ab", "c")`) and typed (`1` differs from `"1"`).
+    63 bits because `torch.Generator.manual_seed` and numpy both take them.
+    """
+    text = json.dumps(parts, ensure_ascii=True, separators=(",", ":"))
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def torch_generator(*parts: int | str) -> torch.Generator:
+    """Returns a CPU generator seeded by `seed_of(*parts)`; CPU draws are alike on every device."""
+    return torch.Generator().manual_seed(seed_of(*parts))
+
+
+def numpy_generator(*parts: int | str) -> np.random.Generator:
+    """Returns a numpy generator seeded by `seed_of(*parts)`."""
+    return np.random.default_rng(seed_of(*parts))
+
+
+def seed_everything(*parts: int | str) -> None:
+    """Seeds the global states of random, numpy and torch: libraries such as kornia draw from them."""
+    seed = seed_of(*parts)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
