@@ -1,0 +1,1 @@
+"""Text to images: the embedded generator, any diffusers pipeline, and image sets on disk."""

@@ -1,0 +1,152 @@
+"""The embedded generator's networks, in the classes of diffusers and transformers."""
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stablerep.corpora.grammar import vocabulary
+
+MAX_TOKENS = 16  # the longest caption of the grammar has 14 words, plus start and end
+TEXT_WIDTH = 128
+LATENT_SIZE = 8
+
+
+def build_tokenizer() -> Any:
+    """Builds a CLIPTokenizer in which each word of the corpus is one token.
+
+    Every byte is a token too, so that a user's own words are spelled instead of lost.
+    """
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import CLIPTokenizer
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=10_000,
+        min_frequency=1,
+        initial_alphabet=alphabet,
+        end_of_word_suffix="</w>",
+        show_progress=False,
+    )
+    learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
+    learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    learner.train_from_iterator(vocabulary(), trainer)
+    with TemporaryDirectory() as folder:
+        learner.model.save(folder)
+        lines = (Path(folder) / "merges.txt").read_text().splitlines()
+        learned = json.loads((Path(folder) / "vocab.json").read_text())
+    merges = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#")]
+    base = alphabet + [f"{letter}</w>" for letter in alphabet]
+    rest = [token for token in sorted(learned, key=learned.__getitem__) if token not in set(base)]
+    tokens = [*base, *rest, "<|startoftext|>", "<|endoftext|>"]
+    return CLIPTokenizer(
+        vocab={token: index for index, token in enumerate(tokens)},
+        merges=merges,
+        model_max_length=MAX_TOKENS,
+    )
+
+
+def build_autoencoder() -> Any:
+    """Builds the autoencoder: 32x32 pixels to 4x8x8 latents. Channels: docs/experiments.md."""
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=(32, 32, 64),
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=8,
+        sample_size=32,
+        mid_block_add_attention=False,
+    )
+
+
+def build_unet() -> Any:
+    """Builds the UNet: 3.98 M parameters, attention to the caption at 4x4, v-prediction."""
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel(
+        sample_size=LATENT_SIZE,
+        in_channels=4,
+        out_channels=4,
+        layers_per_block=1,
+        block_out_channels=(64, 128),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=TEXT_WIDTH,
+        attention_head_dim=4,
+        norm_num_groups=8,
+    )
+
+
+def build_text_encoder(tokenizer: Any) -> Any:
+    """Builds the CLIP text encoder of two layers."""
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=TEXT_WIDTH,
+            intermediate_size=256,
+            projection_dim=TEXT_WIDTH,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=MAX_TOKENS,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def build_noise_scheduler() -> Any:
+    """Builds the noise schedule of training: Stable Diffusion's, with v-prediction.
+
+    v-prediction: arXiv:2202.00512; epsilon-prediction left the digit match at chance in the prototype.
+    """
+    from diffusers import DDPMScheduler
+
+    return DDPMScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        clip_sample=False,
+        steps_offset=1,
+    )
+
+
+class Denoiser(nn.Module):
+    """UNet and text encoder as one module, for they are trained together."""
+
+    def __init__(self, unet: nn.Module, text_encoder: nn.Module) -> None:
+        """Joins the two."""
+        super().__init__()
+        self.unet = unet
+        self.text_encoder = text_encoder
+
+    def forward(self, noisy: Tensor, timesteps: Tensor, token_ids: Tensor) -> Tensor:
+        """Predicts v.
+
+        Args:
+            noisy: (B, 4, 8, 8) float32.
+            timesteps: (B,) int64.
+            token_ids: (B, 16) int64.
+
+        Returns:
+            (B, 4, 8, 8) float32.
+        """
+        embedded = self.text_encoder(token_ids).last_hidden_state
+        return self.unet(noisy, timesteps, embedded).sample
+
+
+def reproducible_init(build: Any, seed: int, *args: Any) -> Any:
+    """Builds a network whose initial weights are a function of the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build(*args)

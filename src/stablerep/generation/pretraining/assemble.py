@@ -1,0 +1,50 @@
+"""Puts the trained parts into one folder in diffusers' format, float16 safetensors."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from stablerep.generation.pretraining.architecture import Denoiser, build_noise_scheduler
+
+
+def assemble_pipeline(
+    folder: Path, tokenizer: Any, autoencoder: nn.Module, denoiser: Denoiser, scaling: float
+) -> None:
+    """Writes the pipeline's folder; what stood there before goes only when the new one is whole.
+
+    Args:
+        folder: of the pipeline.
+        tokenizer: the corpus's.
+        autoencoder: trained.
+        denoiser: trained.
+        scaling: stored as the autoencoder's `scaling_factor`.
+    """
+    from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+
+    autoencoder.register_to_config(scaling_factor=scaling)
+    scheduler = DPMSolverMultistepScheduler.from_config(
+        build_noise_scheduler().config, algorithm_type="dpmsolver++", timestep_spacing="trailing"
+    )
+    pipeline = StableDiffusionPipeline(
+        vae=autoencoder,
+        text_encoder=denoiser.text_encoder,
+        tokenizer=tokenizer,
+        unet=denoiser.unet,
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    beside = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(beside, ignore_errors=True)
+    pipeline.to(torch.float16).save_pretrained(beside, safe_serialization=True)
+    # two renames: the old folder is gone only for the moment between them, and stays on disk until the end
+    old = folder.with_name(folder.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    beside.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

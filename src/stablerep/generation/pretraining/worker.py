@@ -1,0 +1,45 @@
+"""One process of the pretraining; `launch.pretrain_generator` starts as many as asked for.
+
+Run by hand: python -m torch.distributed.run --standalone --nproc-per-node 2
+    -m stablerep.generation.pretraining.worker recipe.json WORK_FOLDER PIPELINE_FOLDER
+"""
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+from accelerate import PartialState
+
+from stablerep.generation.pretraining.architecture import build_tokenizer
+from stablerep.generation.pretraining.assemble import assemble_pipeline
+from stablerep.generation.pretraining.autoencoder import encode_pool, train_autoencoder
+from stablerep.generation.pretraining.denoiser import train_denoiser
+from stablerep.generation.pretraining.recipe import PretrainingRecipe, StageRecipe
+
+
+def read_recipe(path: Path) -> PretrainingRecipe:
+    """Reads the recipe that `launch` wrote."""
+    values = json.loads(path.read_text())
+    stages = {name: StageRecipe(**values.pop(name)) for name in ("autoencoder", "denoiser")}
+    return PretrainingRecipe(**values, **stages)
+
+
+def main(recipe_path: str, work: str, target: str) -> None:
+    """Trains what is not trained yet and writes the pipeline and its timings."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    recipe = read_recipe(Path(recipe_path))
+    folder = Path(work)
+    tokenizer = build_tokenizer()
+    autoencoder, autoencoder_s = train_autoencoder(recipe, folder)
+    pool = encode_pool(autoencoder, recipe, folder / "pool.safetensors")
+    scaling = 1.0 / float(pool["latents"].std())
+    denoiser, denoiser_s = train_denoiser(recipe, pool, scaling, tokenizer, folder)
+    if PartialState().is_main_process:
+        assemble_pipeline(Path(target), tokenizer, autoencoder, denoiser, scaling)
+        seconds = {"autoencoder_s": autoencoder_s, "denoiser_s": denoiser_s}
+        (folder / "seconds.json").write_text(json.dumps(seconds))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
