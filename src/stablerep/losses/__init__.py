@@ -1,0 +1,1 @@
+"""Contrastive losses; a method is one of them with how its batches are drawn."""

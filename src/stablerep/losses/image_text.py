@@ -1,0 +1,44 @@
+"""The contrastive loss between images and captions, as in CLIP, for any number of images a caption.
+
+Source: arXiv:2103.00020, figure 3; StableRep+ (arXiv:2306.00984, section 3.4) adds it with weight 1.
+Legend: N images, M captions, D dimensions.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+MAX_LOGIT_SCALE = math.log(100)  # as in CLIP and in the authors' code
+INITIAL_LOGIT_SCALE = math.log(1 / 0.07)
+
+
+def image_text_loss(
+    image_ND: Tensor,  # noqa: N803
+    text_MD: Tensor,  # noqa: N803
+    caption_N: Tensor,  # noqa: N803
+    logit_scale: Tensor,
+) -> Tensor:
+    """Half image-to-text plus half text-to-image.
+
+    Image to text: cross-entropy over the M captions. Text to image: cross-entropy against the uniform law
+    over the caption's images. With one image a caption this is CLIP's loss.
+
+    Args:
+        image_ND: (N, D), unit length.
+        text_MD: (M, D), unit length, the captions distinct, each with at least one image.
+        caption_N: (N,) int64, the row of each image's caption.
+        logit_scale: scalar, the logarithm of the inverse temperature; clamped to [0, ln 100].
+
+    Returns:
+        A scalar.
+    """
+    with torch.autocast(image_ND.device.type, enabled=False):
+        scale = logit_scale.float().clamp(0, MAX_LOGIT_SCALE).exp()
+        logits_NM = scale * image_ND.float() @ text_MD.float().T  # noqa: N806
+        image_to_text = F.cross_entropy(logits_NM, caption_N)
+        positive_MN = F.one_hot(caption_N, len(text_MD)).T.to(logits_NM.dtype)  # noqa: N806
+        target_MN = positive_MN / positive_MN.sum(dim=1, keepdim=True)  # noqa: N806
+        text_to_image = F.cross_entropy(logits_NM.T, target_MN)
+        return 0.5 * (image_to_text + text_to_image)

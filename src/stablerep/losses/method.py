@@ -1,0 +1,48 @@
+"""What a method is: a loss, and how the batches that it needs are drawn.
+
+Legend: N embeddings, M captions in the batch, D dimensions.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A batch after the networks.
+
+    Attributes:
+        z_ND: projected images, unit length, float32; empty (0, D) where the method has no head.
+        labels_N: int64, equal for views that are positives of each other.
+        image_ND: images projected for the comparison with text, unit length, or None.
+        text_MD: captions projected, unit length, or None.
+        caption_N: row in text_MD of each image's caption, or None.
+    """
+
+    z_ND: Tensor  # noqa: N815 -- shape suffix
+    labels_N: Tensor  # noqa: N815
+    image_ND: Tensor | None = None  # noqa: N815
+    text_MD: Tensor | None = None  # noqa: N815
+    caption_N: Tensor | None = None  # noqa: N815
+
+
+class Method(Protocol):
+    """A method of the paper.
+
+    Attributes:
+        images_per_caption: images of one caption in a batch.
+        views_per_image: augmented views of one image in a batch.
+        uses_head: whether z_ND is needed.
+        uses_text: whether the text tower is needed.
+    """
+
+    images_per_caption: int
+    views_per_image: int
+    uses_head: bool
+    uses_text: bool
+
+    def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
+        """Returns the parts of the loss by name, scalars; their sum is minimised."""
+        ...

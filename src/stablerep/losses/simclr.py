@@ -1,0 +1,36 @@
+"""SimCLR: two views of one image are positives of each other (arXiv:2002.05709).
+
+NT-Xent is the multi-positive loss with one positive an anchor, so it is computed by it.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from stablerep.errors import check_range
+from stablerep.losses.method import Embedded
+from stablerep.losses.multi_positive import multi_positive_loss
+
+
+@dataclass(frozen=True)
+class SimCLR:
+    """NT-Xent over two views of each image; captions play no part.
+
+    Attributes:
+        temperature: 0.1, as for StableRep.
+    """
+
+    temperature: float = 0.1
+    views_per_image: int = 2
+    images_per_caption: int = 1
+    uses_head = True
+    uses_text = False
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        check_range("methods.simclr.views_per_image", self.views_per_image, 2)
+        check_range("methods.simclr.temperature", self.temperature, 1e-6)
+
+    def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
+        """Returns `nt_xent`."""
+        return {"nt_xent": multi_positive_loss(batch.z_ND, batch.labels_N, self.temperature)}

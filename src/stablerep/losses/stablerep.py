@@ -1,0 +1,35 @@
+"""StableRep: images of one caption are positives of each other (arXiv:2306.00984, section 3.2)."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from stablerep.errors import check_range
+from stablerep.losses.method import Embedded
+from stablerep.losses.multi_positive import multi_positive_loss
+
+
+@dataclass(frozen=True)
+class StableRep:
+    """The multi-positive loss over images_per_caption images of each caption, one view each.
+
+    Attributes:
+        images_per_caption: m, at least 2.
+        temperature: 0.1 in the paper.
+    """
+
+    images_per_caption: int = 6
+    temperature: float = 0.1
+    views_per_image: int = 1
+    uses_head = True
+    uses_text = False
+
+    def __post_init__(self) -> None:
+        """Checks that an anchor can have a positive."""
+        check_range("methods.stablerep.images_per_caption", self.images_per_caption, 2)
+        check_range("methods.stablerep.temperature", self.temperature, 1e-6)
+
+    def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
+        """Returns `multi_positive`."""
+        loss = multi_positive_loss(batch.z_ND, batch.labels_N, self.temperature)
+        return {"multi_positive": loss}

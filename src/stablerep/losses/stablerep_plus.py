@@ -1,0 +1,40 @@
+"""StableRep+: StableRep with language supervision (arXiv:2306.00984, section 3.4)."""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from stablerep.errors import check_range
+from stablerep.losses.clip import CLIP
+from stablerep.losses.method import Embedded
+from stablerep.losses.stablerep import StableRep
+
+
+@dataclass(frozen=True)
+class StableRepPlus:
+    """The multi-positive loss plus the image-text loss.
+
+    Attributes:
+        images_per_caption: m, at least 2.
+        temperature: of the multi-positive part.
+        text_weight: of the image-text part; 1 in the paper.
+    """
+
+    images_per_caption: int = 6
+    temperature: float = 0.1
+    text_weight: float = 1.0
+    views_per_image: int = 1
+    uses_head = True
+    uses_text = True
+    _image_part: StableRep = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        check_range("methods.stablerep_plus.text_weight", self.text_weight, 0)
+        object.__setattr__(self, "_image_part", StableRep(self.images_per_caption, self.temperature))
+
+    def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
+        """Returns `multi_positive` and the weighted `image_text`."""
+        parts = self._image_part(batch, logit_scale)
+        text = CLIP()(batch, logit_scale)["image_text"]
+        return parts | {"image_text": self.text_weight * text}

@@ -1,0 +1,70 @@
+"""Encoders by configuration: a class of this package, or any timm model by name."""
+
+import pkgutil
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stablerep.errors import ConfigError
+
+
+class TimmEncoder(nn.Module):
+    """A timm model without its classifier, fed with images in [0, 1].
+
+    Args:
+        name: timm's name, such as `vit_base_patch16_224`.
+        size_px: side of the square images.
+        **options: passed on to `timm.create_model`.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, name: str, size_px: int, **options: Any) -> None:
+        """Builds it with random weights; raises ConfigError for a name that timm does not have."""
+        super().__init__()
+        import timm
+
+        if name not in timm.list_models():
+            near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
+            raise ConfigError(
+                f"model.encoder.name: got {name!r}; must be a timm model, for instance {', '.join(near)}"
+            )
+        if "img_size" not in options and name.startswith("vit_"):
+            options["img_size"] = size_px
+        self.body = timm.create_model(name, pretrained=False, num_classes=0, **options)
+        self.num_features = self.body.num_features
+        config = self.body.default_cfg
+        self.register_buffer("mean", torch.tensor(config["mean"])[:, None, None])
+        self.register_buffer("deviation", torch.tensor(config["std"])[:, None, None])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Maps (B, 3, H, W) images in [0, 1] to (B, F) features."""
+        return self.body((images - self.mean) / self.deviation)
+
+
+def build_encoder(config: Mapping[str, Any]) -> nn.Module:
+    """Builds an encoder from `model.encoder`.
+
+    Args:
+        config: `_target_` names a class below `stablerep.models`; the rest are its arguments.
+
+    Returns:
+        A module with `num_features`, mapping (B, 3, H, W) images in [0, 1] to (B, F).
+
+    Raises:
+        ConfigError: no such class, or arguments that it does not take.
+    """
+    options = dict(config)
+    target = options.pop("_target_", None)
+    if not isinstance(target, str) or not target.startswith("stablerep.models."):
+        raise ConfigError(
+            f"model.encoder._target_: got {target!r}; must be a class below stablerep.models, "
+            "for instance stablerep.models.encoders.TimmEncoder"
+        )
+    try:
+        return pkgutil.resolve_name(target)(**options)
+    except (AttributeError, ImportError, TypeError) as error:
+        raise ConfigError(f"model.encoder: {target} cannot be built: {error}") from error

@@ -1,0 +1,1 @@
+"""Trains the arms of an experiment: a method on a source of images."""

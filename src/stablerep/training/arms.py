@@ -1,0 +1,186 @@
+"""The arms of an experiment, each trained in a process of its own.
+
+On a CPU one thread an arm and as many arms as cores is what two cores do best: two unpinned jobs of two
+threads each collapse (docs/experiments.md).
+"""
+
+import logging
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from stablerep.errors import ConfigError, TrainingError
+from stablerep.losses.method import Method
+from stablerep.models.encoders import build_encoder
+from stablerep.models.heads import ProjectionHead
+from stablerep.models.text import TextTower
+from stablerep.seeding import seed_everything
+from stablerep.training.batches import ImageSource
+from stablerep.training.loop import Arm, Networks, Row, run_arm
+from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainedArm:
+    """What training an arm gives.
+
+    Attributes:
+        name: of the arm.
+        method: name of its method.
+        images: name of its image source.
+        encoder_config: what `models.encoders.build_encoder` takes.
+        weights: the encoder's state.
+        history: a row every `log_every` steps; columns as in `training.loop.run_arm`.
+    """
+
+    name: str
+    method: str
+    images: str
+    encoder_config: dict[str, Any]
+    weights: dict[str, Tensor]
+    history: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class ArmPlan:
+    """What it takes to train an arm; travels to its process.
+
+    Attributes:
+        name: of the arm.
+        method_name: for the record.
+        method: the loss and its batches.
+        images: name of the image source.
+        encoder_config: what `build_encoder` takes.
+        head: sizes.
+        text: sizes.
+        optimisation: how.
+        tokenizer_folder: of a CLIP tokenizer, for methods that use text; may be None for others.
+        seed: of weights, order and views.
+        num_threads: of torch in the arm's process; 0 leaves torch's choice.
+    """
+
+    name: str
+    method_name: str
+    method: Method
+    images: str
+    encoder_config: dict[str, Any]
+    head: HeadSettings
+    text: TextSettings
+    optimisation: OptimisationSettings
+    tokenizer_folder: str | None
+    seed: int
+    num_threads: int = 0
+
+
+def train_arm(plan: ArmPlan, source: ImageSource) -> TrainedArm:
+    """Trains one arm in this process."""
+    if plan.num_threads:
+        torch.set_num_threads(plan.num_threads)
+    # all arms start from the same encoder; what they see afterwards differs by method and source
+    seed_everything("weights", plan.seed)
+    encoder = build_encoder(plan.encoder_config)
+    seed_everything("arm", plan.seed, plan.name)
+    head = text = tokenize = None
+    features = encoder.num_features
+    if plan.method.uses_head:
+        head = ProjectionHead(features, plan.head.hidden_dim, plan.head.out_dim)
+    if plan.method.uses_text:
+        tokenizer = _load_tokenizer(plan)
+        text = TextTower(
+            features,
+            len(tokenizer),
+            tokenizer.model_max_length,
+            tokenizer.eos_token_id,
+            plan.text.width,
+            plan.text.num_layers,
+            plan.text.num_heads,
+            plan.text.out_dim,
+        )
+
+        def tokenize(texts: list[str]) -> Tensor:
+            return tokenizer(
+                texts,
+                padding="max_length",
+                max_length=tokenizer.model_max_length,
+                truncation=True,
+                return_tensors="pt",
+            ).input_ids
+
+    networks = Networks(encoder, head, text)
+
+    def log(row: Row) -> None:
+        if row["step"] % (10 * plan.optimisation.log_every) == 0:
+            logger.info(
+                "%s: %d of %d images, loss %.3f, spread %.2f, %.0f images/s",
+                plan.name, row["images"], plan.optimisation.num_images, row["loss"],
+                row["embedding_std"], row["images_per_second"],
+            )  # fmt: skip
+
+    arm = Arm(plan.name, plan.method, source, plan.seed)
+    history = run_arm(arm, networks, plan.optimisation, tokenize, log)
+    weights = {k: v.detach().clone().contiguous() for k, v in encoder.state_dict().items()}
+    return TrainedArm(
+        plan.name, plan.method_name, plan.images, plan.encoder_config, weights, pd.DataFrame(history)
+    )
+
+
+def train_arms(plans: list[ArmPlan], sources: dict[str, ImageSource]) -> dict[str, TrainedArm]:
+    """Trains arms side by side, as many at a time as `optimisation.num_processes`.
+
+    Args:
+        plans: one an arm.
+        sources: by name; each plan's `images` must be among them.
+
+    Returns:
+        The trained arms by name, in the order of the plans.
+
+    Raises:
+        ConfigError: a plan names a source that is not there.
+    """
+    for plan in plans:
+        if plan.images not in sources:
+            raise ConfigError(
+                f"arms.{plan.name}.images: got {plan.images!r}; must be one of {', '.join(sources)}"
+            )
+    workers = min(len(plans), max(plan.optimisation.num_processes for plan in plans))
+    if workers == 1:
+        return {plan.name: train_arm(plan, sources[plan.images]) for plan in plans}
+    context = multiprocessing.get_context("spawn")
+    trained: dict[str, TrainedArm] = {}
+    with ProcessPoolExecutor(workers, context, _start_worker, (logger.getEffectiveLevel(),)) as pool:
+        futures = {pool.submit(train_arm, plan, sources[plan.images]): plan for plan in plans}
+        for future in as_completed(futures):
+            name = futures[future].name
+            try:
+                trained[name] = future.result()
+            except BrokenProcessPool as error:
+                raise TrainingError(
+                    f"arms.{name}: its process died, most likely for want of memory. Set a smaller "
+                    "optimisation.num_processes and run again."
+                ) from error
+            logger.info("%s: trained (%d of %d arms)", name, len(trained), len(plans))
+    return {plan.name: trained[plan.name] for plan in plans}
+
+
+def _start_worker(level: int) -> None:
+    logging.basicConfig(level=level, format="%(message)s")
+    # tensors travel through files, not through descriptors, whose number is limited
+    torch.multiprocessing.set_sharing_strategy("file_system")
+
+
+def _load_tokenizer(plan: ArmPlan) -> Any:
+    from transformers import CLIPTokenizer
+
+    if plan.tokenizer_folder is None:
+        raise ConfigError(
+            f"arms.{plan.name}: method {plan.method_name!r} uses captions; give model.text.tokenizer_folder"
+        )
+    return CLIPTokenizer.from_pretrained(plan.tokenizer_folder, local_files_only=True)

@@ -1,0 +1,97 @@
+"""Captioned images in memory, and the order in which an arm sees them.
+
+Legend: I images, T captions, B captions of a batch, m images of a caption in it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stablerep.errors import DataError
+from stablerep.seeding import numpy_generator
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """What an arm learns from.
+
+    Attributes:
+        name: synthetic, real or drawn.
+        images: (I, 3, H, W) uint8.
+        caption_rows: (I,) int64, the row in `texts` of each image's caption.
+        texts: the captions.
+    """
+
+    name: str
+    images: Tensor
+    caption_rows: Tensor
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Which images make up a step.
+
+    Attributes:
+        image_rows: (N,) int64 into the source; the images of one caption stand together.
+        caption_N: (N,) int64 in 0..M-1, which caption of the batch each image has.
+        text_rows: (M,) int64 into the source's texts.
+    """
+
+    image_rows: Tensor
+    caption_N: Tensor  # noqa: N815
+    text_rows: Tensor
+
+
+class GroupedSampler:
+    """Draws captions without replacement, and images of each; a function of (seed, epoch) alone.
+
+    Args:
+        source: the images.
+        num_images: N, of a batch, without views.
+        images_per_caption: m.
+        seed: of the order.
+    """
+
+    def __init__(
+        self, source: ImageSource, num_images: int, images_per_caption: int, seed: int
+    ) -> None:
+        """Groups the images; raises DataError where a batch cannot be filled."""
+        self.images_per_caption = images_per_caption
+        self.num_captions = num_images // images_per_caption
+        self.seed = seed
+        rows = source.caption_rows.numpy()
+        order = np.argsort(rows, kind="stable")
+        captions, starts = np.unique(rows[order], return_index=True)
+        groups = np.split(order, starts[1:])
+        full = [i for i, group in enumerate(groups) if len(group) >= images_per_caption]
+        self.captions = captions[full]
+        self.groups = [groups[i] for i in full]
+        if len(self.groups) < self.num_captions or not self.num_captions:
+            raise DataError(
+                f"image source {source.name!r}: got {len(self.groups)} captions with at least "
+                f"{images_per_caption} images; must be at least {self.num_captions} to fill a batch. "
+                "Add captions, or set a smaller optimisation.batch_size."
+            )
+
+    def batches(self) -> Iterator[Batch]:
+        """Yields batches without end, epoch after epoch; an epoch's incomplete last batch is left out."""
+        epoch = 0
+        while True:
+            rng = numpy_generator("batches", self.seed, epoch)
+            order = rng.permutation(len(self.groups))
+            for start in range(0, len(order) - self.num_captions + 1, self.num_captions):
+                yield self._batch(order[start : start + self.num_captions], rng)
+            epoch += 1
+
+    def _batch(self, chosen: np.ndarray, rng: np.random.Generator) -> Batch:
+        m = self.images_per_caption
+        rows = [rng.choice(self.groups[group], size=m, replace=False) for group in chosen]
+        return Batch(
+            torch.from_numpy(np.concatenate(rows)),
+            torch.arange(len(chosen)).repeat_interleave(m),
+            torch.from_numpy(self.captions[chosen]),
+        )

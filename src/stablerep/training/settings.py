@@ -1,0 +1,65 @@
+"""The settings of a training run, typed and checked."""
+
+from dataclasses import dataclass, field
+
+from stablerep.errors import check_range
+from stablerep.views import AugmentationSettings
+
+
+@dataclass(frozen=True)
+class OptimisationSettings:
+    """How an arm is trained; the same for every arm of an experiment.
+
+    Attributes:
+        num_images: views seen in all.
+        batch_size: views a step.
+        learning_rate: peak of the cosine schedule.
+        weight_decay: of AdamW; not on norms and biases.
+        betas: of AdamW.
+        warmup_share: share of the steps with a rising rate.
+        mixed_precision: `no` or `bf16`.
+        log_every: steps between rows of the history.
+        num_processes: arms trained at the same time, one thread each on a CPU.
+        augmentation: of the views.
+    """
+
+    num_images: int = 64_000
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    betas: tuple[float, float] = (0.9, 0.98)
+    warmup_share: float = 0.1
+    mixed_precision: str = "no"
+    log_every: int = 20
+    num_processes: int = 2
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        for name in ("num_images", "batch_size", "log_every", "num_processes"):
+            check_range(f"optimisation.{name}", getattr(self, name), 1)
+        check_range("optimisation.learning_rate", self.learning_rate, 0)
+        check_range("optimisation.warmup_share", self.warmup_share, 0, 1)
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of the whole run."""
+        return max(1, self.num_images // self.batch_size)
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """The projection head's sizes; 4096 and 256 in the paper."""
+
+    hidden_dim: int = 512
+    out_dim: int = 128
+
+
+@dataclass(frozen=True)
+class TextSettings:
+    """The text tower's sizes."""
+
+    width: int = 128
+    num_layers: int = 2
+    num_heads: int = 4
+    out_dim: int = 128

@@ -1,0 +1,56 @@
+"""Each method: what it needs of a batch, and which loss it gives."""
+
+import pytest
+import torch
+from torch.nn import functional as F  # noqa: N812
+
+from stablerep.errors import ConfigError
+from stablerep.losses.clip import CLIP
+from stablerep.losses.image_text import image_text_loss
+from stablerep.losses.method import Embedded
+from stablerep.losses.multi_positive import multi_positive_loss
+from stablerep.losses.simclr import SimCLR
+from stablerep.losses.stablerep import StableRep
+from stablerep.losses.stablerep_plus import StableRepPlus
+
+
+def unit(num, seed):
+    return F.normalize(torch.randn(num, 6, generator=torch.Generator().manual_seed(seed)), dim=1)
+
+
+LABELS = torch.tensor([4, 4, 7, 7])
+CAPTIONS = torch.tensor([0, 0, 1, 1])
+SCALE = torch.tensor(1.0)
+WITH_TEXT = Embedded(unit(4, 0), LABELS, unit(4, 1), unit(2, 2), CAPTIONS)
+
+
+def test_stablerep_is_the_multi_positive_loss():
+    parts = StableRep(images_per_caption=2)(Embedded(unit(4, 0), LABELS), None)
+    assert torch.equal(parts["multi_positive"], multi_positive_loss(unit(4, 0), LABELS, 0.1))
+
+
+def test_simclr_is_the_multi_positive_loss_over_two_views():
+    parts = SimCLR()(Embedded(unit(4, 0), LABELS), None)
+    assert torch.equal(parts["nt_xent"], multi_positive_loss(unit(4, 0), LABELS, 0.1))
+
+
+def test_clip_is_the_image_text_loss():
+    expected = image_text_loss(unit(4, 1), unit(2, 2), CAPTIONS, SCALE)
+    assert torch.equal(CLIP()(WITH_TEXT, SCALE)["image_text"], expected)
+
+
+def test_stablerep_plus_adds_the_weighted_image_text_loss():
+    parts = StableRepPlus(images_per_caption=2, text_weight=0.5)(WITH_TEXT, SCALE)
+    assert torch.equal(parts["multi_positive"], multi_positive_loss(unit(4, 0), LABELS, 0.1))
+    assert torch.equal(parts["image_text"], 0.5 * CLIP()(WITH_TEXT, SCALE)["image_text"])
+
+
+def test_clip_without_text_says_what_is_missing():
+    with pytest.raises(ValueError, match="without text"):
+        CLIP()(Embedded(unit(4, 0), LABELS), SCALE)
+
+
+@pytest.mark.parametrize("method", [StableRep, StableRepPlus])
+def test_one_image_a_caption_leaves_no_positive_and_is_an_error(method):
+    with pytest.raises(ConfigError, match="images_per_caption"):
+        method(images_per_caption=1)

@@ -1,0 +1,60 @@
+"""Encoders, heads and the text tower: shapes as documented, errors that say what to do."""
+
+import pytest
+import torch
+
+from stablerep.errors import ConfigError
+from stablerep.models.encoders import build_encoder
+from stablerep.models.heads import ProjectionHead
+from stablerep.models.residual import ResidualEncoder
+from stablerep.models.text import TextTower
+
+
+def test_residual_encoder_maps_images_to_its_number_of_features():
+    encoder = ResidualEncoder()
+    assert encoder(torch.rand(3, 3, 32, 32)).shape == (3, encoder.num_features) == (3, 512)
+
+
+def test_residual_encoder_does_not_see_brightness_and_contrast_of_a_whole_image():
+    encoder = ResidualEncoder().eval()
+    images = torch.rand(2, 3, 32, 32)
+    assert torch.allclose(encoder(images), encoder(images * 0.5 + 0.2), atol=1e-3)
+
+
+def test_timm_encoder_is_built_by_name_at_a_size():
+    encoder = build_encoder(
+        {
+            "_target_": "stablerep.models.encoders.TimmEncoder",
+            "name": "vit_tiny_patch16_224",
+            "size_px": 32,
+            "patch_size": 8,
+            "depth": 1,
+        }
+    )
+    assert encoder(torch.rand(2, 3, 32, 32)).shape == (2, encoder.num_features)
+
+
+def test_an_unknown_timm_name_says_so():
+    config = {"_target_": "stablerep.models.encoders.TimmEncoder", "name": "vit_bass", "size_px": 32}
+    with pytest.raises(ConfigError, match=r"model\.encoder\.name: got 'vit_bass'"):
+        build_encoder(config)
+
+
+@pytest.mark.parametrize("target", [None, "os.system", "stablerep.models.residual.Nothing"])
+def test_a_target_that_is_no_encoder_is_an_error(target):
+    with pytest.raises(ConfigError, match=r"model\.encoder"):
+        build_encoder({"_target_": target})
+
+
+def test_projection_head_gives_unit_vectors_of_its_width():
+    z = ProjectionHead(12, 16, 5)(torch.randn(8, 12))
+    assert z.shape == (8, 5)
+    assert torch.allclose(z.norm(dim=1), torch.ones(8))
+
+
+def test_text_tower_gives_unit_vectors_for_captions_and_images():
+    tower = TextTower(12, 40, 8, end_token=39, width=16, num_layers=1, num_heads=2, out=6)
+    ids = torch.tensor([[1, 2, 39, 39, 39, 39, 39, 39], [3, 39, 39, 39, 39, 39, 39, 39]])
+    for z in (tower.embed_text(ids), tower.embed_images(torch.randn(2, 12))):
+        assert z.shape == (2, 6)
+        assert torch.allclose(z.norm(dim=1), torch.ones(2), atol=1e-5)

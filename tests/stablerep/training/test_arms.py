@@ -1,0 +1,103 @@
+"""Training an arm end to end, at a size that takes seconds."""
+
+import math
+
+import pytest
+import torch
+
+from stablerep.corpora.digit_scenes import draw_scenes_of_captions
+from stablerep.errors import ConfigError, TrainingError
+from stablerep.generation.pretraining.architecture import build_tokenizer
+from stablerep.losses.clip import CLIP
+from stablerep.losses.simclr import SimCLR
+from stablerep.losses.stablerep import StableRep
+from stablerep.losses.stablerep_plus import StableRepPlus
+from stablerep.models.encoders import build_encoder
+from stablerep.training.arms import ArmPlan, train_arm, train_arms
+from stablerep.training.batches import ImageSource
+from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
+from stablerep.views import AugmentationSettings
+
+ENCODER = {
+    "_target_": "stablerep.models.residual.ResidualEncoder",
+    "channels": [16, 16, 16],
+    "map_channels": 8,
+}
+TEXTS = ("a red seven", "a nine", "a teal one", "a zero on a striped background", "a two", "a four")
+
+
+@pytest.fixture(scope="module")
+def tokenizer_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tokenizer")
+    build_tokenizer().save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def data():
+    scenes = draw_scenes_of_captions(list(TEXTS), 4, "fit", 0)
+    rows = torch.arange(len(TEXTS)).repeat_interleave(4)
+    return ImageSource("synthetic", (scenes.images * 255).to(torch.uint8), rows, TEXTS)
+
+
+def plan(method, name="arm", tokenizer=None, **optimisation):
+    settings = {"num_images": 96, "batch_size": 8, "log_every": 4, "num_processes": 1}
+    return ArmPlan(
+        name, "method", method, "synthetic", ENCODER, HeadSettings(32, 16), TextSettings(32, 1, 2, 16),
+        OptimisationSettings(**settings | optimisation), tokenizer, seed=0, num_threads=1,
+    )  # fmt: skip
+
+
+METHODS = [StableRep(images_per_caption=4), SimCLR(), CLIP(), StableRepPlus(images_per_caption=2)]
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
+def test_every_method_changes_the_encoder_and_keeps_a_history(method, data, tokenizer_folder):
+    batch_size = 4 if isinstance(method, CLIP) else 8
+    trained = train_arm(plan(method, tokenizer=tokenizer_folder, batch_size=batch_size), data)
+    assert trained.history["images"].iloc[-1] == 96
+    assert trained.history["loss"].map(math.isfinite).all()
+    assert {"embedding_std", "effective_rank", "learning_rate", "images_per_second"} <= set(trained.history)
+    encoder = build_encoder(trained.encoder_config)
+    encoder.load_state_dict(trained.weights)
+    untouched = train_arm(plan(method, tokenizer=tokenizer_folder, batch_size=batch_size, learning_rate=0.0), data)
+    moved = [
+        not torch.equal(trained.weights[k], untouched.weights[k]) for k in trained.weights if "conv" in k
+    ]
+    assert all(moved)
+
+
+def test_the_loss_falls(data):
+    gentle = AugmentationSettings(min_crop=0.6, blur_probability=0.0, flip_probability=0.0)
+    settings = {"num_images": 2400, "batch_size": 24, "log_every": 10, "augmentation": gentle}
+    history = train_arm(plan(StableRep(images_per_caption=4), **settings), data).history
+    assert history["loss"].iloc[-1] < history["loss"].iloc[0]
+
+
+def test_the_same_plan_gives_the_same_weights(data):
+    first, second = (train_arm(plan(SimCLR()), data) for _ in range(2))
+    assert all(torch.equal(first.weights[k], second.weights[k]) for k in first.weights)
+
+
+def test_arms_start_from_the_same_encoder(data):
+    first = train_arm(plan(SimCLR(), learning_rate=0.0), data)
+    second = train_arm(plan(StableRep(images_per_caption=2), name="other", learning_rate=0.0), data)
+    assert all(torch.equal(first.weights[k], second.weights[k]) for k in first.weights if "conv" in k)
+
+
+def test_arms_in_processes_of_their_own_give_the_weights_of_this_process(data):
+    plans = [plan(SimCLR(), name=name, num_processes=2) for name in ("one", "two")]
+    together = train_arms(plans, {"synthetic": data})
+    assert list(together) == ["one", "two"]
+    alone = train_arm(plans[1], data)
+    assert all(torch.equal(together["two"].weights[k], alone.weights[k]) for k in alone.weights)
+
+
+def test_an_unknown_image_source_names_the_known_ones(data):
+    with pytest.raises(ConfigError, match=r"arms\.arm\.images: got 'synthetic'; must be one of real"):
+        train_arms([plan(SimCLR())], {"real": data})
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_step(data):
+    with pytest.raises(TrainingError, match=r"arm 'arm'.*step"):
+        train_arm(plan(SimCLR(), learning_rate=1e30, warmup_share=0.0), data)
