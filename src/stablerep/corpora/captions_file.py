@@ -1,6 +1,6 @@
 """Makes the digit scenes' captions file, once: from then on it is people's to edit.
 
-    python -m stablerep.corpora.captions_file data/01_raw/captions.csv
+python -m stablerep.corpora.captions_file data/01_raw/captions.csv
 """
 
 import csv

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 -- the field's name for it
+from torch.nn import functional as F
 
 from stablerep.corpora.grammar import GROUNDS, INKS, TEXTURES, SceneAttributes, read_caption
 from stablerep.corpora.hands import Hands, load_hands
@@ -90,9 +90,7 @@ def _stroke_masks(strokes: Tensor, generator: torch.Generator) -> Tensor:
     cos, sin = angle.cos(), angle.sin()
     # output to input coordinates: undo the shift, then the rotation and shear, then the scale;
     # 10/8 because the padded image is 10 pixels wide and its inner 8 hold the digit
-    inverse = torch.stack(
-        [torch.stack([cos + shear * sin, sin - shear * cos]), torch.stack([-sin, cos])]
-    )
+    inverse = torch.stack([torch.stack([cos + shear * sin, sin - shear * cos]), torch.stack([-sin, cos])])
     matrix = inverse.permute(2, 0, 1) / (scale * 10 / 8)[:, None, None]
     theta = torch.cat([matrix, -(matrix @ shift[:, :, None])], dim=2)
     grid = F.affine_grid(theta, [num, 1, SIZE_PX, SIZE_PX], align_corners=False)
@@ -216,12 +214,9 @@ def _fill_open(
     named: SceneAttributes, hands: Hands, num: int, generator: torch.Generator
 ) -> tuple[dict[str, Tensor], Tensor]:
     values = named.named()
-    drawn = {
-        name: torch.randint(NUM_CLASSES[name], (num,), generator=generator) for name in ATTRIBUTES
-    }
+    drawn = {name: torch.randint(NUM_CLASSES[name], (num,), generator=generator) for name in ATTRIBUTES}
     labels = {
-        name: torch.full((num,), values[name]) if name in values else drawn[name]
-        for name in ATTRIBUTES
+        name: torch.full((num,), values[name]) if name in values else drawn[name] for name in ATTRIBUTES
     }
     rows = torch.empty(num, dtype=torch.int64)
     for index, digit in enumerate(labels["digit"].tolist()):
@@ -230,9 +225,7 @@ def _fill_open(
     return labels, rows
 
 
-def _render_rows(
-    hands: Hands, rows: Tensor, labels: dict[str, Tensor], generator: torch.Generator
-) -> Scenes:
+def _render_rows(hands: Hands, rows: Tensor, labels: dict[str, Tensor], generator: torch.Generator) -> Scenes:
     strokes = hands.strokes[rows]
     images = render(strokes, labels["ink"], labels["ground"], labels["texture"], generator)
     return Scenes(images, labels, hands.hand_ids[rows])

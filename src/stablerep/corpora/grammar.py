@@ -99,6 +99,6 @@ def draw_distinct_captions(num_captions: int, rng: np.random.Generator) -> list[
 
 def vocabulary() -> list[str]:
     """Returns every word that the grammar can write, sorted: the embedded tokenizer's vocabulary."""
-    glue = "a an of on in ink handwritten picture drawing".split()
+    glue = ["a", "an", "of", "on", "in", "ink", "handwritten", "picture", "drawing"]
     words = {word for group in VOCABULARIES.values() for word in group}
     return sorted(words.union(glue, _UNNAMED_DIGIT, _BACKGROUNDS))

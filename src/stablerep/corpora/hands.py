@@ -50,9 +50,7 @@ def split_hands(digits: np.ndarray, seed: int = _SPLIT_SEED) -> dict[str, np.nda
     from sklearn.model_selection import train_test_split
 
     rows = np.arange(len(digits))
-    train, held_out = train_test_split(
-        rows, test_size=NUM_HELD_OUT, stratify=digits, random_state=seed
-    )
+    train, held_out = train_test_split(rows, test_size=NUM_HELD_OUT, stratify=digits, random_state=seed)
     fit, validation = train_test_split(
         train, test_size=NUM_VALIDATION, stratify=digits[train], random_state=seed
     )

@@ -1,0 +1,133 @@
+"""The rules of a gate as they stand in the configuration, and as Great Expectations knows them.
+
+    - name: unique_caption_id                  # what messages and reports call it
+      type: expect_column_values_to_be_unique  # or the class's name, ExpectColumnValuesToBeUnique
+      kwargs: {column: caption_id}
+      severity: fail                           # or warn: report only
+
+Source of the types: https://greatexpectations.io/expectations
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from stablerep.errors import ConfigError
+
+SEVERITIES = ("fail", "warn")
+_WHERE = "Set it in conf/params/validation/<name>.yaml."
+# Keys that name a column, in every type of Great Expectations that takes columns.
+_COLUMN_KEYS = ("column", "column_A", "column_B")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        name: unique in its gate.
+        type: an expectation's class name, or the same in snake case.
+        kwargs: what the expectation takes.
+        severity: `fail` ends the run, `warn` only reports.
+    """
+
+    name: str
+    type: str
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    severity: str = "fail"
+
+
+# In every gate: an empty table passes each rule about rows, and says nothing.
+NOT_EMPTY = Rule("at_least_one_row", "ExpectTableRowCountToBeBetween", {"min_value": 1})
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"the nearest is {near[0]!r}" if near else f"must be one of {', '.join(known)}"
+
+
+def parse_rules(gate: str, entries: Sequence[Mapping[str, Any]]) -> list[Rule]:
+    """Reads the entries of `gates.<gate>`; the rule that the table is not empty comes first.
+
+    Raises:
+        ConfigError: a key or severity is unknown, the name or type is missing, or a name stands twice.
+    """
+    rules = [NOT_EMPTY]
+    for index, entry in enumerate(entries):
+        rules.append(_parse(f"gates.{gate}[{index}]", entry))
+    names = [rule.name for rule in rules]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ConfigError(
+            f"gates.{gate}: got the name {repeated[0]!r} more than once; names must differ "
+            f"({NOT_EMPTY.name!r} is in every gate). {_WHERE}"
+        )
+    return rules
+
+
+def _parse(key: str, entry: Mapping[str, Any]) -> Rule:
+    if not isinstance(entry, Mapping):
+        raise ConfigError(f"{key}: got {entry!r}; must be a mapping with name and type. {_WHERE}")
+    known = [each.name for each in fields(Rule)]
+    for name in entry:
+        if name not in known:
+            raise ConfigError(f"{key}.{name}: unknown key; {_nearest(str(name), known)}. {_WHERE}")
+    for name in ("name", "type"):
+        value = entry.get(name)
+        if not isinstance(value, str) or not value:
+            raise ConfigError(f"{key}.{name}: got {value!r}; must be a text. {_WHERE}")
+    kwargs = entry.get("kwargs") or {}
+    if not isinstance(kwargs, Mapping):
+        raise ConfigError(f"{key}.kwargs: got {kwargs!r}; must be a mapping. {_WHERE}")
+    severity = entry.get("severity", "fail")
+    if severity not in SEVERITIES:
+        allowed = " or ".join(SEVERITIES)
+        raise ConfigError(f"{key}.severity: got {severity!r}; must be {allowed}. {_WHERE}")
+    return Rule(entry["name"], entry["type"], dict(kwargs), severity)
+
+
+def build_expectation(gate: str, rule: Rule, columns: Sequence[str]) -> Any:
+    """Makes the rule's expectation.
+
+    Args:
+        gate: for messages.
+        rule: from `parse_rules`.
+        columns: of the table that it will see.
+
+    Raises:
+        ConfigError: the type is unknown, its kwargs are wrong, or it names a column that is not there.
+    """
+    import great_expectations.expectations as known
+
+    key = f"gates.{gate}.{rule.name}"
+    camel = rule.type
+    if "_" in camel:
+        camel = "".join(part.capitalize() for part in camel.split("_"))
+    expectation_class = getattr(known, camel, None)
+    types = sorted(name for name in dir(known) if name.startswith("Expect") and name != "Expectation")
+    if camel not in types or expectation_class is None:
+        near = difflib.get_close_matches(camel, types, n=1, cutoff=0.4)
+        hint = f"; the nearest is {near[0]!r}" if near else ""
+        raise ConfigError(
+            f"{key}.type: got {rule.type!r}; must be an expectation of Great Expectations{hint}. {_WHERE}"
+        )
+    for name in _COLUMN_KEYS:
+        column = rule.kwargs.get(name)
+        if column is not None and column not in columns:
+            raise ConfigError(
+                f"{key}.kwargs.{name}: got {column!r}; {_nearest(str(column), list(columns))}. {_WHERE}"
+            )
+    try:
+        return expectation_class(
+            **rule.kwargs,
+            severity="critical" if rule.severity == "fail" else "warning",
+            notes=rule.name,
+            meta={"rule": rule.name},
+        )
+    except (TypeError, ValueError) as error:  # pydantic's errors are ValueErrors
+        faults: list[dict[str, Any]] = getattr(error, "errors", lambda: [])()
+        said = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in faults)
+        raise ConfigError(
+            f"{key}.kwargs: got {rule.kwargs!r}; {camel} does not take them: {said or error}. {_WHERE}"
+        ) from error

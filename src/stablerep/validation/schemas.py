@@ -1,0 +1,216 @@
+"""The tables at the boundaries between stages: columns, types, ranges, keys.
+
+Named in the catalog as `validator: stablerep.validation.schemas.<Model>`, so that a wrong table stops at
+the node that made it. Row counts are the gates' affair: an empty table passes here.
+Source of the mechanism: https://pandera.readthedocs.io/en/stable/dataframe_models.html
+"""
+
+from typing import Any
+
+import pandas as pd
+import pandera.pandas as pa
+from pandera.errors import SchemaErrors
+from pandera.typing import Series
+
+from stablerep.errors import DataError
+
+_NUM_SHOWN = 5  # rows of a check in a message
+_MAX_VALUE_LENGTH = 60  # characters of one value in a message
+_WHOLE_TABLE = "DataFrameSchema"  # pandera's word for the checks of several columns
+_CAPTION_ID = r"^c-[0-9a-f]{16}$"  # stablerep.records.caption_id_of
+_DIGEST = r"^[0-9a-f]{32}$"  # stablerep.shards.digest_of
+_ARM_KEY = ["arm", "attribute", "metric"]
+_METRICS = ["linear_probe", "knn"]
+_NOT_EMPTY = {"min_value": 1}
+
+
+class Table(pa.DataFrameModel):
+    """A table whose faults come out as a DataError that names column, check and rows."""
+
+    class Config:
+        """No column more, none less, no silent change of types."""
+
+        strict = True
+        coerce = False
+
+    @classmethod
+    def validate(cls, check_obj: Any, *args: Any, **kwargs: Any) -> Any:
+        """Returns the table when it is as the model says.
+
+        Raises:
+            DataError: it is not.
+        """
+        if not isinstance(check_obj, pd.DataFrame):
+            raise DataError(
+                f"table {cls.__name__}: got {type(check_obj).__name__}; must be a pandas DataFrame."
+            )
+        kwargs["lazy"] = True  # every fault at once
+        try:
+            return super().validate(check_obj, *args, **kwargs)
+        except SchemaErrors as error:
+            raise DataError(_describe(cls.__name__, error.failure_cases, check_obj)) from error
+
+
+def _describe(name: str, cases: pd.DataFrame, frame: pd.DataFrame) -> str:
+    # a check of several columns comes as one case for each column of each row
+    several = (cases["schema_context"] == _WHOLE_TABLE) & cases["column"].isin(frame.columns)
+    lines = [
+        _describe_column(str(column), str(check), group, frame)
+        for (column, check), group in cases[~several].groupby(["column", "check"], sort=False, dropna=False)
+    ]
+    lines += [
+        _describe_columns(str(check), group, frame)
+        for check, group in cases[several].groupby("check", sort=False, dropna=False)
+    ]
+    plural = "check" if len(lines) == 1 else "checks"
+    return f"table {name}: {len(lines)} {plural} failed:\n" + "\n".join(lines)
+
+
+def _describe_column(column: str, check: str, group: pd.DataFrame, frame: pd.DataFrame) -> str:
+    values = group["failure_case"].tolist()
+    if check == "column_in_dataframe":
+        return f"- column {values[0]!r}: missing; the columns are {list(frame)}"
+    if check == "column_in_schema":
+        return f"- column {values[0]!r}: unknown; must not be there"
+    if check.startswith("dtype("):
+        return f"- column {column!r}: got type {frame[column].dtype}; must be {check[6:-1]}"
+    # a check that could not be computed, for instance on the wrong type, has no row
+    rows = [
+        _shown(value) if pd.isna(index) else f"{_row_name(index, frame)}: {_shown(value)}"
+        for index, value in zip(group["index"], values, strict=True)
+    ]
+    return f"- column {column!r}: {check}: {_first(rows)}"
+
+
+def _describe_columns(check: str, group: pd.DataFrame, frame: pd.DataFrame) -> str:
+    rows = []
+    for index, cells in group.groupby("index", sort=False):
+        pairs = zip(cells["column"], cells["failure_case"], strict=True)
+        values = ", ".join(f"{column} {_shown(value)}" for column, value in pairs)
+        rows.append(f"{_row_name(index, frame)}: {values}")
+    return f"- rows: {check}: {_first(rows)}"
+
+
+def _first(rows: list[str]) -> str:
+    more = f"; and {len(rows) - _NUM_SHOWN} more" if len(rows) > _NUM_SHOWN else ""
+    return "; ".join(rows[:_NUM_SHOWN]) + more
+
+
+def _row_name(index: Any, frame: pd.DataFrame) -> str:
+    if "caption_id" in frame and frame.index.is_unique:
+        return f"row {index} ({frame.loc[index, 'caption_id']})"
+    return f"row {index}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value.item() if hasattr(value, "item") else value)
+    return text if len(text) <= _MAX_VALUE_LENGTH else text[:_MAX_VALUE_LENGTH] + "..."
+
+
+class CaptionsIn(Table):
+    """Captions as people wrote them; a text may still be empty."""
+
+    caption: Series[str]
+    source: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    licence: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    line: Series[int] = pa.Field(ge=1)
+
+
+class CuratedCaptions(Table):
+    """Captions that every filter kept; also those that passed the gate."""
+
+    caption_id: Series[str] = pa.Field(unique=True, str_matches=_CAPTION_ID)
+    text: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    source: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    licence: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    line: Series[int] = pa.Field(ge=1)
+
+
+class RejectedCaptions(Table):
+    """Captions that a filter dropped, and why; equal ones may stand there more than once."""
+
+    caption_id: Series[str] = pa.Field(str_matches=_CAPTION_ID)
+    text: Series[str]
+    source: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    licence: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    line: Series[int] = pa.Field(ge=1)
+    filter: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    reason: Series[str] = pa.Field(str_matches=r"^[a-z][a-z0-9_]*$")
+
+
+class ImageManifest(Table):
+    """One row an image of the image set; also of those that passed the gate."""
+
+    caption_id: Series[str] = pa.Field(str_matches=_CAPTION_ID)
+    image_index: Series[int] = pa.Field(ge=0)
+    seed: Series[int] = pa.Field(ge=0)
+    generator_id: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    shard: Series[str] = pa.Field(str_endswith=".tar")
+    digest: Series[str] = pa.Field(str_matches=_DIGEST)
+    member: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    width_px: Series[int] = pa.Field(ge=1)
+    height_px: Series[int] = pa.Field(ge=1)
+    state: Series[str] = pa.Field(isin=["intact"])
+
+    class Config(Table.Config):
+        """An image is a caption's and an index's."""
+
+        unique = ["caption_id", "image_index"]
+
+
+class Metrics(Table):
+    """Accuracies of every arm with 95 % intervals over hands, all in [0, 1]."""
+
+    arm: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    method: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    images: Series[str] = pa.Field(isin=["synthetic", "real", "drawn", "none"])
+    attribute: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    metric: Series[str] = pa.Field(isin=_METRICS)
+    value: Series[float] = pa.Field(ge=0, le=1)
+    low: Series[float] = pa.Field(ge=0, le=1)
+    high: Series[float] = pa.Field(ge=0, le=1)
+    num_hands: Series[int] = pa.Field(ge=1)
+    validation: Series[float] = pa.Field(ge=0, le=1)
+    probe_c: Series[float] = pa.Field(gt=0, nullable=True)  # kNN has none
+
+    class Config(Table.Config):
+        """One row an arm, attribute and metric."""
+
+        unique = _ARM_KEY
+
+    @pa.dataframe_check(name="low <= value <= high")
+    @classmethod
+    def interval_holds_the_value(cls, frame: pd.DataFrame) -> "pd.Series[bool]":
+        """Checks that the bounds lie around the value."""
+        return (frame["low"] <= frame["value"]) & (frame["value"] <= frame["high"])
+
+
+class HandScores(Table):
+    """Each arm's accuracy on each held-out hand, for paired intervals."""
+
+    arm: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    attribute: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    metric: Series[str] = pa.Field(isin=_METRICS)
+    hand_id: Series[int] = pa.Field(ge=0)
+    accuracy: Series[float] = pa.Field(ge=0, le=1)
+
+    class Config(Table.Config):
+        """One row an arm, attribute, metric and hand."""
+
+        unique = [*_ARM_KEY, "hand_id"]
+
+
+class GuidanceTrials(Table):
+    """The trials of the guidance scale's study; what failed has no accuracy."""
+
+    trial: Series[int] = pa.Field(ge=0, unique=True)
+    guidance_scale: Series[float] = pa.Field(ge=0, nullable=True)
+    validation_accuracy: Series[float] = pa.Field(ge=0, le=1, nullable=True)
+    state: Series[str] = pa.Field(isin=["complete", "fail"])
+    seconds: Series[float] = pa.Field(ge=0, nullable=True)
+
+    @pa.dataframe_check(name="a complete trial has an accuracy")
+    @classmethod
+    def complete_trials_have_an_accuracy(cls, frame: pd.DataFrame) -> "pd.Series[bool]":
+        """Checks that what is complete was scored."""
+        return (frame["state"] != "complete") | frame["validation_accuracy"].notna()

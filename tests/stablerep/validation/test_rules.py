@@ -1,0 +1,69 @@
+"""A rule that cannot be read is an error that names its key."""
+
+from typing import Any
+
+import pytest
+
+from stablerep.errors import ConfigError
+from stablerep.validation.rules import NOT_EMPTY, Rule, build_expectation, parse_rules
+
+UNIQUE = {"name": "unique", "type": "expect_column_values_to_be_unique"}
+
+
+def test_rules_are_read_and_begin_with_the_row_count() -> None:
+    entry = {**UNIQUE, "kwargs": {"column": "text"}, "severity": "warn"}
+    assert parse_rules("captions", [entry]) == [
+        NOT_EMPTY,
+        Rule("unique", UNIQUE["type"], {"column": "text"}, "warn"),
+    ]
+    assert parse_rules("captions", [UNIQUE])[1] == Rule("unique", UNIQUE["type"], {}, "fail")
+    assert parse_rules("captions", []) == [NOT_EMPTY]
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        (["unique"], r"gates\.captions\[0\]: got 'unique'; must be a mapping"),
+        ([{**UNIQUE, "kwarg": {}}], r"gates\.captions\[0\]\.kwarg: unknown key; the nearest is 'kwargs'"),
+        ([{"name": "x"}], r"gates\.captions\[0\]\.type: got None; must be a text"),
+        ([UNIQUE, {"type": "x"}], r"gates\.captions\[1\]\.name: got None"),
+        ([{**UNIQUE, "severity": "error"}], r"severity: got 'error'; must be fail or warn"),
+        ([{**UNIQUE, "kwargs": ["column"]}], r"kwargs: got \['column'\]; must be a mapping"),
+        ([UNIQUE, UNIQUE], r"got the name 'unique' more than once"),
+        ([{**UNIQUE, "name": "at_least_one_row"}], r"'at_least_one_row' more than once"),
+    ],
+)
+def test_malformed_entries_are_refused(entries: list[Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_rules("captions", entries)
+
+
+@pytest.mark.parametrize("name", ["expect_column_values_to_be_unique", "ExpectColumnValuesToBeUnique"])
+def test_types_may_be_written_both_ways(name: str) -> None:
+    built = build_expectation("captions", Rule("r", name, {"column": "text"}), ["text"])
+    assert type(built).__name__ == "ExpectColumnValuesToBeUnique"
+    assert built.severity == "critical"
+    assert built.meta == {"rule": "r"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs", "message"),
+    [
+        ("expect_nonsense", {}, r"gates\.captions\.r\.type: got 'expect_nonsense'"),
+        ("ExpectColumnValuesToBeUniqe", {}, "the nearest is 'ExpectColumnValuesToBeUnique'"),
+        ("Expectation", {}, "type: got 'Expectation'"),
+        (
+            "ExpectColumnValuesToBeUnique",
+            {"column": "txt"},
+            r"kwargs\.column: got 'txt'; the nearest is 'text'",
+        ),
+        ("ExpectColumnValuesToBeUnique", {"column": "text", "colour": 1}, "colour: extra fields"),
+        ("ExpectColumnValuesToBeUnique", {}, "column: field required"),
+        ("ExpectColumnValuesToBeBetween", {"column": "text", "min_value": "a"}, "min_value: "),
+    ],
+)
+def test_what_great_expectations_does_not_know_is_refused(
+    name: str, kwargs: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_expectation("captions", Rule("r", name, kwargs), ["caption_id", "text"])

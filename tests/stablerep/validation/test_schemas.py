@@ -1,0 +1,173 @@
+"""Planted faults of every kind are named by column, check and row."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from stablerep.errors import DataError
+from stablerep.records import caption_id_of
+from stablerep.validation import schemas
+from stablerep.validation.schemas import (
+    CaptionsIn,
+    CuratedCaptions,
+    GuidanceTrials,
+    HandScores,
+    ImageManifest,
+    Metrics,
+    RejectedCaptions,
+    Table,
+)
+
+_TEXTS = ["a nine", "a ten"]
+_CURATED = pd.DataFrame(
+    {
+        "caption_id": [caption_id_of(text) for text in _TEXTS],
+        "text": _TEXTS,
+        "source": "test",
+        "licence": "CC0-1.0",
+        "line": [2, 3],
+    }
+)
+_IMAGE = {
+    "caption_id": caption_id_of("a nine"),
+    "image_index": 0,
+    "seed": 2**63 - 1,
+    "generator_id": "g-1",
+    "shard": "00000.tar",
+    "digest": "0" * 32,
+    "member": "c.0.png",
+    "width_px": 32,
+    "height_px": 32,
+    "state": "intact",
+}
+_METRIC = {
+    "arm": "simclr_real",
+    "method": "simclr",
+    "images": "real",
+    "attribute": "digit",
+    "metric": "knn",
+    "value": 0.5,
+    "low": 0.4,
+    "high": 0.6,
+    "num_hands": 450,
+    "validation": 0.5,
+    "probe_c": float("nan"),
+}
+_HAND = {"arm": "a", "attribute": "digit", "metric": "knn", "hand_id": 7, "accuracy": 0.25}
+_TRIAL = {
+    "trial": 0,
+    "guidance_scale": 3.0,
+    "validation_accuracy": 0.8,
+    "state": "complete",
+    "seconds": 1.5,
+}
+VALID = {
+    CaptionsIn: _CURATED.drop(columns="caption_id").rename(columns={"text": "caption"}),
+    CuratedCaptions: _CURATED,
+    RejectedCaptions: _CURATED.assign(filter="length", reason="too_few_words"),
+    ImageManifest: pd.DataFrame([_IMAGE, {**_IMAGE, "image_index": 1}]),
+    Metrics: pd.DataFrame([_METRIC, {**_METRIC, "metric": "linear_probe", "probe_c": 0.1}]),
+    HandScores: pd.DataFrame([_HAND, {**_HAND, "hand_id": 8}]),
+    GuidanceTrials: pd.DataFrame([_TRIAL, {**_TRIAL, "trial": 1}]),
+}
+FAULTS: list[tuple[type[Table], Callable[[pd.DataFrame], Any], str]] = [
+    (CaptionsIn, lambda f: f.assign(line=[1, 0]), r"column 'line': greater_.*row 1: 0"),
+    (CaptionsIn, lambda f: f.assign(source=["", "x"]), r"column 'source': str_length.*row 0: ''"),
+    (CaptionsIn, lambda f: f.assign(caption=["a", None]), r"column 'caption': not_nullable.*row 1"),
+    (CuratedCaptions, lambda f: f.assign(text=["", "x"]), r"column 'text': str_length"),
+    (CuratedCaptions, lambda f: f.assign(caption_id="x"), r"column 'caption_id': str_matches"),
+    (
+        CuratedCaptions,
+        lambda f: pd.concat([f, f], ignore_index=True),
+        r"column 'caption_id': field_uniqueness: row 0 \(c-[0-9a-f]{16}\): 'c-",
+    ),
+    (CuratedCaptions, lambda f: f.drop(columns="line"), r"column 'line': missing"),
+    (CuratedCaptions, lambda f: f.assign(score=1), r"column 'score': unknown"),
+    (CuratedCaptions, lambda f: f.assign(line=[2.0, 3.0]), r"'line': got type float64; must be 'int64'"),
+    (CuratedCaptions, lambda f: f.assign(text=[1, 2]), r"column 'text': got type int64; must be"),
+    (CuratedCaptions, lambda f: f.to_dict(), r"got dict; must be a pandas DataFrame"),
+    (RejectedCaptions, lambda f: f.assign(reason="Too few!"), r"column 'reason': str_matches"),
+    (RejectedCaptions, lambda f: f.assign(filter=""), r"column 'filter': str_length"),
+    (ImageManifest, lambda f: f.assign(image_index=0), r"rows: multiple_fields_uniqueness: row 0"),
+    (ImageManifest, lambda f: f.assign(width_px=0), r"column 'width_px': greater_than"),
+    (ImageManifest, lambda f: f.assign(digest="no"), r"column 'digest': str_matches"),
+    (ImageManifest, lambda f: f.assign(shard="00000"), r"column 'shard': str_endswith"),
+    (ImageManifest, lambda f: f.assign(state="torn"), r"column 'state': isin"),
+    (Metrics, lambda f: f.assign(low=0.55), r"rows: low <= value <= high: row 0: arm 'simclr_real'"),
+    (Metrics, lambda f: f.assign(value=50.0, high=60.0), r"column 'value': less_than_or_equal_to\(1\)"),
+    (Metrics, lambda f: f.assign(metric="knn"), r"rows: multiple_fields_uniqueness.*metric 'knn'"),
+    (Metrics, lambda f: f.assign(images="photos"), r"column 'images': isin"),
+    (HandScores, lambda f: f.assign(hand_id=7), r"rows: multiple_fields_uniqueness.*hand_id 7"),
+    (HandScores, lambda f: f.assign(accuracy=-0.1), r"column 'accuracy': greater_than"),
+    (GuidanceTrials, lambda f: f.assign(trial=0), r"column 'trial': field_uniqueness"),
+    (
+        GuidanceTrials,
+        lambda f: f.assign(validation_accuracy=float("nan")),
+        r"rows: a complete trial has an accuracy: row 0",
+    ),
+]
+
+
+@pytest.mark.parametrize("model", VALID)
+def test_a_right_table_passes_as_it_is(model: type[Table]) -> None:
+    pd.testing.assert_frame_equal(model.validate(VALID[model]), VALID[model])
+
+
+@pytest.mark.parametrize("model", VALID)
+def test_a_right_table_passes_after_parquet(model: type[Table], tmp_path: Path) -> None:
+    VALID[model].to_parquet(tmp_path / "x.parquet")
+    model.validate(pd.read_parquet(tmp_path / "x.parquet"))
+    VALID[model][:0].to_parquet(tmp_path / "none.parquet")
+    model.validate(pd.read_parquet(tmp_path / "none.parquet"))
+
+
+@pytest.mark.parametrize(("model", "plant", "message"), FAULTS)
+def test_a_planted_fault_is_named(
+    model: type[Table], plant: Callable[[pd.DataFrame], Any], message: str
+) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        model.validate(plant(VALID[model]))
+    assert str(caught.value).startswith(f"table {model.__name__}: ")
+
+
+def test_only_the_first_five_rows_are_named() -> None:
+    texts = [f"a {number}" for number in range(8)]
+    ids = [caption_id_of(text) for text in texts]
+    frame = pd.DataFrame({"caption_id": ids, "text": texts, "source": "s", "licence": "l", "line": -1})
+    with pytest.raises(DataError) as caught:
+        CuratedCaptions.validate(frame)
+    message = str(caught.value)
+    assert f"row 4 ({ids[4]}): -1; and 3 more" in message
+    assert "row 5" not in message
+
+
+def test_every_fault_is_told_at_once() -> None:
+    with pytest.raises(DataError, match="table CuratedCaptions: 3 checks failed") as caught:
+        CuratedCaptions.validate(_CURATED.assign(line=[2, -3], text=["", "x"], more=1))
+    assert str(caught.value).count("\n- ") == 3
+
+
+def test_long_values_are_cut() -> None:
+    with pytest.raises(DataError) as caught:
+        CuratedCaptions.validate(_CURATED.assign(caption_id=["x" * 10_000, "y"]))
+    assert len(str(caught.value)) < 500 + 10_000  # the row's own name stands once
+    assert "x" * 59 + "..." in str(caught.value)
+
+
+@pytest.mark.parametrize("bad", [False, True])
+def test_kedro_checks_them_on_save(bad: bool) -> None:
+    from kedro.io import DataCatalog
+    from kedro.validation.exceptions import DataValidationError
+
+    path = f"{schemas.__name__}.CuratedCaptions"
+    catalog = DataCatalog.from_config({"x": {"type": "kedro.io.MemoryDataset", "validator": path}})
+    if not bad:
+        catalog.save("x", _CURATED)
+        return
+    with pytest.raises(DataValidationError, match="'x' on save") as caught:
+        catalog.save("x", _CURATED.assign(line=-1))
+    assert isinstance(caught.value.__cause__, DataError)
+    assert "column 'line'" in str(caught.value)
