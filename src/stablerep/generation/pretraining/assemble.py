@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from stablerep.generation.pretraining.architecture import Denoiser, build_noise_scheduler
 
 
 def assemble_pipeline(
-    folder: Path, tokenizer: Any, autoencoder: nn.Module, denoiser: Denoiser, scaling: float
+    folder: Path, tokenizer: Any, autoencoder: Any, denoiser: Denoiser, scaling: float
 ) -> None:
     """Writes the pipeline's folder; what stood there before goes only when the new one is whole.
 

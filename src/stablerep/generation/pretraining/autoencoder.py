@@ -4,6 +4,7 @@ Legend: B scenes, images (B, 3, 32, 32) in [-1, 1] as diffusers wants them.
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import PartialState
@@ -14,51 +15,47 @@ from stablerep.corpora.digit_scenes import ATTRIBUTES, draw_scenes
 from stablerep.generation.pretraining.architecture import build_autoencoder, reproducible_init
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
 from stablerep.generation.pretraining.stage import run_stage
+from stablerep.seeding import torch_generator
 
 _POOL_CHUNK = 512
 
 
-def train_autoencoder(recipe: PretrainingRecipe, folder: Path) -> tuple[nn.Module, float]:
+class Reconstruction(nn.Module):
+    """An autoencoder's whole pass with what its loss needs, for AutoencoderKL.forward keeps the KL back."""
+
+    def __init__(self, autoencoder: Any) -> None:
+        """Wraps an AutoencoderKL."""
+        super().__init__()
+        self.autoencoder = autoencoder
+
+    def forward(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Maps (B, 3, 32, 32) images to their reconstruction and the mean KL of their latents."""
+        posterior = self.autoencoder.encode(images).latent_dist
+        decoded = self.autoencoder.decode(posterior.sample(generator=generator)).sample
+        return decoded, posterior.kl().mean()
+
+
+def train_autoencoder(recipe: PretrainingRecipe, folder: Path) -> tuple[Any, float]:
     """Trains it and returns it with the seconds taken.
 
     The loss is L1 plus squared error plus a small KL term: squared error alone blurs the textures.
     """
-    model = reproducible_init(build_autoencoder, recipe.seed)
+    model = Reconstruction(reproducible_init(build_autoencoder, recipe.seed))
 
     def loss_of_step(network: nn.Module, step: int, num: int, process: int) -> Tensor:
         images = draw_scenes(num, "fit", recipe.seed, "autoencoder", step, process).images * 2 - 1
         images = images.to(next(network.parameters()).device)
-        inner = network.module if hasattr(network, "module") else network
-        # through forward, so that data parallelism sees the backward pass
-        decoded = network(images, sample_posterior=True, generator=_sampler(recipe, step, process))
-        posterior_kl = inner.last_kl
-        error = decoded.sample - images
-        return error.abs().mean() + error.square().mean() + recipe.kl_weight * posterior_kl
+        generator = torch_generator(recipe.seed, "autoencoder posterior", step, process)
+        decoded, divergence = network(images, generator)
+        error = decoded - images
+        return error.abs().mean() + error.square().mean() + recipe.kl_weight * divergence
 
-    _remember_kl(model)
-    return run_stage("autoencoder", model, recipe.autoencoder, loss_of_step, folder)
-
-
-def _sampler(recipe: PretrainingRecipe, step: int, process: int) -> torch.Generator:
-    from stablerep.seeding import torch_generator
-
-    return torch_generator(recipe.seed, "autoencoder posterior", step, process)
-
-
-def _remember_kl(model: nn.Module) -> None:
-    """Keeps the KL of the last encoding, which AutoencoderKL.forward computes but does not return."""
-    encode = model.encode
-
-    def encode_and_remember(*args, **kwargs):  # type: ignore[no-untyped-def]
-        output = encode(*args, **kwargs)
-        model.last_kl = output.latent_dist.kl().mean()
-        return output
-
-    model.encode = encode_and_remember  # type: ignore[method-assign]
+    seconds = run_stage("autoencoder", model, recipe.autoencoder, loss_of_step, folder)
+    return model.autoencoder, seconds
 
 
 @torch.no_grad()
-def encode_pool(model: nn.Module, recipe: PretrainingRecipe, path: Path) -> dict[str, Tensor]:
+def encode_pool(model: Any, recipe: PretrainingRecipe, path: Path) -> dict[str, Tensor]:
     """Encodes the pool of scenes once, or reads it back.
 
     Returns:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from stablerep.corpora.digit_scenes import ATTRIBUTES
 from stablerep.corpora.grammar import SceneAttributes, hide_attributes, write_caption
@@ -47,7 +47,10 @@ def train_denoiser(
         rows = torch.randint(len(pool["latents"]), (num,), generator=generator)
         latents = pool["latents"][rows] * scaling
         noise = torch.randn(latents.shape, generator=generator)
-        timesteps = torch.randint(0, scheduler.config.num_train_timesteps, (num,), generator=generator)
+        # logit-normal (arXiv:2403.03206, section 3.1): the middle of the schedule, where shapes are decided,
+        # is trained more often than its ends
+        position = torch.sigmoid(torch.randn(num, generator=generator))
+        timesteps = (position * scheduler.config.num_train_timesteps).long()
         texts = _captions(recipe, pool, rows, step, process)
         token_ids = tokenize(tokenizer, texts)
         noisy = scheduler.add_noise(latents, noise, timesteps)
@@ -55,7 +58,8 @@ def train_denoiser(
         predicted = network(noisy.to(device), timesteps.to(device), token_ids.to(device))
         return F.mse_loss(predicted, target.to(device))
 
-    return run_stage("denoiser", model, recipe.denoiser, loss_of_step, folder)
+    seconds = run_stage("denoiser", model, recipe.denoiser, loss_of_step, folder)
+    return model, seconds
 
 
 def _captions(

@@ -3,7 +3,9 @@
 Sizes and rates start from the prototype's measurements; docs/experiments.md has what was tried since.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from stablerep.errors import check_range
 
@@ -22,6 +24,7 @@ class StageRecipe:
         max_grad_norm: gradients are scaled down to this norm.
         ema_decay: of the exponential moving average of the weights; 0 keeps none.
         checkpoint_every_s: seconds between checkpoints.
+        compile_network: whether torch.compile is used; needs a C++ compiler and a minute or two.
     """
 
     num_images: int
@@ -33,6 +36,7 @@ class StageRecipe:
     max_grad_norm: float = 1.0
     ema_decay: float = 0.0
     checkpoint_every_s: float = 60.0
+    compile_network: bool = False
 
     def __post_init__(self) -> None:
         """Checks ranges."""
@@ -60,12 +64,10 @@ class PretrainingRecipe:
     """
 
     seed: int = 0
-    pool_size: int = 98_304
+    pool_size: int = 65_536
     caption_dropout: float = 0.1
-    kl_weight: float = 1e-5
-    autoencoder: StageRecipe = field(
-        default_factory=lambda: StageRecipe(num_images=64_000, batch_size=16)
-    )
+    kl_weight: float = 1e-6
+    autoencoder: StageRecipe = field(default_factory=lambda: StageRecipe(num_images=64_000, batch_size=16))
     denoiser: StageRecipe = field(
         default_factory=lambda: StageRecipe(
             num_images=480_000, batch_size=64, warmup_steps=200, ema_decay=0.999
@@ -76,3 +78,9 @@ class PretrainingRecipe:
         """Checks ranges."""
         check_range("pretraining.caption_dropout", self.caption_dropout, 0, 1)
         check_range("pretraining.pool_size", self.pool_size, 1)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "PretrainingRecipe":
+        """Makes the recipe of plain values, as a configuration or a JSON file holds them."""
+        stages = {name: StageRecipe(**values[name]) for name in ("autoencoder", "denoiser")}
+        return cls(**dict(values) | stages)

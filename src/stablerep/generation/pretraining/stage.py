@@ -32,7 +32,7 @@ def learning_rate_at(recipe: StageRecipe, step: int) -> float:
 
 def run_stage(
     name: str, model: nn.Module, recipe: StageRecipe, loss_of_step: LossOfStep, folder: Path
-) -> tuple[nn.Module, float]:
+) -> float:
     """Trains a network, going on from the last checkpoint where there is one.
 
     Every random draw is a function of (step, process), so that a resumed run sees what an
@@ -46,8 +46,8 @@ def run_stage(
         folder: where the checkpoint lies.
 
     Returns:
-        The network with its final weights (the moving average where the recipe keeps one), and the
-        seconds of training over all sittings.
+        The seconds of training over all sittings. The network holds its final weights, the moving average
+        where the recipe keeps one.
     """
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
     share = recipe.batch_size // accelerator.num_processes
@@ -66,6 +66,8 @@ def run_stage(
         step, seconds = facts["step"], facts["seconds"]
         logger.info("%s: goes on from step %d of %d", name, step, recipe.num_steps)
     trained = accelerator.prepare_model(model)
+    if recipe.compile_network:
+        trained = torch.compile(trained)
     started = last_saved = time.monotonic()
     running = 0.0
     first_step = step
@@ -96,7 +98,7 @@ def run_stage(
     if average:
         model.load_state_dict(average)
     accelerator.wait_for_everyone()
-    return model, seconds + time.monotonic() - started
+    return seconds + time.monotonic() - started
 
 
 @torch.no_grad()

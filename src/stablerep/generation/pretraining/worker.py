@@ -15,14 +15,12 @@ from stablerep.generation.pretraining.architecture import build_tokenizer
 from stablerep.generation.pretraining.assemble import assemble_pipeline
 from stablerep.generation.pretraining.autoencoder import encode_pool, train_autoencoder
 from stablerep.generation.pretraining.denoiser import train_denoiser
-from stablerep.generation.pretraining.recipe import PretrainingRecipe, StageRecipe
+from stablerep.generation.pretraining.recipe import PretrainingRecipe
 
 
 def read_recipe(path: Path) -> PretrainingRecipe:
     """Reads the recipe that `launch` wrote."""
-    values = json.loads(path.read_text())
-    stages = {name: StageRecipe(**values.pop(name)) for name in ("autoencoder", "denoiser")}
-    return PretrainingRecipe(**values, **stages)
+    return PretrainingRecipe.from_mapping(json.loads(path.read_text()))
 
 
 def main(recipe_path: str, work: str, target: str) -> None:

@@ -1,0 +1,277 @@
+"""Compares the image set that is wanted with what is there and intact: what to keep, make and drop.
+
+Nothing is judged by its name: each image's bytes are verified against the digest in its record, and the
+record against what would be drawn now (text, seed, generator).
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stablerep.errors import DataError
+from stablerep.generation.generator import ImageRequest, image_noise_seed
+from stablerep.shards import (
+    PARTIAL_SUFFIX,
+    SHARDS_FOLDER,
+    Record,
+    ShardScan,
+    check_caption_id,
+    is_shard_name,
+    member_name,
+    scan_shard,
+    shard_name,
+)
+
+
+@dataclass(frozen=True)
+class CaptionPlan:
+    """What is to be done for one caption.
+
+    Attributes:
+        caption_id: its id.
+        text: what is drawn.
+        source: where the caption came from.
+        licence: its terms.
+        kept: image index -> file name of the shard that holds it.
+        truncated: what the kept record says, None where nothing is kept.
+        missing: indices of the images to make.
+    """
+
+    caption_id: str
+    text: str
+    source: str
+    licence: str
+    kept: dict[int, str] = field(default_factory=dict)
+    truncated: bool | None = None
+    missing: tuple[int, ...] = ()
+
+    def requests(self) -> list[ImageRequest]:
+        """Returns the images to draw."""
+        return [ImageRequest(self.caption_id, self.text, index) for index in self.missing]
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """What is to be done for one shard.
+
+    Attributes:
+        name: of its file.
+        captions: all that it is to hold, by caption id.
+        records: as they are, where the shard is already what it is to be; None where it is written.
+    """
+
+    name: str
+    captions: list[CaptionPlan]
+    records: list[Record] | None = None
+
+    @property
+    def num_missing(self) -> int:
+        """Images to make."""
+        return sum(len(caption.missing) for caption in self.captions)
+
+
+@dataclass(frozen=True)
+class ImageSetPlan:
+    """What is to be done for the image set.
+
+    Attributes:
+        shards: all that are wanted, by name.
+        num_dropped: captions that are there and no longer wanted.
+        faults: what was found damaged.
+        stale: files that are no part of the wanted set.
+    """
+
+    shards: list[ShardPlan]
+    num_dropped: int
+    faults: list[str]
+    stale: list[Path]
+
+    @property
+    def captions(self) -> list[CaptionPlan]:
+        """All captions."""
+        return [caption for shard in self.shards for caption in shard.captions]
+
+    @property
+    def num_to_make(self) -> int:
+        """Captions of which an image is missing."""
+        return sum(bool(caption.missing) for caption in self.captions)
+
+    @property
+    def num_images_to_make(self) -> int:
+        """Images that are missing."""
+        return sum(shard.num_missing for shard in self.shards)
+
+    def summary(self) -> str:
+        """Says it in one line."""
+        num = len(self.captions)
+        return (
+            f"{num:,} captions: {num - self.num_to_make:,} kept, {self.num_to_make:,} to make, "
+            f"{self.num_dropped:,} to drop"
+        )
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The image set that is wanted.
+
+    Attributes:
+        generator_id: see stablerep.generation.identity.
+        seed: of the image set.
+        images_per_caption: images of each caption.
+        num_shards: files.
+    """
+
+    generator_id: str
+    seed: int
+    images_per_caption: int
+    num_shards: int
+
+
+def distinct_captions(captions: pd.DataFrame) -> list[CaptionPlan]:
+    """Returns the captions by id, of equal ones the first.
+
+    Raises:
+        DataError: there is none, a column is missing, or an id cannot name a sample.
+    """
+    absent = sorted({"caption_id", "text"} - set(captions.columns))
+    if absent:
+        raise DataError(
+            f"caption set: column {', '.join(absent)} is missing; must be there besides "
+            f"{', '.join(map(str, captions.columns))}. Run the curation pipeline."
+        )
+    if captions.empty:
+        raise DataError(
+            "caption set: got no captions; must be at least one. See data/03_primary/"
+            "rejected_captions.parquet for what curation dropped and why."
+        )
+    plans: dict[str, CaptionPlan] = {}
+    for row in captions.to_dict("records"):
+        check_caption_id(row["caption_id"])
+        source, licence = (str(row.get(key, "unknown")) for key in ("source", "licence"))
+        plans.setdefault(row["caption_id"], CaptionPlan(row["caption_id"], str(row["text"]), source, licence))
+    return [plans[caption_id] for caption_id in sorted(plans)]
+
+
+def make_record(
+    caption: CaptionPlan, wanted: Wanted, images: list[dict[str, Any]], truncated: bool
+) -> Record:
+    """Returns a sample's record: enough to say what an image is and to make it again.
+
+    The caption's line is left out: a line added above it would touch every record below.
+    """
+    return {
+        "caption_id": caption.caption_id,
+        "text": caption.text,
+        "source": caption.source,
+        "licence": caption.licence,
+        "truncated": truncated,
+        "generator_id": wanted.generator_id,
+        "seed": wanted.seed,
+        "images": sorted(images, key=lambda image: image["index"]),
+    }
+
+
+def make_image_entry(
+    caption: CaptionPlan, wanted: Wanted, index: int, digest: str, size_px: tuple[Any, Any]
+) -> dict[str, Any]:
+    """Returns what a record says of one image; `size_px` is (width, height)."""
+    return {
+        "index": index,
+        "member": member_name(caption.caption_id, index),
+        "seed": image_noise_seed(wanted.seed, caption.caption_id, index),
+        "digest": digest,
+        "width_px": size_px[0],
+        "height_px": size_px[1],
+    }
+
+
+def plan_image_set(captions: list[CaptionPlan], wanted: Wanted, store: Path) -> ImageSetPlan:
+    """Compares what is wanted with what is in `store`, reading and verifying all of it.
+
+    Args:
+        captions: from `distinct_captions`.
+        wanted: the rest of what is wanted.
+        store: the image set's folder; may be absent.
+    """
+    folder = store / SHARDS_FOLDER
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    scans = {path.name: scan_shard(path) for path in files if is_shard_name(path.name)}
+    found = _locate(scans, wanted.num_shards)
+    by_shard: dict[str, list[CaptionPlan]] = {}
+    for caption in captions:
+        name = shard_name(caption.caption_id, wanted.num_shards)
+        by_shard.setdefault(name, []).append(_plan_caption(caption, wanted, scans, found))
+    shards = []
+    for name, members in sorted(by_shard.items()):
+        scan = scans.get(name)
+        ready = scan is not None and _is_ready(scan, name, members, wanted)
+        samples = scan.samples if ready and scan is not None else {}
+        records = [samples[caption.caption_id].record for caption in members] if ready else None
+        shards.append(ShardPlan(name, members, records))
+    wanted_ids = {caption.caption_id for caption in captions}
+    there = {caption_id for scan in scans.values() for caption_id in scan.samples}
+    return ImageSetPlan(
+        shards=shards,
+        num_dropped=len(there - wanted_ids),
+        faults=[fault for scan in scans.values() for fault in scan.faults],
+        stale=[
+            path
+            for path in files
+            if path.name.endswith(PARTIAL_SUFFIX) or (is_shard_name(path.name) and path.name not in by_shard)
+        ],
+    )
+
+
+def _locate(scans: dict[str, ShardScan], num_shards: int) -> dict[str, str]:
+    """Returns caption id -> shard that holds it.
+
+    A shard of another count is read as well, so that changing the count costs no image. One of this
+    count is believed for its own captions only: it may be written while others are read.
+    """
+    found: dict[str, str] = {}
+    suffix = shard_name("", num_shards).partition("-of-")[2]
+    for name, scan in sorted(scans.items()):
+        current = name.endswith(f"-of-{suffix}")
+        for caption_id in scan.samples:
+            own = name == shard_name(caption_id, num_shards)
+            if own or (not current and caption_id not in found):
+                found[caption_id] = name
+    return found
+
+
+def _plan_caption(
+    caption: CaptionPlan, wanted: Wanted, scans: dict[str, ShardScan], found: dict[str, str]
+) -> CaptionPlan:
+    kept: dict[int, str] = {}
+    truncated = None
+    name = found.get(caption.caption_id)
+    if name is not None:
+        sample = scans[name].samples[caption.caption_id]
+        drawn = {key: sample.record.get(key) for key in ("text", "seed", "generator_id")}
+        if drawn == {"text": caption.text, "seed": wanted.seed, "generator_id": wanted.generator_id}:
+            kept = {i: name for i in sample.digests if i in range(wanted.images_per_caption)}
+            truncated = bool(sample.record.get("truncated")) if kept else None
+    missing = tuple(i for i in range(wanted.images_per_caption) if i not in kept)
+    return CaptionPlan(
+        caption.caption_id, caption.text, caption.source, caption.licence, kept, truncated, missing
+    )
+
+
+def _is_ready(scan: ShardScan, name: str, members: list[CaptionPlan], wanted: Wanted) -> bool:
+    """Tells whether a shard is already what it is to be, to the byte."""
+    if scan.faults or list(scan.samples) != [caption.caption_id for caption in members]:
+        return False
+    for caption in members:
+        if caption.missing or set(caption.kept.values()) != {name}:
+            return False
+        record = scan.samples[caption.caption_id].record
+        images = [image for image in record["images"] if image["index"] in caption.kept]
+        if record != make_record(caption, wanted, images, bool(caption.truncated)):
+            return False
+        for image in images:
+            size = image.get("width_px"), image.get("height_px")
+            if image != make_image_entry(caption, wanted, image["index"], image["digest"], size):
+                return False
+    return True

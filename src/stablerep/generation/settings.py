@@ -1,0 +1,90 @@
+"""The `generation` section of the configuration, typed and checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from stablerep.errors import ConfigError, check_range
+
+_WHERE = "conf/params/generator/<name>.yaml"
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class GenerationSettings:
+    """How images are made of captions.
+
+    Attributes:
+        guidance_scale: weight of classifier-free guidance (arXiv:2207.12598, with 1 for none, as in
+            diffusers). Up to 1 the unconditional half is left out; above it each step has both halves.
+        num_inference_steps: of the sampler.
+        images_per_caption: images of each caption.
+        size_px: height and width that the model draws.
+        scheduler: class of diffusers to sample with, or None for the one in the model's folder.
+        scheduler_options: what differs from the folder's scheduler settings.
+        negative_prompt: what takes the empty caption's place in the unconditional half.
+        saved_size_px: height and width that are stored; None for `size_px`. The paper draws 512 and
+            stores 256.
+        dtype: of the networks' arithmetic.
+        batch_size: images drawn at once by a process.
+        num_processes: processes on a CPU, which share its threads; a GPU is served by one.
+        num_shards: files of the image set. A caption's file follows from its id and this number.
+    """
+
+    guidance_scale: float
+    num_inference_steps: int
+    images_per_caption: int
+    size_px: int
+    scheduler: type | None = None
+    scheduler_options: Mapping[str, Any] = field(default_factory=dict)
+    negative_prompt: str = ""
+    saved_size_px: int | None = None
+    dtype: str = "float32"
+    batch_size: int = 64
+    num_processes: int = 1
+    num_shards: int = 8
+
+    def __post_init__(self) -> None:
+        """Checks ranges.
+
+        Raises:
+            ConfigError: a value is out of range.
+        """
+        # 100: far above every scale that anyone reports, and it keeps infinity out
+        check_range("generation.guidance_scale", self.guidance_scale, 0, 100, where=_WHERE)
+        for name, maximum in (
+            ("num_inference_steps", 1000),
+            ("images_per_caption", 10_000),
+            ("size_px", 8192),
+            ("batch_size", None),
+            ("num_processes", 256),
+            ("num_shards", 99_999),
+        ):
+            check_range(f"generation.{name}", getattr(self, name), 1, maximum, where=_WHERE)
+        if self.saved_size_px is not None:
+            check_range("generation.saved_size_px", self.saved_size_px, 1, self.size_px, where=_WHERE)
+        if self.dtype not in DTYPES:
+            raise ConfigError(
+                f"generation.dtype: got {self.dtype!r}; must be one of {', '.join(DTYPES)}. "
+                f"Set it in {_WHERE}."
+            )
+
+    @property
+    def guided(self) -> bool:
+        """Whether each step has an unconditional half."""
+        return self.guidance_scale > 1
+
+    def facts_of_pixels(self) -> dict[str, Any]:
+        """Returns what of the settings shapes an image, JSON-able; the rest is speed and layout."""
+        scheduler = self.scheduler.__name__ if self.scheduler is not None else None
+        return {
+            "scheduler": scheduler,
+            "scheduler_options": dict(self.scheduler_options),
+            "num_inference_steps": self.num_inference_steps,
+            "guidance_scale": float(self.guidance_scale) if self.guided else 1.0,
+            # without guidance nothing reads it
+            "negative_prompt": self.negative_prompt if self.guided else "",
+            "size_px": self.size_px,
+            "saved_size_px": self.saved_size_px or self.size_px,
+            "dtype": self.dtype,
+        }

@@ -1,0 +1,107 @@
+"""The pretraining recipe, tiny: resuming equals not stopping, and the result loads in diffusers."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from stablerep.corpora.grammar import draw_distinct_captions, vocabulary
+from stablerep.errors import ConfigError, GeneratorError
+from stablerep.generation.pretraining.architecture import MAX_TOKENS, build_tokenizer
+from stablerep.generation.pretraining.launch import pretrain_generator
+from stablerep.generation.pretraining.recipe import PretrainingRecipe, StageRecipe
+from stablerep.generation.pretraining.stage import learning_rate_at, run_stage
+from stablerep.generation.pretraining.worker import main, read_recipe
+from stablerep.seeding import numpy_generator, torch_generator
+
+
+def loss_of_step(network, step, num, process):
+    x = torch.randn(num, 3, generator=torch_generator("test", step, process))
+    return (network(x) - x.sum(dim=1, keepdim=True)).square().mean()
+
+
+def small_model():
+    torch.manual_seed(0)
+    return nn.Linear(3, 1)
+
+
+def test_a_resumed_stage_equals_an_uninterrupted_one(tmp_path, monkeypatch):
+    recipe = StageRecipe(num_images=80, batch_size=8, warmup_steps=2, ema_decay=0.9, checkpoint_every_s=0.0)
+    whole, resumed = small_model(), small_model()
+    run_stage("toy", whole, recipe, loss_of_step, tmp_path / "whole")
+
+    def stops(network, step, num, process):
+        if step == 6:
+            raise KeyboardInterrupt
+        return loss_of_step(network, step, num, process)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_stage("toy", small_model(), recipe, stops, tmp_path / "parts")
+    run_stage("toy", resumed, recipe, loss_of_step, tmp_path / "parts")
+    assert torch.equal(whole.weight, resumed.weight)
+
+
+def test_the_learning_rate_rises_stays_and_falls_to_zero():
+    recipe = StageRecipe(num_images=100, batch_size=1, learning_rate=1.0, warmup_steps=10, decay_from=0.5)
+    rates = [learning_rate_at(recipe, step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[10] == rates[49] == 1.0
+    assert rates[75] == pytest.approx(0.5)
+    assert rates[100] == pytest.approx(0, abs=1e-12)
+
+
+def test_every_word_of_the_corpus_is_one_token_and_every_caption_fits():
+    tokenizer = build_tokenizer()
+    for word in vocabulary():
+        assert len(tokenizer(word).input_ids) == 3, word
+    for text in draw_distinct_captions(500, numpy_generator("tokens", 0)):
+        assert len(tokenizer(text).input_ids) <= MAX_TOKENS, text
+
+
+def test_words_of_no_corpus_are_spelled_and_not_lost():
+    tokenizer = build_tokenizer()
+    ids = tokenizer("a zebra").input_ids
+    assert tokenizer.eos_token_id not in ids[:-1]
+    assert tokenizer.decode(ids, skip_special_tokens=True).strip() == "a zebra"
+
+
+def tiny_recipe():
+    stage = StageRecipe(num_images=16, batch_size=8, checkpoint_every_s=0.0)
+    return PretrainingRecipe(pool_size=32, autoencoder=stage, denoiser=stage)
+
+
+def test_the_result_is_a_stable_diffusion_pipeline_in_float16(tmp_path):
+    from diffusers import StableDiffusionPipeline
+
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(asdict(tiny_recipe())))
+    assert read_recipe(path) == tiny_recipe()
+    work = tmp_path / "work"
+    work.mkdir()
+    main(str(path), str(work), str(tmp_path / "generator"))
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        tmp_path / "generator", torch_dtype=torch.float32, local_files_only=True
+    )
+    assert pipeline.scheduler.config.prediction_type == "v_prediction"
+    image = pipeline("a nine", num_inference_steps=2, output_type="np").images
+    assert image.shape == (1, 32, 32, 3)
+    weights = list(Path(tmp_path / "generator").rglob("*.safetensors"))
+    assert len(weights) == 3
+    assert sum(file.stat().st_size for file in weights) < 16 * 2**20
+    assert not list(tmp_path.rglob("*.bin"))
+    assert set(json.loads((work / "seconds.json").read_text())) == {"autoencoder_s", "denoiser_s"}
+
+
+def test_a_work_folder_of_another_recipe_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "recipe.json").write_text("{}")
+    with pytest.raises(GeneratorError, match="another recipe"):
+        pretrain_generator(tiny_recipe(), tmp_path, tmp_path / "generator", 1)
+    assert (tmp_path / "recipe.json").read_text() == "{}"
+
+
+def test_a_caption_dropout_above_one_is_an_error():
+    with pytest.raises(ConfigError, match=r"pretraining\.caption_dropout: got 1\.5"):
+        PretrainingRecipe(caption_dropout=1.5)

@@ -1,0 +1,260 @@
+"""The sampling loop: the same image however it was asked for, and the image that diffusers would draw."""
+
+import shutil
+
+import pytest
+import torch
+
+from stablerep.errors import ConfigError, GeneratorError
+from stablerep.generation.generator import DiffusersGenerator, ImageRequest, image_noise_seed
+from stablerep.records import caption_id_of
+
+# networks round differently by batch size: at most one level, in few pixels; measured 5e-6 of the
+# values of 64 images of the embedded generator's architecture (one CPU thread, batches of 1 and 7 against 64)
+MAX_LEVELS = 1
+MAX_SHARE = 1e-3
+
+
+def requests_of(texts, num=2):
+    return [ImageRequest(caption_id_of(t), t, index) for t in texts for index in range(num)]
+
+
+def draw(generator, requests, seed=0):
+    """Returns {(caption id, index): image}."""
+    images = torch.cat(list(generator.draw(requests, seed)))
+    return {(r.caption_id, r.index): image for r, image in zip(requests, images, strict=True)}
+
+
+def assert_alike(one, other):
+    difference = (one.int() - other.int()).abs()
+    assert difference.max() <= MAX_LEVELS
+    assert (difference > 0).float().mean() <= MAX_SHARE
+
+
+@pytest.fixture(scope="module")
+def generator(tiny_generator):
+    from stablerep.generation.settings import GenerationSettings
+
+    return DiffusersGenerator(
+        tiny_generator,
+        GenerationSettings(
+            guidance_scale=2.5, num_inference_steps=3, images_per_caption=2, size_px=16, batch_size=8
+        ),
+    )
+
+
+def test_images_are_uint8_of_the_size_asked_for_in_batches(generator, texts):
+    batches = list(generator.draw(requests_of(texts), 0))
+    assert [len(batch) for batch in batches] == [6, 6]  # 12 in batches of 8 at most: two even ones
+    assert all(batch.shape[1:] == (3, 16, 16) and batch.dtype == torch.uint8 for batch in batches)
+
+
+def test_the_same_seed_gives_the_same_image(generator, texts):
+    once, again = (draw(generator, requests_of(texts)) for _ in range(2))
+    assert all(torch.equal(once[key], again[key]) for key in once)
+
+
+def test_seed_caption_and_index_each_give_another_image(generator, texts):
+    images = draw(generator, requests_of(texts))
+    other_seed = draw(generator, requests_of(texts), seed=1)
+    distinct = {image.numpy().tobytes() for image in (*images.values(), *other_seed.values())}
+    assert len(distinct) == 2 * len(images)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 64])
+def test_batch_size_and_order_leave_an_image_alone(tiny_generator, settings, generator, texts, batch_size):
+    other = DiffusersGenerator(tiny_generator, settings(batch_size=batch_size))
+    one = draw(generator, requests_of(texts))
+    permuted = draw(other, requests_of(texts)[::-1])
+    for key, image in one.items():
+        assert_alike(image, permuted[key])
+
+
+def test_the_noise_is_bit_equal_in_any_batch(generator):
+    def noise(keys):
+        seeds = [image_noise_seed(0, *key) for key in keys]
+        return generator.initial_noise([torch.Generator().manual_seed(seed) for seed in seeds])
+
+    keys = [("c-a", 0), ("c-a", 1), ("c-b", 0)]
+    together = noise(keys)
+    for position, key in enumerate(keys):
+        assert torch.equal(together[position], noise([key])[0])
+    assert len({row.numpy().tobytes() for row in together}) == 3
+
+
+def test_another_caption_list_leaves_the_shared_captions_alone(generator, texts):
+    before = draw(generator, requests_of(texts))
+    after = draw(generator, requests_of(["a blue eight", *texts[2:]]))
+    for key in set(before) & set(after):
+        assert_alike(before[key], after[key])
+
+
+def count_unet_rows(generator, monkeypatch):
+    rows = []
+    forward = generator.unet.forward
+
+    def counted(sample, *args, **kwargs):
+        rows.append(len(sample))
+        return forward(sample, *args, **kwargs)
+
+    monkeypatch.setattr(generator.unet, "forward", counted)
+    return rows
+
+
+def test_guidance_takes_both_halves_in_one_pass(generator, texts, monkeypatch):
+    rows = count_unet_rows(generator, monkeypatch)
+    draw(generator, requests_of(texts[:2]))
+    assert rows == [8] * 3  # 4 images, doubled, 3 steps
+
+
+@pytest.mark.parametrize("guidance_scale", [0.0, 1.0])
+def test_no_second_half_is_drawn_without_guidance(
+    tiny_generator, settings, texts, monkeypatch, guidance_scale
+):
+    plain = DiffusersGenerator(tiny_generator, settings(guidance_scale=guidance_scale))
+    rows = count_unet_rows(plain, monkeypatch)
+    draw(plain, requests_of(texts[:2]))
+    assert rows == [4] * 3
+
+
+def test_each_caption_is_encoded_once_and_the_empty_one_once(generator, texts, monkeypatch):
+    monkeypatch.setattr(generator, "_empty", None)
+    encoded = []
+    encode = generator.encode_texts
+    monkeypatch.setattr(generator, "encode_texts", lambda t: encoded.extend(t) or encode(t))
+    draw(generator, requests_of(texts, num=5))
+    draw(generator, requests_of(texts[:1]))
+    assert encoded == [*texts, "", texts[0]]
+
+
+SAMPLERS = [
+    ("DPMSolverMultistepScheduler", {}),
+    ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+    ("DDIMScheduler", {}),
+    ("PNDMScheduler", {"skip_prk_steps": True}),
+    ("EulerDiscreteScheduler", {}),
+    ("EulerAncestralDiscreteScheduler", {}),
+    ("DDPMScheduler", {}),
+    ("LCMScheduler", {}),
+]
+
+
+@pytest.mark.parametrize("folder_name", ["tiny_generator", "tiny_stable_diffusion"])
+@pytest.mark.parametrize(("name", "options"), SAMPLERS)
+def test_images_are_those_of_diffusers_own_call(folder_name, name, options, settings, request):
+    """One image at a time in diffusers against all at once here, with every kind of sampler."""
+    import diffusers
+
+    folder = request.getfixturevalue(folder_name)
+    chosen = settings(
+        scheduler=getattr(diffusers, name),
+        scheduler_options=options,
+        num_inference_steps=4,
+        negative_prompt="a red two",
+    )
+    ours = DiffusersGenerator(folder, chosen)
+    requests = requests_of(["a nine", "a blue eight"])
+    images = draw(ours, requests)
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(folder)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = chosen.scheduler.from_config(pipeline.scheduler.config, **options)
+    for wanted in requests:
+        noise = torch.Generator().manual_seed(image_noise_seed(0, wanted.caption_id, wanted.index))
+        pixels = pipeline(
+            wanted.text,
+            negative_prompt=chosen.negative_prompt,
+            height=16,
+            width=16,
+            guidance_scale=chosen.guidance_scale,
+            num_inference_steps=4,
+            generator=noise,
+            output_type="pt",
+        ).images[0]
+        theirs = (pixels * 255).round().to(torch.uint8)
+        assert_alike(images[wanted.caption_id, wanted.index], theirs)
+
+
+def test_a_sampler_without_its_own_generator_is_refused(tiny_generator, settings, texts):
+    from diffusers import DDIMScheduler
+
+    class CarelessScheduler(DDIMScheduler):
+        def step(self, model_output, timestep, sample, return_dict=True):
+            noise = torch.randn(sample.shape)
+            return super().step(model_output, timestep, sample + noise, return_dict=return_dict)
+
+    careless = DiffusersGenerator(tiny_generator, settings(scheduler=CarelessScheduler))
+    with pytest.raises(GeneratorError, match="draws from the global random state"):
+        draw(careless, requests_of(texts))
+
+
+def test_a_setting_that_the_sampler_lacks_is_refused(tiny_generator, settings):
+    from diffusers import DDIMScheduler
+
+    chosen = settings(scheduler=DDIMScheduler, scheduler_options={"algorithm_type": "dpmsolver++"})
+    with pytest.raises(ConfigError, match="DDIMScheduler has no setting algorithm_type; it has beta_end"):
+        DiffusersGenerator(tiny_generator, chosen)
+
+
+def test_a_caption_that_is_too_long_is_drawn_from_its_first_words(generator):
+    words = "a teal handwritten seven on a striped orange background and a red two and a nine"
+    assert generator.truncated(["a nine", words]) == [False, True]
+    longer = words + " and a three"
+    first, second = generator.encode_texts([words, longer])
+    assert torch.equal(first, second)
+
+
+def test_images_can_be_stored_smaller_than_drawn(tiny_generator, settings, texts):
+    small = DiffusersGenerator(tiny_generator, settings(saved_size_px=8))
+    (batch,) = small.draw(requests_of(texts[:1]), 0)
+    assert batch.shape == (2, 3, 8, 8)
+
+
+def test_a_size_that_does_not_fit_the_autoencoder_names_the_factor(tiny_generator, settings):
+    with pytest.raises(ConfigError, match=r"generation\.size_px: got 18; must be a multiple of 4"):
+        DiffusersGenerator(tiny_generator, settings(size_px=18))
+
+
+def test_values_that_are_not_finite_are_no_image(tiny_generator, settings, texts):
+    broken = DiffusersGenerator(tiny_generator, settings())
+    broken.unet.conv_out.bias.data.fill_(float("nan"))
+    with pytest.raises(GeneratorError, match="not finite in float32"):
+        draw(broken, requests_of(texts[:1]))
+
+
+def test_a_missing_folder_says_where_it_looked_and_what_to_do(tmp_path, settings):
+    with pytest.raises(GeneratorError, match=r"nowhere: no such folder.*make generator"):
+        DiffusersGenerator(tmp_path / "nowhere", settings())
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder", "tokenizer", "model_index.json"])
+def test_a_missing_part_is_named(tiny_generator, tmp_path, settings, part):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_generator, folder)
+    target = folder / part
+    if target.is_dir():
+        shutil.rmtree(target)
+    else:
+        target.unlink()
+    with pytest.raises(GeneratorError, match=part):
+        DiffusersGenerator(folder, settings())
+
+
+@pytest.mark.parametrize(
+    "file", ["unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors", "unet/config.json"]
+)
+def test_a_half_downloaded_file_is_no_traceback_of_diffusers(tiny_generator, tmp_path, settings, file):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_generator, folder)
+    data = (folder / file).read_bytes()
+    (folder / file).write_bytes(data[: len(data) // 2])
+    with pytest.raises(GeneratorError, match=r"cannot load the model.*half downloaded"):
+        DiffusersGenerator(folder, settings())
+
+
+def test_weights_without_safetensors_are_refused(tiny_generator, tmp_path, settings):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_generator, folder)
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.rename(weights.with_suffix(".bin"))
+    with pytest.raises(GeneratorError, match=r"unet/\*\.safetensors must be there"):
+        DiffusersGenerator(folder, settings())

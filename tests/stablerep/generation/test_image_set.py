@@ -1,0 +1,432 @@
+"""Image sets: only what is missing is made, and the result does not tell how it came about."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from stablerep.errors import ConfigError, DataError, GeneratorError
+from stablerep.generation import workers
+from stablerep.generation.image_set import MANIFEST_COLUMNS, make_image_set
+from stablerep.generation.inspect import inspect_images
+from stablerep.records import caption_id_of
+from stablerep.shards import SHARDS_FOLDER, read_images, scan_shard, shard_name
+
+
+@pytest.fixture
+def store(tmp_path):
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def make(tiny_generator, settings, captions_of, store):
+    """Returns a function that brings the image set to what is asked for."""
+
+    def run(texts, folder=tiny_generator, into=store, seed=0, **changes):
+        return make_image_set(captions_of(texts), settings(**changes), folder, into, seed)
+
+    return run
+
+
+def files_of(store):
+    return {
+        path.relative_to(store).as_posix(): path.read_bytes() for path in store.rglob("*") if path.is_file()
+    }
+
+
+def test_the_manifest_has_a_row_an_image_and_the_images_are_there(make, store, texts):
+    manifest, ledger = make(texts)
+    assert list(manifest.columns) == list(MANIFEST_COLUMNS)
+    keys = list(zip(manifest.caption_id, manifest.image_index, strict=True))
+    assert keys == sorted((caption_id_of(text), k) for text in texts for k in range(2))
+    images, caption_ids = read_images(store, manifest)
+    assert images.shape == (12, 3, 16, 16)
+    assert caption_ids == list(manifest.caption_id)
+    assert set(manifest.width_px) == set(manifest.height_px) == {16}
+    pd.testing.assert_frame_equal(pd.read_parquet(store / "manifest.parquet"), manifest)
+    expected = {"num_captions": 6, "num_kept": 0, "num_made_captions": 6, "num_made_images": 12}
+    assert ledger.items() >= (expected | {"num_dropped": 0, "num_truncated": 0}).items()
+    assert ledger["images_per_second"] > 0 and ledger["seconds"] > 0
+    assert set(manifest.generator_id) == {ledger["generator_id"]}
+
+
+def test_the_manifest_passes_its_schema(make, texts):
+    from stablerep.validation.schemas import ImageManifest
+
+    ImageManifest.validate(make(texts)[0])
+
+
+def test_a_second_run_makes_nothing_and_loads_no_model(make, store, texts, monkeypatch):
+    first, _ = make(texts)
+    before = files_of(store)
+    monkeypatch.setattr(workers, "DiffusersGenerator", None)
+    monkeypatch.setattr(workers, "write_shard", None)
+    second, ledger = make(texts)
+    assert ledger["num_made_images"] == 0 and ledger["num_kept"] == 6
+    pd.testing.assert_frame_equal(first, second)
+    assert files_of(store) == before
+
+
+def test_an_edited_caption_costs_its_images_and_touches_two_shards_at_most(make, store, texts):
+    manifest, _ = make(texts)
+    before = files_of(store)
+    edited, ledger = make(["a blue eight", *texts[1:]])
+    expected = {"num_kept": 5, "num_made_captions": 1, "num_made_images": 2, "num_dropped": 1}
+    assert ledger.items() >= expected.items()
+    shared = manifest.merge(edited, on=list(MANIFEST_COLUMNS))
+    assert len(shared) == 10
+    touched = {shard_name(caption_id_of(text), 3) for text in (texts[0], "a blue eight")}
+    after = files_of(store)
+    for name in before:
+        if name.startswith(SHARDS_FOLDER) and name.split("/")[1] not in touched:
+            assert after[name] == before[name]
+
+
+def test_what_is_no_longer_wanted_is_pruned_from_the_disk(make, store, texts):
+    make(texts)
+    manifest, ledger = make(texts[:1])
+    assert ledger["num_dropped"] == 5 and ledger["num_made_images"] == 0
+    assert len(manifest) == 2
+    stored = [set(scan_shard(path).samples) for path in (store / SHARDS_FOLDER).iterdir()]
+    assert stored == [{caption_id_of(texts[0])}]
+
+
+def test_any_way_to_a_set_leaves_the_same_bytes(make, store, texts, tmp_path):
+    make(texts[:3])
+    make(texts)
+    make(texts[1:], into=tmp_path / "other")
+    make(texts[::-1], into=tmp_path / "other")
+    one, other = files_of(store / SHARDS_FOLDER), files_of(tmp_path / "other" / SHARDS_FOLDER)
+    # drawn in other batches, where networks may round a level apart
+    assert one.keys() == other.keys()
+    records = [
+        {
+            key: sample.record["images"][0]["seed"]
+            for path in (folder / SHARDS_FOLDER).iterdir()
+            for key, sample in scan_shard(path).samples.items()
+        }
+        for folder in (store, tmp_path / "other")
+    ]
+    assert records[0] == records[1]
+
+
+def test_equal_captions_are_one(make, texts):
+    manifest, ledger = make(["a nine", "a nine"])
+    assert ledger["num_captions"] == 1 and len(manifest) == 2
+
+
+def test_more_images_a_caption_keep_those_that_are_there(make, texts):
+    two, _ = make(texts)
+    three, ledger = make(texts, images_per_caption=3)
+    assert ledger["num_made_images"] == 6
+    assert len(two.merge(three, on=list(MANIFEST_COLUMNS))) == 12
+    again, ledger = make(texts, images_per_caption=2)
+    assert ledger["num_made_images"] == 0
+    pd.testing.assert_frame_equal(again, two)
+
+
+def test_another_number_of_shards_moves_images_and_draws_none(make, store, texts, tmp_path):
+    three, _ = make(texts)
+    moved, ledger = make(texts, num_shards=2)
+    assert ledger["num_made_images"] == 0
+    columns = ["caption_id", "image_index", "digest", "seed"]
+    pd.testing.assert_frame_equal(moved[columns], three[columns])
+    make(texts, num_shards=3)
+    fresh = tmp_path / "fresh"
+    make(texts, into=fresh)
+    assert files_of(store) == files_of(fresh)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"guidance_scale": 3.0}, {"num_inference_steps": 4}, {"negative_prompt": "a two"}, {"seed": 1}],
+)
+def test_images_of_another_generator_or_seed_count_as_missing(make, texts, changes):
+    before, _ = make(texts)
+    after, ledger = make(texts, **changes)
+    assert ledger["num_made_images"] == 12 and ledger["num_dropped"] == 0
+    assert set(before.generator_id) != set(after.generator_id) or "seed" in changes
+    assert not set(before.digest) & set(after.digest)
+
+
+def test_other_weights_are_another_generator(make, texts, tiny_generator, tiny_stable_diffusion):
+    before, _ = make(texts)
+    after, ledger = make(texts, folder=tiny_stable_diffusion)
+    assert ledger["num_made_images"] == 12
+    assert set(before.generator_id) != set(after.generator_id)
+
+
+def test_a_new_source_or_licence_rewrites_the_record_and_draws_nothing(
+    make, store, texts, captions_of, settings, tiny_generator
+):
+    make(texts)
+    frame = captions_of(texts).assign(licence="CC-BY-4.0")
+    _, ledger = make_image_set(frame, settings(), tiny_generator, store, 0)
+    assert ledger["num_made_images"] == 0
+    for path in (store / SHARDS_FOLDER).iterdir():
+        assert {s.record["licence"] for s in scan_shard(path).samples.values()} == {"CC-BY-4.0"}
+
+
+def test_a_tampered_image_is_named_and_made_again(make, store, texts, caplog):
+    manifest, _ = make(texts)
+    before = files_of(store)
+    row = manifest.iloc[5]
+    path = store / SHARDS_FOLDER / row.shard
+    data = bytearray(path.read_bytes())
+    position = data.index(f"{row.member}\0".encode()) + 512 + 40
+    data[position] ^= 1
+    path.write_bytes(data)
+    caplog.set_level(logging.INFO)
+    again, ledger = make(texts)
+    assert ledger["num_made_images"] == 1
+    assert f"{row.shard}: {row.member} has other bytes than its record says; made again" in caplog.text
+    assert files_of(store).keys() == before.keys()
+    read_images(store, again)
+
+
+def test_a_truncated_shard_is_named_and_its_lost_images_are_made_again(make, store, texts, caplog):
+    manifest, _ = make(texts)
+    name, rows = max(manifest.groupby("shard"), key=lambda each: len(each[1]))
+    path = store / SHARDS_FOLDER / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.index(f"{rows.member.iloc[-1]}\0".encode())])
+    again, ledger = make(texts)
+    assert ledger["num_made_images"] == 1
+    assert f"{name}: {rows.member.iloc[-1]} is missing; made again" in caplog.text
+    assert len(again) == len(manifest) and scan_shard(path).faults == []
+    path.unlink()
+    _, ledger = make(texts)
+    assert ledger["num_made_images"] == len(rows)
+    # the whole shard in the batches of the first time: the same bytes
+    assert path.read_bytes() == whole
+
+
+def test_a_record_with_other_words_is_not_believed(make, store, texts):
+    manifest, _ = make(texts)
+    path = store / SHARDS_FOLDER / manifest.shard[0]
+    path.write_bytes(path.read_bytes().replace(b'"seed": 0,', b'"seed": 7,', 1))
+    _, ledger = make(texts)
+    assert ledger["num_made_images"] == 2
+
+
+def test_the_plan_is_told_before_work_starts(make, texts, caplog):
+    caplog.set_level(logging.INFO)
+    make(texts)
+    make(["a blue eight", *texts[1:]])
+    plans = [record.getMessage() for record in caplog.records if " to make" in record.getMessage()]
+    assert plans[0] == "6 captions: 0 kept, 6 to make, 0 to drop"
+    assert plans[1].startswith("6 captions: 5 kept, 1 to make, 1 to drop; about ")
+
+
+def test_captions_that_are_too_long_are_counted_each_time(make, texts, caplog):
+    long = "a teal handwritten seven on a striped orange background and a red two and a nine"
+    for _ in range(2):
+        _, ledger = make([*texts, long])
+        assert ledger["num_truncated"] == 1
+    assert "1 of 7 captions are longer than the text encoder takes" in caplog.text
+
+
+def test_leftovers_of_a_kill_go_and_foreign_files_stay(make, store, texts, caplog):
+    make(texts)
+    before = files_of(store)
+    (store / SHARDS_FOLDER / "images-00000-of-00003.tar.77.partial").write_bytes(b"half")
+    (store / SHARDS_FOLDER / "notes.txt").write_text("mine")
+    make(texts)
+    after = files_of(store)
+    assert after.pop(f"{SHARDS_FOLDER}/notes.txt") == b"mine"
+    assert after == before
+    assert "left alone, no shards: notes.txt" in caplog.text
+
+
+def test_no_captions_are_an_error_and_cost_no_image(make, store, texts):
+    make(texts)
+    before = files_of(store)
+    with pytest.raises(DataError, match="got no captions; must be at least one"):
+        make([])
+    assert files_of(store) == before
+
+
+def test_a_caption_set_without_texts_names_the_column(settings, store, tiny_generator):
+    with pytest.raises(DataError, match="column text is missing"):
+        make_image_set(pd.DataFrame({"caption_id": ["c-a"]}), settings(), tiny_generator, store, 0)
+
+
+def test_a_missing_model_costs_no_image(make, store, texts, tmp_path):
+    make(texts)
+    before = files_of(store)
+    with pytest.raises(GeneratorError, match=r"nowhere: no such folder"):
+        make(texts, folder=tmp_path / "nowhere")
+    assert files_of(store) == before
+
+
+def test_guidance_below_zero_is_refused(make, texts):
+    with pytest.raises(ConfigError, match=r"generation\.guidance_scale: got -1.0; must be >= 0"):
+        make(texts, guidance_scale=-1.0)
+
+
+def test_a_card_beside_the_weights_makes_no_other_generator(make, texts, tiny_generator, tmp_path):
+    import shutil
+
+    folder = tmp_path / "renamed"
+    shutil.copytree(tiny_generator, folder)
+    (folder / "README.md").write_text("a card")
+    first, _ = make(texts)
+    _, ledger = make(texts, folder=folder)
+    assert ledger["num_made_images"] == 0 and ledger["generator_id"] == first.generator_id[0]
+
+
+# ------------------------------------------------------------------------------- several processes
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_bytes_of_one(make, store, texts, tmp_path):
+    from stablerep.generation.workers import threads_of_a_process
+
+    one, _ = make(texts)
+    two, ledger = make(texts, into=tmp_path / "two", num_processes=2)
+    assert ledger["num_made_images"] == 12
+    pd.testing.assert_frame_equal(one.drop(columns="digest"), two.drop(columns="digest"))
+    # with as many threads each, the pixels are bit-equal as well
+    if threads_of_a_process(1) == threads_of_a_process(2):
+        pd.testing.assert_frame_equal(one, two)
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_told_and_finished_shards_stay(
+    make, store, texts, captions_of, settings, tiny_generator, tmp_path, monkeypatch
+):
+    make(texts[:3])
+    kept = files_of(store)
+    monkeypatch.setattr(workers, "_make_in_worker", os._exit)  # what its argument is: an exit code
+    monkeypatch.setattr(workers.ShardPlan, "__index__", lambda self: 1, raising=False)
+    with pytest.raises(GeneratorError, match=r"a process died after 0 of .* finished shards are kept"):
+        make(texts, num_processes=2, num_shards=4)
+    after = files_of(store)
+    assert kept.items() <= after.items()
+    monkeypatch.undo()
+    make(texts, num_shards=4)
+    fresh = tmp_path / "fresh"
+    make(texts[:3], into=fresh)
+    make(texts, into=fresh, num_shards=4)
+    assert files_of(store) == files_of(fresh)
+
+
+_SCRIPT = """
+import sys, time
+from pathlib import Path
+import pandas as pd
+from stablerep.generation import image_set, workers
+from stablerep.generation.settings import GenerationSettings
+from stablerep.records import caption_id_of
+
+folder, store = Path(sys.argv[1]), Path(sys.argv[2])
+texts = sys.argv[3].split("|")
+settings = GenerationSettings(
+    guidance_scale=2.5, num_inference_steps=3, images_per_caption=2, size_px=16, batch_size=8, num_shards=3
+)
+write = workers.write_shard
+def slowly(*args):
+    write(*args)
+    print("shard", flush=True)
+    time.sleep(0.5)
+workers.write_shard = slowly
+captions = pd.DataFrame({"caption_id": [caption_id_of(t) for t in texts], "text": texts,
+                         "source": "test", "licence": "CC0-1.0"})
+image_set.make_image_set(captions, settings, folder, store, 0)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_and_leaves_the_bytes_of_an_uninterrupted_one(
+    make, store, texts, tiny_generator, tmp_path
+):
+    script = tmp_path / "make.py"
+    script.write_text(_SCRIPT)
+    command = [sys.executable, str(script), str(tiny_generator), str(store), "|".join(texts)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "shard\n"
+        process.send_signal(signal.SIGKILL)
+    assert len(list((store / SHARDS_FOLDER).glob("*.tar"))) == 1
+    _, ledger = make(texts)
+    assert 0 < ledger["num_made_images"] < 12
+    fresh = tmp_path / "fresh"
+    make(texts, into=fresh)
+    assert files_of(store) == files_of(fresh)
+
+
+@pytest.mark.slow
+def test_workers_end_when_the_main_process_is_killed(tiny_generator, store, texts, tmp_path):
+    script = tmp_path / "make.py"
+    guarded = "\n".join("    " + line for line in _SCRIPT.splitlines())
+    guarded = guarded.replace("num_shards=3", "num_shards=6, num_processes=2")
+    # the main process kills itself when the first shard is there; its pid file tells the workers' group
+    guarded = guarded.replace("workers.write_shard = slowly", "").replace(
+        "image_set.make_image_set(",
+        "import os, multiprocessing\n"
+        "    real = image_set.make_shards\n"
+        "    def watched(*args):\n"
+        "        for made in real(*args):\n"
+        "            pids = [str(p.pid) for p in multiprocessing.active_children()]\n"
+        "            print(' '.join(pids), flush=True)\n"
+        "            os.kill(os.getpid(), 9)\n"
+        "            yield made\n"
+        "    image_set.make_shards = watched\n"
+        "    image_set.make_image_set(",
+    )
+    script.write_text(f"if __name__ == '__main__':\n{guarded}\n")
+    command = [sys.executable, str(script), str(tiny_generator), str(store), "|".join(texts)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        pids = [int(pid) for pid in process.stdout.readline().split()]
+    assert len(pids) == 2
+    deadline = time.monotonic() + 30
+    while any(_is_alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(_is_alive(pid) for pid in pids)
+
+
+def _is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+# -------------------------------------------------------------------------------------- inspection
+
+
+def test_inspection_measures_each_image(make, store, texts):
+    manifest, _ = make(texts)
+    frame = inspect_images(store, manifest)
+    assert list(frame.columns) == [
+        *MANIFEST_COLUMNS,
+        "decodable",
+        "digest_matches",
+        "pixel_std",
+        "num_images_of_caption",
+    ]
+    images, _ = read_images(store, manifest)
+    expected = (images.double() / 255).flatten(2).std(dim=2, correction=0).amax(dim=1)
+    assert frame.pixel_std.tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+    assert frame.decodable.all() and frame.digest_matches.all()
+    assert set(frame.num_images_of_caption) == {2}
+    pd.testing.assert_frame_equal(frame[list(MANIFEST_COLUMNS)], manifest)
+
+
+def test_inspection_records_what_cannot_be_read(make, store, texts):
+    manifest, _ = make(texts)
+    gone = manifest.shard[0]
+    (store / SHARDS_FOLDER / gone).unlink()
+    frame = inspect_images(store, manifest)
+    lost = frame.shard == gone
+    assert not frame.decodable[lost].any() and frame.decodable[~lost].all()
+    assert (frame.width_px[lost] == 0).all()

@@ -1,0 +1,46 @@
+"""Settings out of range are told apart before anything is loaded."""
+
+import math
+
+import pytest
+
+from stablerep.errors import ConfigError
+
+
+@pytest.mark.parametrize("value", [-1.0, math.nan, math.inf, -math.inf])
+def test_a_guidance_scale_that_is_no_number_from_0_names_its_key(settings, value):
+    with pytest.raises(ConfigError, match=r"generation\.guidance_scale: got .*must be >= 0"):
+        settings(guidance_scale=value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["num_inference_steps", "images_per_caption", "size_px", "batch_size", "num_processes", "num_shards"],
+)
+def test_zero_of_anything_counted_names_its_key(settings, name):
+    with pytest.raises(ConfigError, match=rf"generation\.{name}: got 0; must be >= 1"):
+        settings(**{name: 0})
+    settings(**{name: 1})
+
+
+def test_an_unknown_dtype_names_the_known_ones(settings):
+    with pytest.raises(ConfigError, match=r"generation\.dtype: got 'float8'; must be one of float32"):
+        settings(dtype="float8")
+
+
+def test_images_are_not_stored_larger_than_drawn(settings):
+    with pytest.raises(ConfigError, match=r"generation\.saved_size_px: got 32; must be >= 1 and <= 16"):
+        settings(saved_size_px=32)
+
+
+def test_speed_and_layout_shape_no_pixel(settings):
+    faster = settings(batch_size=64, num_processes=2, num_shards=9, images_per_caption=7)
+    assert faster.facts_of_pixels() == settings().facts_of_pixels()
+
+
+def test_the_negative_prompt_shapes_pixels_only_under_guidance(settings):
+    assert settings(negative_prompt="blurred").facts_of_pixels() != settings().facts_of_pixels()
+    alone = settings(guidance_scale=1.0)
+    assert (
+        settings(guidance_scale=1.0, negative_prompt="blurred").facts_of_pixels() == alone.facts_of_pixels()
+    )
