@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from stablerep.corpora.digit_scenes import NUM_CLASSES, Scenes, draw_scenes
 from stablerep.corpora.grammar import read_caption
@@ -116,9 +116,7 @@ def accuracy_on_scenes(judge: AttributeJudge, scenes: Scenes) -> dict[str, float
     return {k: float((predicted[k] == scenes.labels[k]).float().mean()) for k in NUM_CLASSES}
 
 
-def match_rates(
-    judge: AttributeJudge, images: Tensor, texts: Sequence[str]
-) -> dict[str, float]:
+def match_rates(judge: AttributeJudge, images: Tensor, texts: Sequence[str]) -> dict[str, float]:
     """Measures images against the captions they were made of.
 
     Args:

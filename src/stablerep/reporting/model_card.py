@@ -100,9 +100,7 @@ def sample_grid(folder: Path, settings: GenerationSettings, seed: int) -> Tensor
     return grid.repeat_interleave(4, dim=1).repeat_interleave(4, dim=2)
 
 
-def write_card(
-    figures: Mapping[str, Any], seconds: Mapping[str, float], recipe: Mapping[str, Any]
-) -> str:
+def write_card(figures: Mapping[str, Any], seconds: Mapping[str, float], recipe: Mapping[str, Any]) -> str:
     """Writes the card in Markdown, with the head that model hubs read."""
 
     def percent(rates: Mapping[str, float]) -> str:
@@ -117,8 +115,9 @@ def write_card(
         "# The embedded generator",
         "",
         "A Stable Diffusion of 5 M parameters for 32x32 digit scenes: AutoencoderKL (4x8x8 latents), "
-        "UNet2DConditionModel with cross-attention and v-prediction, CLIP text encoder of two layers. Load it "
-        'with `StableDiffusionPipeline.from_pretrained("data/06_models/generator")`.',
+        "UNet2DConditionModel with cross-attention and v-prediction, CLIP text encoder of two layers. Load "
+        'it with `StableDiffusionPipeline.from_pretrained("data/06_models/generator", '
+        "torch_dtype=torch.float32)`.",
         "",
         "![eight images of each of eight captions](samples.png)",
         "",
@@ -140,9 +139,9 @@ def write_card(
         "",
         "## Figures",
         "",
-        f"{figures['num_images']} images of {_NUM_CAPTIONS} captions a row; the share, in per cent, that shows "
-        "what the caption names, as read by a classifier trained on real scenes; diversity is the mean cosine "
-        "distance between images of one caption in that classifier's features.",
+        f"{figures['num_images']} images of {_NUM_CAPTIONS} captions a row; the share, in per cent, that "
+        "shows what the caption names, as read by a classifier trained on real scenes; diversity is the mean "
+        "cosine distance between images of one caption in that classifier's features.",
         "",
         "| guidance scale | digit | ink | ground | texture | diversity | images/s, one process |",
         "|---|---|---|---|---|---|---|",

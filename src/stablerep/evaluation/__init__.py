@@ -1,0 +1,1 @@
+"""Scores encoders on real scenes of held-out hands, and images against their captions."""

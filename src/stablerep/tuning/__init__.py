@@ -1,0 +1,1 @@
+"""Searches settings whose cost is images: the guidance scale."""

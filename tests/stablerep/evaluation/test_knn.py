@@ -1,0 +1,47 @@
+"""Nearest neighbours."""
+
+import numpy as np
+
+from stablerep.evaluation.knn import find_neighbours
+
+LABELS = np.repeat(np.arange(5), 40)
+
+
+def test_neighbours_equal_a_naive_search() -> None:
+    rng = np.random.default_rng(0)
+    bank, queries = (rng.normal(size=(n, 6)).astype(np.float32) for n in (30, 9))
+    found = find_neighbours(bank, queries, 4, batch_size=2)
+    for query, rows, similarities in zip(queries, found.rows, found.similarities, strict=True):
+        cosines = [float(query @ b / np.linalg.norm(query) / np.linalg.norm(b)) for b in bank]
+        assert rows.tolist() == np.argsort(cosines)[::-1][:4].tolist()
+        np.testing.assert_allclose(similarities, np.sort(cosines)[::-1][:4], rtol=1e-5)
+
+
+def test_vote_goes_to_the_class_with_the_most_similarity() -> None:
+    bank = np.array([[1, 0], [1, 0.1], [0, 1]], dtype=np.float32)
+    found = find_neighbours(bank, np.array([[1, 0.05]], dtype=np.float32), 3)
+    assert found.vote(np.array([2, 2, 1]), 3).tolist() == [2]
+
+
+def test_perfect_embeddings_are_all_right() -> None:
+    perfect = np.eye(5, dtype=np.float32)[LABELS]
+    assert (find_neighbours(perfect, perfect, 20).vote(LABELS, 5) == LABELS).all()
+
+
+def test_random_embeddings_are_near_chance() -> None:
+    rng = np.random.default_rng(0)
+    bank, queries = (rng.normal(size=(200, 16)).astype(np.float32) for _ in range(2))
+    accuracy = (find_neighbours(bank, queries, 20).vote(LABELS, 5) == LABELS).mean()
+    assert accuracy < 0.35
+
+
+def test_collapsed_embeddings_are_at_chance() -> None:
+    for value in (0.0, 1.0):
+        flat = np.full((200, 8), value, dtype=np.float32)
+        accuracy = (find_neighbours(flat, flat, 20).vote(LABELS, 5) == LABELS).mean()
+        assert accuracy == 0.2
+
+
+def test_fewer_training_images_than_neighbours_all_vote() -> None:
+    few = np.eye(3, dtype=np.float32)
+    assert find_neighbours(few, few, 20).rows.shape == (3, 3)
