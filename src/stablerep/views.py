@@ -58,7 +58,7 @@ class Augmentation(nn.Module):
     def __init__(self, settings: AugmentationSettings, size_px: int) -> None:
         """Builds the chain."""
         super().__init__()
-        import kornia.augmentation as K  # noqa: N812
+        import kornia.augmentation as K
 
         strength = settings.jitter
         kernel = _odd(max(3, size_px // 10))

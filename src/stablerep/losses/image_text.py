@@ -8,16 +8,16 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 MAX_LOGIT_SCALE = math.log(100)  # as in CLIP and in the authors' code
 INITIAL_LOGIT_SCALE = math.log(1 / 0.07)
 
 
 def image_text_loss(
-    image_ND: Tensor,  # noqa: N803
-    text_MD: Tensor,  # noqa: N803
-    caption_N: Tensor,  # noqa: N803
+    image_ND: Tensor,
+    text_MD: Tensor,
+    caption_N: Tensor,
     logit_scale: Tensor,
 ) -> Tensor:
     """Half image-to-text plus half text-to-image.
@@ -36,9 +36,9 @@ def image_text_loss(
     """
     with torch.autocast(image_ND.device.type, enabled=False):
         scale = logit_scale.float().clamp(0, MAX_LOGIT_SCALE).exp()
-        logits_NM = scale * image_ND.float() @ text_MD.float().T  # noqa: N806
+        logits_NM = scale * image_ND.float() @ text_MD.float().T
         image_to_text = F.cross_entropy(logits_NM, caption_N)
-        positive_MN = F.one_hot(caption_N, len(text_MD)).T.to(logits_NM.dtype)  # noqa: N806
-        target_MN = positive_MN / positive_MN.sum(dim=1, keepdim=True)  # noqa: N806
+        positive_MN = F.one_hot(caption_N, len(text_MD)).T.to(logits_NM.dtype)
+        target_MN = positive_MN / positive_MN.sum(dim=1, keepdim=True)
         text_to_image = F.cross_entropy(logits_NM.T, target_MN)
         return 0.5 * (image_to_text + text_to_image)

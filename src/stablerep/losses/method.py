@@ -21,11 +21,11 @@ class Embedded:
         caption_N: row in text_MD of each image's caption, or None.
     """
 
-    z_ND: Tensor  # noqa: N815 -- shape suffix
-    labels_N: Tensor  # noqa: N815
-    image_ND: Tensor | None = None  # noqa: N815
-    text_MD: Tensor | None = None  # noqa: N815
-    caption_N: Tensor | None = None  # noqa: N815
+    z_ND: Tensor
+    labels_N: Tensor
+    image_ND: Tensor | None = None
+    text_MD: Tensor | None = None
+    caption_N: Tensor | None = None
 
 
 class Method(Protocol):

@@ -9,7 +9,7 @@ from torch import Tensor
 from stablerep.errors import check_range
 
 
-def multi_positive_loss(z_ND: Tensor, labels_N: Tensor, temperature: float) -> Tensor:  # noqa: N803
+def multi_positive_loss(z_ND: Tensor, labels_N: Tensor, temperature: float) -> Tensor:
     """Cross-entropy between the softmax over all other embeddings and the uniform law of positives.
 
     For an anchor i, candidates are all j != i; p is uniform over those with the anchor's label; the loss
@@ -37,13 +37,13 @@ def multi_positive_loss(z_ND: Tensor, labels_N: Tensor, temperature: float) -> T
             f"{tuple(labels_N.shape)}; must be (N, D) and (N,)"
         )
     with torch.autocast(z_ND.device.type, enabled=False):
-        z_ND = z_ND.float()  # noqa: N806
-        logits_NN = z_ND @ z_ND.T / temperature  # noqa: N806
-        self_NN = torch.eye(len(z_ND), dtype=torch.bool, device=z_ND.device)  # noqa: N806
-        positive_NN = (labels_N[:, None] == labels_N[None, :]) & ~self_NN  # noqa: N806
-        log_sum_N = logits_NN.masked_fill(self_NN, -torch.inf).logsumexp(dim=1)  # noqa: N806
-        count_N = positive_NN.sum(dim=1)  # noqa: N806
-        positive_N = (logits_NN * positive_NN).sum(dim=1) / count_N.clamp(min=1)  # noqa: N806
-        has_positive_N = count_N > 0  # noqa: N806
-        loss_N = torch.where(has_positive_N, log_sum_N - positive_N, torch.zeros_like(positive_N))  # noqa: N806
+        z_ND = z_ND.float()
+        logits_NN = z_ND @ z_ND.T / temperature
+        self_NN = torch.eye(len(z_ND), dtype=torch.bool, device=z_ND.device)
+        positive_NN = (labels_N[:, None] == labels_N[None, :]) & ~self_NN
+        log_sum_N = logits_NN.masked_fill(self_NN, -torch.inf).logsumexp(dim=1)
+        count_N = positive_NN.sum(dim=1)
+        positive_N = (logits_NN * positive_NN).sum(dim=1) / count_N.clamp(min=1)
+        has_positive_N = count_N > 0
+        loss_N = torch.where(has_positive_N, log_sum_N - positive_N, torch.zeros_like(positive_N))
         return loss_N.sum() / has_positive_N.sum().clamp(min=1)

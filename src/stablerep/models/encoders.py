@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stablerep.errors import ConfigError
+from stablerep.models.encoder import Encoder
 
 
-class TimmEncoder(nn.Module):
+class TimmEncoder(Encoder):
     """A timm model without its classifier, fed with images in [0, 1].
 
     Args:
@@ -45,7 +46,7 @@ class TimmEncoder(nn.Module):
         return self.body((images - self.mean) / self.deviation)
 
 
-def build_encoder(config: Mapping[str, Any]) -> nn.Module:
+def build_encoder(config: Mapping[str, Any]) -> Encoder:
     """Builds an encoder from `model.encoder`.
 
     Args:

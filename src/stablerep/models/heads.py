@@ -1,7 +1,7 @@
 """The projection head of the contrastive losses (arXiv:2306.00984, appendix: three layers, BatchNorm)."""
 
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 
 class ProjectionHead(nn.Module):

@@ -7,9 +7,10 @@ Legend: B images, C channels, F features.
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from stablerep.errors import check_range
+from stablerep.models.encoder import Encoder
 
 
 class _Block(nn.Module):
@@ -26,7 +27,7 @@ class _Block(nn.Module):
         return F.relu(self.norm2(self.conv2(inner)) + self.skip(x))
 
 
-class ResidualEncoder(nn.Module):
+class ResidualEncoder(Encoder):
     """Three residual stages, each of stride 2, a 1x1 convolution, flattened.
 
     Args:

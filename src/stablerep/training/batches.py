@@ -42,7 +42,7 @@ class Batch:
     """
 
     image_rows: Tensor
-    caption_N: Tensor  # noqa: N815
+    caption_N: Tensor
     text_rows: Tensor
 
 
@@ -56,9 +56,7 @@ class GroupedSampler:
         seed: of the order.
     """
 
-    def __init__(
-        self, source: ImageSource, num_images: int, images_per_caption: int, seed: int
-    ) -> None:
+    def __init__(self, source: ImageSource, num_images: int, images_per_caption: int, seed: int) -> None:
         """Groups the images; raises DataError where a batch cannot be filled."""
         self.images_per_caption = images_per_caption
         self.num_captions = num_images // images_per_caption

@@ -29,9 +29,7 @@ Row = dict[str, float]
 class Networks(nn.Module):
     """Encoder, head and text tower as one module, so that one forward pass serves them all."""
 
-    def __init__(
-        self, encoder: nn.Module, head: ProjectionHead | None, text: TextTower | None
-    ) -> None:
+    def __init__(self, encoder: nn.Module, head: ProjectionHead | None, text: TextTower | None) -> None:
         """Joins them; a method has at least one of head and text tower."""
         super().__init__()
         self.encoder = encoder
@@ -39,7 +37,11 @@ class Networks(nn.Module):
         self.text = text
 
     def forward(
-        self, views: Tensor, labels_N: Tensor, caption_N: Tensor, token_ids: Tensor | None  # noqa: N803
+        self,
+        views: Tensor,
+        labels_N: Tensor,
+        caption_N: Tensor,
+        token_ids: Tensor | None,
     ) -> tuple[Embedded, Tensor | None]:
         """Embeds a batch.
 
@@ -53,7 +55,7 @@ class Networks(nn.Module):
             The embedded batch and the logit scale.
         """
         features = self.encoder(views)
-        z_ND = self.head(features) if self.head is not None else features.new_zeros(len(views), 0)  # noqa: N806
+        z_ND = self.head(features) if self.head is not None else features.new_zeros(len(views), 0)
         if self.text is None or token_ids is None:
             return Embedded(z_ND, labels_N), None
         images = self.text.embed_images(features)
@@ -123,9 +125,7 @@ def run_arm(
     method = arm.method
     num_images = settings.batch_size // method.views_per_image
     sampler = GroupedSampler(arm.source, num_images, method.images_per_caption, arm.seed)
-    accelerator = Accelerator(
-        cpu=not torch.cuda.is_available(), mixed_precision=settings.mixed_precision
-    )
+    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=settings.mixed_precision)
     augment = Augmentation(settings.augmentation, arm.source.images.shape[-1])
     optimizer = torch.optim.AdamW(
         decay_groups(networks, settings.weight_decay),
@@ -138,9 +138,7 @@ def run_arm(
     started = time.monotonic()
     model.train()
     for step, batch in zip(range(settings.num_steps), sampler.batches(), strict=False):
-        rate = settings.learning_rate * rate_factor(
-            step, settings.num_steps, settings.warmup_share
-        )
+        rate = settings.learning_rate * rate_factor(step, settings.num_steps, settings.warmup_share)
         for group in optimizer.param_groups:
             group["lr"] = rate
         inputs = _inputs_of(arm, batch, augment, tokenize, accelerator.device)
@@ -150,8 +148,8 @@ def run_arm(
         loss = torch.stack(list(parts.values())).sum()
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"arm {arm.name!r}: got a loss of {float(loss.detach())} at step {step}; must be finite. Captions "
-                f"of the batch: {batch.text_rows[:5].tolist()}... Lower optimisation.learning_rate."
+                f"arm {arm.name!r}: got a loss of {float(loss.detach())} at step {step}; must be finite. "
+                f"Captions of the batch: {batch.text_rows[:5].tolist()}... Lower optimisation.learning_rate."
             )
         accelerator.backward(loss)
         norm = accelerator.clip_grad_norm_(model.parameters(), math.inf)
@@ -194,8 +192,8 @@ def _inputs_of(
     images = arm.source.images[batch.image_rows].to(device).float() / 255
     views = torch.cat([augment(images) for _ in range(method.views_per_image)])
     same = batch.image_rows if method.views_per_image > 1 else batch.text_rows[batch.caption_N]
-    labels_N = same.repeat(method.views_per_image).to(device)  # noqa: N806
-    caption_N = batch.caption_N.repeat(method.views_per_image).to(device)  # noqa: N806
+    labels_N = same.repeat(method.views_per_image).to(device)
+    caption_N = batch.caption_N.repeat(method.views_per_image).to(device)
     token_ids = None
     if method.uses_text:
         if tokenize is None:

@@ -17,7 +17,7 @@ COLLAPSED_BELOW = 0.1
 
 
 @torch.no_grad()
-def spread_of(z_ND: Tensor) -> dict[str, float]:  # noqa: N803
+def spread_of(z_ND: Tensor) -> dict[str, float]:
     """Measures how far embeddings are spread.
 
     Args:
@@ -28,7 +28,7 @@ def spread_of(z_ND: Tensor) -> dict[str, float]:  # noqa: N803
         spread over the sphere, 0 for a single point. `effective_rank`: the exponential of the entropy of
         the singular values' shares (Roy and Vetterli 2007), between 1 and min(N, D).
     """
-    z_ND = z_ND.float()  # noqa: N806
+    z_ND = z_ND.float()
     deviation = z_ND.std(dim=0, correction=0).mean() * math.sqrt(z_ND.shape[1])
     singular = torch.linalg.svdvals(z_ND - z_ND.mean(dim=0))
     share = singular / singular.sum().clamp(min=1e-12)

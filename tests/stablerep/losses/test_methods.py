@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from stablerep.errors import ConfigError
 from stablerep.losses.clip import CLIP

@@ -60,7 +60,9 @@ def test_every_method_changes_the_encoder_and_keeps_a_history(method, data, toke
     assert {"embedding_std", "effective_rank", "learning_rate", "images_per_second"} <= set(trained.history)
     encoder = build_encoder(trained.encoder_config)
     encoder.load_state_dict(trained.weights)
-    untouched = train_arm(plan(method, tokenizer=tokenizer_folder, batch_size=batch_size, learning_rate=0.0), data)
+    untouched = train_arm(
+        plan(method, tokenizer=tokenizer_folder, batch_size=batch_size, learning_rate=0.0), data
+    )
     moved = [
         not torch.equal(trained.weights[k], untouched.weights[k]) for k in trained.weights if "conv" in k
     ]

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 import torch
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from stablerep.training.monitor import spread_of, warn_of_collapse
 
