@@ -1,0 +1,79 @@
+# Everything that a person runs. `make help` lists it.
+
+UV_VERSION := 0.13.9
+PYTHON_MINIMUM := 3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+UV ?= $(shell command -v uv || echo .uv/bin/uv)
+# Python is the machine's, packages are the lock's: uv must fetch no interpreter.
+export UV_PYTHON_DOWNLOADS := never
+# Kedro and MLflow report usage unless they are told not to.
+export DO_NOT_TRACK := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+
+include mlflow/server.env
+
+.DEFAULT_GOAL := help
+.PHONY: help install reproduce smoke test check format ui viz generator dvc-yaml lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'
+
+reproduce: install ## captions to report: the whole path with the default experiment
+	$(BIN)/kedro run
+	@echo "The report: data/08_reporting/report.html; the runs: make ui"
+
+smoke: install ## the same path, tiny
+	$(BIN)/kedro run --params experiment=smoke
+
+test: install ## the tests that need no minutes and no GPU
+	$(BIN)/pytest
+
+check: install ## what CI checks: style, types, layers, dvc.yaml
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy src pipelines
+	$(BIN)/lint-imports
+	$(BIN)/python -m pipelines.dvc_stages --check
+
+format: install ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+ui: install ## MLflow on this machine
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow/mlflow.db \
+		--host $(MLFLOW_UI_HOST) --port $(MLFLOW_UI_PORT)
+
+viz: install ## the pipelines as a graph
+	$(BIN)/kedro viz run --host 127.0.0.1
+
+generator: install ## train the embedded generator; goes on where it was stopped
+	$(BIN)/kedro run --pipelines pretraining
+
+dvc-yaml: install ## write dvc.yaml from the pipelines and the catalog
+	$(BIN)/python -m pipelines.dvc_stages --write
+
+lock: $(UV) ## write requirements.lock from pyproject.toml
+	$(UV) pip compile pyproject.toml --all-extras --group dev --universal --python-version $(PYTHON_MINIMUM) \
+		--no-annotate --no-header --generate-hashes --output-file requirements.lock
+
+install: $(STAMP) ## the environment in .venv, from requirements.lock
+
+$(STAMP): requirements.lock pyproject.toml | $(UV)
+	@python=$$(bash .ci/find_python $(PYTHON_MINIMUM)) && \
+		{ test -x $(BIN)/python || $(UV) venv --quiet --python "$$python" $(VENV); }
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $(STAMP)
+
+.uv/bin/uv:
+	@python=$$(bash .ci/find_python $(PYTHON_MINIMUM)) && "$$python" -m venv .uv || \
+		{ echo "make: cannot make a virtual environment; Debian's package python3-venv brings what it needs." >&2; exit 1; }
+	.uv/bin/python -m pip install --quiet uv==$(UV_VERSION)
+
+clean: ## remove what runs made; keeps captions, the generator, runs in mlflow/ and the environment
+	rm -rf data/02_intermediate/* data/03_primary/* data/05_model_input/* data/06_models/encoders \
+		data/07_model_output/* data/08_reporting/*
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find pipelines src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The Kedro project: wiring only. The work is done in the library `stablerep`."""

@@ -1,0 +1,130 @@
+"""The project's command line: Kedro's `run`, one at a time, with faults told in one message.
+
+Kedro finds this module by its name and puts its commands before its own.
+"""
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from kedro import KedroDeprecationWarning
+from kedro.framework.cli.project import PARAMS_ARG_HELP
+from kedro.framework.cli.project import run as kedro_run
+
+from stablerep.errors import ConfigError, DataError, StableRepError
+
+PROJECT = Path(__file__).parents[1]
+_DATA = "data"
+
+
+def user_error(error: BaseException) -> StableRepError | None:
+    """Returns the StableRepError in a chain of exceptions, or None: Kedro wraps what datasets raise."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        if isinstance(link, StableRepError):
+            return link
+        seen.add(id(link))
+        link = link.__cause__ or link.__context__
+    return None
+
+
+@contextmanager
+def told_in_one_message() -> Iterator[None]:
+    """Ends the process with exit code 1 and one message when the user can mend the fault.
+
+    Anything else is a fault of ours and keeps its traceback.
+    """
+    try:
+        yield
+    except Exception as error:
+        known = user_error(error) or _dataset_fault(error)
+        if known is None:
+            raise
+        click.secho(f"\n{type(known).__name__}: {known}", fg="red", err=True)
+        sys.exit(1)
+
+
+def _dataset_fault(error: BaseException) -> StableRepError | None:
+    """Returns a message for a table that is missing or does not fit its pandera model."""
+    from kedro.validation.exceptions import DataValidationError
+
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, DataValidationError):
+            return DataError(str(link))
+        if isinstance(link, FileNotFoundError):
+            return DataError(
+                f"{link.filename or link}: missing; must be there before this pipeline runs. "
+                "Run what makes it first: `kedro run` runs everything."
+            )
+        link = link.__cause__
+    return None
+
+
+def _check_pipelines(names: list[str]) -> None:
+    from kedro.framework.project import pipelines
+
+    from pipelines.typed import nearest
+
+    for name in names:
+        if name not in pipelines:
+            raise ConfigError(f"--pipelines: got {name!r}; {nearest(name, pipelines.keys())}")
+
+
+def _split_params(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    # a mapping comes from `--config file`, already parsed
+    if isinstance(value, dict):
+        return value
+    from pipelines.params_option import parse_params
+
+    with told_in_one_message():
+        return parse_params(value)
+
+
+def _options() -> list[click.Parameter]:
+    """Returns Kedro's options of `run`; --params keeps lists whole."""
+    own = click.Option(
+        ["--params"],
+        type=click.UNPROCESSED,
+        default="",
+        help=f"{PARAMS_ARG_HELP} A list stands in brackets: method=[simclr,clip].",
+        callback=_split_params,
+    )
+    return [own if option.name == "params" else option for option in kedro_run.params]
+
+
+def _end_tracking() -> None:
+    """Ends the MLflow runs that an interrupt left open; imports nothing where none was started."""
+    tracking = sys.modules.get("pipelines.tracking")
+    if tracking is not None:
+        tracking.end_open_runs("KILLED")
+
+
+def run(**options: Any) -> Any:
+    """Runs pipelines; see `kedro run --help`."""
+    from pipelines.run_lock import hold_data_folder
+
+    with told_in_one_message():
+        names = [options["pipeline"]] if options["pipeline"] else []
+        _check_pipelines([*names, *options["pipelines"]])
+        options["runner"] = options["runner"] or "SequentialRunner"
+        with hold_data_folder(PROJECT / _DATA), warnings.catch_warnings():
+            warnings.simplefilter("ignore", KedroDeprecationWarning)
+            try:
+                return kedro_run.callback(**options)
+            except KeyboardInterrupt:
+                _end_tracking()
+                raise
+
+
+@click.group(name="stablerep")
+def cli() -> None:
+    """Commands of this project."""
+
+
+cli.add_command(click.Command("run", params=_options(), callback=run, help="Run pipelines of this project."))

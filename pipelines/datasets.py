@@ -1,0 +1,171 @@
+"""The datasets that Kedro does not have: captions, folders, encoders, figures, seconds.
+
+Whatever they write is whole or not there: a killed run leaves what was there before.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+from uuid import uuid4
+
+from kedro.io import AbstractDataset
+
+from stablerep.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from stablerep.training.arms import TrainedArm
+
+
+def _beside(path: Path) -> Path:
+    """Returns a new name in the same folder, so that os.replace stays on one file system."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{path.name}.{uuid4().hex[:8]}")
+
+
+class _PathDataset(AbstractDataset[Any, Any]):
+    """What all of them share: a path, and `metadata` for the catalog's readers."""
+
+    def __init__(self, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = Path(filepath)
+        self.metadata = metadata
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}
+
+    def _exists(self) -> bool:
+        return self._filepath.exists()
+
+    def _refuse(self) -> NoReturn:
+        raise DataError(f"{self._filepath}: an input; must not be an output of a node.")
+
+
+class CaptionsCSVDataset(_PathDataset):
+    """The captions file that people edit; read by `stablerep.curation.read_captions`, never written."""
+
+    def load(self) -> "pd.DataFrame":
+        """Returns caption, source, licence, line."""
+        from stablerep.curation import read_captions
+
+        return read_captions(self._filepath)
+
+    def save(self, data: Any) -> None:
+        """Raises DataError."""
+        self._refuse()
+
+
+class FolderDataset(_PathDataset):
+    """A folder that nodes read and write themselves; they are given its absolute path."""
+
+    def __init__(self, path: str, metadata: dict[str, Any] | None = None) -> None:
+        """Takes `path`, as Kedro calls a folder."""
+        super().__init__(path, metadata)
+
+    def load(self) -> Path:
+        """Returns the absolute path, whether or not the folder is there."""
+        return self._filepath.absolute()
+
+    def save(self, data: Any) -> None:
+        """Raises DataError."""
+        self._refuse()
+
+
+class SecondsDataset(_PathDataset):
+    """Seconds by node; the tracking hook adds to it after each node."""
+
+    def load(self) -> dict[str, float]:
+        """Returns node name -> seconds; nothing where no run has written yet."""
+        if not self._filepath.exists():
+            return {}
+        try:
+            return dict(json.loads(self._filepath.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise DataError(
+                f"{self._filepath}: not JSON ({error}). Remove it: the next run writes it anew."
+            ) from error
+
+    def save(self, data: dict[str, float]) -> None:
+        """Adds to what is there; a node's newer figure replaces its older one."""
+        temporary = _beside(self._filepath)
+        temporary.write_text(json.dumps({**self.load(), **data}, indent=2), encoding="utf-8")
+        os.replace(temporary, self._filepath)
+
+
+class FigureDataset(_PathDataset):
+    """A matplotlib figure as PNG; written, never read."""
+
+    def load(self) -> NoReturn:
+        """Raises DataError."""
+        raise DataError(f"{self._filepath}: a picture for people; must not be an input of a node.")
+
+    def save(self, data: "Figure") -> None:
+        """Writes the figure."""
+        temporary = _beside(self._filepath)
+        data.savefig(temporary, format="png", dpi=150, bbox_inches="tight")
+        os.replace(temporary, self._filepath)
+
+
+class EncodersDataset(FolderDataset):
+    """Trained arms by name: a folder an arm with encoder.safetensors, encoder.json, history.parquet."""
+
+    def load(self) -> "dict[str, TrainedArm]":  # type: ignore[override]
+        """Returns the arms in the order in which they were saved."""
+        order = self._filepath / "arms.json"
+        if not order.is_file():
+            raise DataError(
+                f"{self._filepath}: holds no encoders; must hold arms.json. "
+                "Run `kedro run --pipelines training`."
+            )
+        names = json.loads(order.read_text(encoding="utf-8"))
+        return {name: _load_arm(self._filepath / name) for name in names}
+
+    def save(self, data: "dict[str, TrainedArm]") -> None:
+        """Writes all arms beside the old folder, then swaps the two."""
+        temporary = _beside(self._filepath)
+        for name, arm in data.items():
+            _save_arm(temporary / name, arm)
+        (temporary / "arms.json").write_text(json.dumps(list(data)), encoding="utf-8")
+        old = _beside(self._filepath)
+        if self._filepath.exists():
+            self._filepath.rename(old)
+        temporary.rename(self._filepath)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _save_arm(folder: Path, arm: "TrainedArm") -> None:
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True)
+    weights = {name: weight.contiguous() for name, weight in arm.weights.items()}
+    save_file(weights, folder / "encoder.safetensors")
+    described = {
+        "name": arm.name,
+        "method": arm.method,
+        "images": arm.images,
+        "encoder_config": arm.encoder_config,
+    }
+    (folder / "encoder.json").write_text(json.dumps(described, indent=2), encoding="utf-8")
+    arm.history.to_parquet(folder / "history.parquet", index=False)
+
+
+def _load_arm(folder: Path) -> "TrainedArm":
+    import pandas as pd
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from stablerep.training.arms import TrainedArm
+
+    try:
+        described = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
+        weights = load_file(folder / "encoder.safetensors")
+        history = pd.read_parquet(folder / "history.parquet")
+    except (OSError, ValueError, SafetensorError) as error:
+        raise DataError(
+            f"{folder}: not a whole encoder ({error}); must hold encoder.safetensors, encoder.json and "
+            "history.parquet. Run `kedro run --pipelines training`."
+        ) from error
+    return TrainedArm(**described, weights=weights, history=history)

@@ -1,0 +1,134 @@
+"""Writes dvc.yaml from the registered pipelines and the catalog, so that no stage is told twice.
+
+`python -m pipelines.dvc_stages --write` writes it; `--check` ends with exit code 1 where it is not in step.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kedro.pipeline import Pipeline
+
+PROJECT = Path(__file__).parents[1]
+# The library's parts that a room's nodes call: a change there makes the stage run again. A test holds them
+# against the nodes' imports.
+SOURCES = {
+    "curation": ["curation", "records.py"],
+    "validation": ["validation"],
+    "generation": ["generation", "shards.py", "seeding.py", "validation"],
+    "training": ["training", "losses", "models", "views.py", "shards.py", "corpora", "seeding.py"],
+    "evaluation": ["evaluation", "models", "corpora", "seeding.py"],
+    "reporting": ["reporting", "shards.py"],
+}
+# Made once and shipped: a change of its code makes nobody train for an hour, a change of its numbers does.
+PRETRAINING = "pretraining"
+_PARAMS_FILE = "params.yaml"
+# So that `dvc repro` finds the project's programs without an activated environment.
+_PATH = 'PATH="$PWD/.venv/bin:$PATH"'
+_HEADER = """\
+# Written by `python -m pipelines.dvc_stages --write` from the Kedro pipelines and the catalog: edit those.
+# `dvc repro` runs what changed with the configuration of conf/params/config.yaml.
+"""
+
+
+def dvc_yaml() -> dict[str, Any]:
+    """Returns the content of dvc.yaml."""
+    from pipelines.pipeline_registry import register_pipelines
+
+    catalog = yaml.safe_load((PROJECT / "conf/base/catalog.yml").read_text(encoding="utf-8"))
+    pipelines = register_pipelines()
+    stages: dict[str, Any] = {"params": _params_stage(), PRETRAINING: _pretraining_stage(catalog)}
+    for name in SOURCES:
+        stages[name] = room_stage(name, pipelines[name], catalog)
+    return {"stages": stages}
+
+
+def _params_stage() -> dict[str, Any]:
+    sources = [f"pipelines/{name}.py" for name in ("config_loader", "schema", "typed")]
+    return {
+        "cmd": f"{_PATH} python -m pipelines.config_loader {_PARAMS_FILE}",
+        "deps": ["conf/params", *sources],
+        "outs": [{_PARAMS_FILE: {"cache": False}}],
+    }
+
+
+def _pretraining_stage(catalog: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "cmd": f"{_PATH} kedro run --pipelines {PRETRAINING}",
+        "params": ["pretraining_recipe"],
+        "outs": _folders_of_stage(PRETRAINING, catalog),
+    }
+
+
+def room_stage(name: str, pipeline: Pipeline, catalog: dict[str, Any]) -> dict[str, Any]:
+    """Returns the stage of a room: files that its nodes read, keys that they take, files that they write."""
+    files = [dataset for dataset in catalog if _is_versioned(dataset, catalog)]
+    outputs = [dataset for dataset in files if dataset in pipeline.all_outputs()]
+    inputs = [dataset for dataset in files if dataset in pipeline.inputs()]
+    own = [dataset for dataset in inputs if _dvc_options(dataset, catalog).get("stage") == name]
+    sources = [f"pipelines/{name}", *(f"src/stablerep/{part}" for part in SOURCES[name])]
+    taken = [part.removeprefix("params:") for part in pipeline.inputs() if part.startswith("params:")]
+    keys = {part.split(".")[0] for part in taken}
+    stage: dict[str, Any] = {
+        "cmd": f"{_PATH} kedro run --pipelines {name}",
+        "deps": sorted([_path(dataset, catalog) for dataset in inputs if dataset not in own] + sources),
+    }
+    # an empty list would track every key of the file
+    if "parameters" in pipeline.inputs():
+        stage["deps"] = sorted([*stage["deps"], _PARAMS_FILE])
+    elif keys:
+        stage["params"] = sorted(keys)
+    stage["outs"] = _folders_of_stage(name, catalog) + [_path(dataset, catalog) for dataset in outputs]
+    return stage
+
+
+def _dvc_options(dataset: str, catalog: dict[str, Any]) -> dict[str, Any]:
+    options = catalog[dataset].get("metadata", {}).get("dvc", {})
+    return options if isinstance(options, dict) else {}
+
+
+def _is_versioned(dataset: str, catalog: dict[str, Any]) -> bool:
+    return catalog[dataset].get("metadata", {}).get("dvc") != "untracked"
+
+
+def _path(dataset: str, catalog: dict[str, Any]) -> str:
+    entry = catalog[dataset]
+    return str(entry.get("filepath") or entry["path"])
+
+
+def _folders_of_stage(stage: str, catalog: dict[str, Any]) -> list[Any]:
+    """Returns the folders that a stage's nodes write by themselves, with DVC's options for them."""
+    folders = []
+    for dataset in catalog:
+        options = dict(_dvc_options(dataset, catalog))
+        if options.pop("stage", None) == stage:
+            folders.append({_path(dataset, catalog): options} if options else _path(dataset, catalog))
+    return folders
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Writes or checks dvc.yaml; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.dvc_stages")
+    choice = parser.add_mutually_exclusive_group(required=True)
+    choice.add_argument("--write", action="store_true", help="write dvc.yaml")
+    choice.add_argument("--check", action="store_true", help="exit code 1 where dvc.yaml is not in step")
+    options = parser.parse_args(arguments)
+    path = PROJECT / "dvc.yaml"
+    text = _HEADER + yaml.safe_dump(dvc_yaml(), sort_keys=False, width=120)
+    if options.write:
+        path.write_text(text, encoding="utf-8")
+        return 0
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return 0
+    print(
+        "dvc.yaml: not in step with the pipelines and the catalog. "
+        "Run `python -m pipelines.dvc_stages --write` and commit it.",
+        file=sys.stderr,
+    )
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""Every pipeline of the project, by name."""
+
+from kedro.pipeline import Pipeline
+
+from pipelines import (
+    curation,
+    evaluation,
+    generation,
+    pretraining,
+    reporting,
+    training,
+    tuning,
+    validation,
+)
+
+
+def register_pipelines() -> dict[str, Pipeline]:
+    """Returns the pipelines; `__default__` is the whole path from captions to the report.
+
+    `tuning` and `pretraining` take hours where the others take minutes, so they stand on their own.
+    """
+    path = {
+        "curation": curation.create_pipeline(),
+        "validation": validation.create_pipeline(),
+        "generation": generation.create_pipeline(),
+        "training": training.create_pipeline(),
+        "evaluation": evaluation.create_pipeline(),
+        "reporting": reporting.create_pipeline(),
+    }
+    apart = {"tuning": tuning.create_pipeline(), "pretraining": pretraining.create_pipeline()}
+    return {**path, **apart, "__default__": sum(path.values(), Pipeline([]))}

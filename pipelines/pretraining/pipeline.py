@@ -1,0 +1,30 @@
+"""Captioned scenes to the embedded generator and its model card; not part of the default run."""
+
+from kedro.pipeline import Pipeline, node
+
+from pipelines.pretraining.nodes import measure_generator, pretrain_generator
+
+
+def create_pipeline() -> Pipeline:
+    """Returns the graph of the room."""
+    return Pipeline(
+        [
+            node(
+                pretrain_generator,
+                ["params:pretraining_recipe", "pretraining_work", "generator_folder"],
+                "pretraining_seconds",
+                name="pretrain_generator",
+            ),
+            node(
+                measure_generator,
+                [
+                    "pretraining_seconds",
+                    "generator_folder",
+                    "params:pretraining_recipe",
+                    "params:generation",
+                ],
+                ["generator_card", "generator_picture", "generator_figures"],
+                name="measure_generator",
+            ),
+        ]
+    )

@@ -1,0 +1,67 @@
+"""Adapters of the reporting room."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stablerep.training.arms import TrainedArm
+
+# What the page shows of the configuration: all that shapes a figure on it.
+CONFIGURATION_KEYS = (
+    "experiment_name",
+    "seed",
+    "arms",
+    "captions",
+    "gates",
+    "generation",
+    "model",
+    "methods",
+    "optimisation",
+    "scenes",
+    "probe",
+)
+
+
+def build_report(
+    metrics: "pd.DataFrame",
+    hand_scores: "pd.DataFrame",
+    encoders: "dict[str, TrainedArm]",
+    accepted_images: "pd.DataFrame",
+    image_store: Path,
+    curated_captions: "pd.DataFrame",
+    rejected_captions: "pd.DataFrame",
+    caption_gate: dict[str, Any],
+    image_gate: dict[str, Any],
+    generation_ledger: dict[str, Any],
+    stage_seconds: dict[str, float],
+    **configuration: Any,
+) -> str:
+    """Writes the page."""
+    from stablerep.reporting.environment import describe_machine
+    from stablerep.reporting.gallery import make_gallery, pick_images
+    from stablerep.reporting.report import ReportContent
+    from stablerep.reporting.report import build_report as build
+    from stablerep.shards import read_images
+
+    texts = dict(zip(curated_captions["caption_id"], curated_captions["text"], strict=True))
+    images, caption_ids = read_images(image_store, pick_images(accepted_images))
+    content = ReportContent(
+        experiment_name=configuration["experiment_name"],
+        seed=configuration["seed"],
+        metrics=metrics,
+        hand_scores=hand_scores,
+        histories={name: arm.history for name, arm in encoders.items()},
+        num_bootstrap=configuration["probe"]["num_bootstrap"],
+        num_accepted_images=len(accepted_images),
+        gallery=make_gallery(images, caption_ids, texts),
+        curated_captions=curated_captions,
+        rejected_captions=rejected_captions,
+        gates={"captions": caption_gate, "images": image_gate},
+        generation_ledger=generation_ledger,
+        stage_seconds=stage_seconds,
+        machine=describe_machine(),
+        configuration=configuration,
+    )
+    return build(content)

@@ -1,0 +1,32 @@
+"""Tables, images and settings in, one page out."""
+
+from kedro.pipeline import Pipeline, node
+
+from pipelines.reporting.nodes import CONFIGURATION_KEYS, build_report
+
+
+def create_pipeline() -> Pipeline:
+    """Returns the graph of the room."""
+    return Pipeline(
+        [
+            node(
+                build_report,
+                {
+                    "metrics": "metrics",
+                    "hand_scores": "hand_scores",
+                    "encoders": "encoders",
+                    "accepted_images": "accepted_images",
+                    "image_store": "image_store",
+                    "curated_captions": "curated_captions",
+                    "rejected_captions": "rejected_captions",
+                    "caption_gate": "caption_gate",
+                    "image_gate": "image_gate",
+                    "generation_ledger": "generation_ledger",
+                    "stage_seconds": "stage_seconds",
+                    **{key: f"params:{key}" for key in CONFIGURATION_KEYS},
+                },
+                "report",
+                name="build_report",
+            )
+        ]
+    )

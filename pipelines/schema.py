@@ -1,0 +1,355 @@
+"""The whole configuration as types: what every key is, its bounds, and what must fit together.
+
+One dataclass for each top-level key. Mappings with `_target_` stay free: the class that they name
+checks its own arguments when a node makes it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines.typed import nearest
+from stablerep.corpora.grammar import VOCABULARIES
+from stablerep.errors import ConfigError, check_range
+from stablerep.generation.pretraining.recipe import PretrainingRecipe
+
+# A mapping with `_target_` and the arguments of what it names.
+Target = dict[str, Any]
+IMAGE_SOURCES = ("synthetic", "real", "drawn")
+DTYPES = ("float32", "float16", "bfloat16")
+PRECISIONS = ("no", "bf16")
+
+
+def _check_target(key: str, mapping: Target) -> None:
+    if not isinstance(mapping.get("_target_"), str):
+        raise ConfigError(f"{key}._target_: missing; must be the full name of a class, package.Class.")
+
+
+def _check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(f"{key}: got {value!r}; {nearest(value, choices)}")
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """How many real scenes are drawn for evaluation.
+
+    Attributes:
+        num_test_scenes_per_hand: scenes of each held-out hand.
+        num_probe_train_scenes: scenes of fit hands on which the probe learns.
+        num_validation_scenes_per_hand: scenes of each validation hand, on which choices are made.
+    """
+
+    num_test_scenes_per_hand: int
+    num_probe_train_scenes: int
+    num_validation_scenes_per_hand: int
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        where = "conf/params/corpus/<name>.yaml"
+        check_range("scenes.num_test_scenes_per_hand", self.num_test_scenes_per_hand, 1, where=where)
+        check_range("scenes.num_probe_train_scenes", self.num_probe_train_scenes, 10, where=where)
+        name = "scenes.num_validation_scenes_per_hand"
+        check_range(name, self.num_validation_scenes_per_hand, 1, where=where)
+
+
+@dataclass(frozen=True)
+class Captions:
+    """How captions are curated.
+
+    Attributes:
+        filters: applied in this order.
+        max_captions: only the first ones that pass the filters are kept; null keeps all.
+    """
+
+    filters: list[Target]
+    max_captions: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        for index, mapping in enumerate(self.filters):
+            _check_target(f"captions.filters[{index}]", mapping)
+        if self.max_captions is not None:
+            where = "conf/params/curation/<name>.yaml"
+            check_range("captions.max_captions", self.max_captions, 1, where=where)
+
+
+@dataclass(frozen=True)
+class Gates:
+    """The rules of the two gates, as Great Expectations knows them."""
+
+    captions: list[dict[str, Any]]
+    images: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """The text-to-image model and how it is sampled; see `stablerep.generation.settings`."""
+
+    model_folder: str | None
+    guidance_scale: float
+    num_inference_steps: int
+    images_per_caption: int
+    batch_size: int
+    scheduler: Target
+    size_px: int
+    negative_prompt: str = ""
+    dtype: str = "float32"
+    num_processes: int = 1
+    num_shards: int = 8
+    saved_size_px: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        where = "conf/params/generator/<name>.yaml"
+        check_range("generation.guidance_scale", self.guidance_scale, 0, 100, where=where)
+        check_range("generation.num_inference_steps", self.num_inference_steps, 1, 1000, where=where)
+        check_range("generation.images_per_caption", self.images_per_caption, 1, 1000, where=where)
+        check_range("generation.batch_size", self.batch_size, 1, where=where)
+        check_range("generation.size_px", self.size_px, 8, 4096, where=where)
+        check_range("generation.num_processes", self.num_processes, 1, 256, where=where)
+        check_range("generation.num_shards", self.num_shards, 1, 99_999, where=where)
+        if self.saved_size_px is not None:
+            check_range("generation.saved_size_px", self.saved_size_px, 1, self.size_px, where=where)
+        _check_choice("generation.dtype", self.dtype, DTYPES)
+        _check_target("generation.scheduler", self.scheduler)
+
+
+@dataclass(frozen=True)
+class Head:
+    """The projection head: three layers."""
+
+    hidden_dim: int
+    out_dim: int
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        where = "conf/params/encoder/<name>.yaml"
+        check_range("model.head.hidden_dim", self.hidden_dim, 1, where=where)
+        check_range("model.head.out_dim", self.out_dim, 1, where=where)
+
+
+@dataclass(frozen=True)
+class Text:
+    """The text tower; its tokenizer is the generator's unless a folder is given."""
+
+    width: int
+    num_layers: int
+    num_heads: int
+    out_dim: int
+    tokenizer_folder: str | None = None
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        for name in ("width", "num_layers", "num_heads", "out_dim"):
+            where = "conf/params/encoder/<name>.yaml"
+            check_range(f"model.text.{name}", getattr(self, name), 1, where=where)
+
+
+@dataclass(frozen=True)
+class Model:
+    """The encoder that is learned, its head, and the text tower of the methods that have one."""
+
+    encoder: Target
+    head: Head
+    text: Text
+
+    def __post_init__(self) -> None:
+        """Checks that the encoder names its class."""
+        _check_target("model.encoder", self.encoder)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What a view may do to an image; see `stablerep.views.AugmentationSettings`."""
+
+    min_crop: float
+    jitter: float
+    jitter_probability: float
+    grey_probability: float
+    blur_probability: float
+    flip_probability: float
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        where = "conf/params/training/<name>.yaml"
+        check_range("optimisation.augmentation.min_crop", self.min_crop, 0.01, 1, where=where)
+        for name in ("jitter", *(f"{part}_probability" for part in ("jitter", "grey", "blur", "flip"))):
+            check_range(f"optimisation.augmentation.{name}", getattr(self, name), 0, 1, where=where)
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """How every arm is trained: alike, so that arms can be compared.
+
+    Attributes:
+        num_images: views seen by each arm, over every epoch.
+        batch_size: views a step.
+        learning_rate: peak of the cosine schedule.
+        weight_decay: of AdamW.
+        warmup_share: share of the steps in which the rate rises.
+        betas: of AdamW.
+        augmentation: of the views.
+        mixed_precision: one of `PRECISIONS`.
+        log_every: steps between rows of the history.
+        num_processes: arms trained at the same time on a CPU.
+    """
+
+    num_images: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    warmup_share: float
+    betas: list[float]
+    augmentation: Augmentation
+    mixed_precision: str = "no"
+    log_every: int = 20
+    num_processes: int = 1
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        where = "conf/params/training/<name>.yaml"
+        check_range("optimisation.batch_size", self.batch_size, 2, where=where)
+        check_range("optimisation.num_images", self.num_images, self.batch_size, where=where)
+        check_range("optimisation.learning_rate", self.learning_rate, 0, where=where)
+        check_range("optimisation.weight_decay", self.weight_decay, 0, where=where)
+        check_range("optimisation.warmup_share", self.warmup_share, 0, 1, where=where)
+        check_range("optimisation.log_every", self.log_every, 1, where=where)
+        _check_choice("optimisation.mixed_precision", self.mixed_precision, PRECISIONS)
+        check_range("optimisation.num_processes", self.num_processes, 1, 256, where=where)
+        check_range("optimisation.betas: number of values", len(self.betas), 2, 2, where=where)
+        for index, beta in enumerate(self.betas):
+            check_range(f"optimisation.betas[{index}]", beta, 0, 1, where=where)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One encoder of the comparison: a method on a source of images."""
+
+    name: str
+    method: str
+    images: str
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How encoders are evaluated."""
+
+    num_neighbours: int
+    probe_c: list[float]
+    num_bootstrap: int
+    attributes: list[str]
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        where = "conf/params/evaluation/<name>.yaml"
+        check_range("probe.num_neighbours", self.num_neighbours, 1, where=where)
+        check_range("probe.num_bootstrap", self.num_bootstrap, 100, where=where)
+        check_range("probe.probe_c: number of values", len(self.probe_c), 1, where=where)
+        check_range("probe.attributes: number of values", len(self.attributes), 1, where=where)
+        for index, strength in enumerate(self.probe_c):
+            check_range(f"probe.probe_c[{index}]", strength, 1e-12, where=where)
+        for index, name in enumerate(self.attributes):
+            _check_choice(f"probe.attributes[{index}]", name, tuple(VOCABULARIES))
+
+
+@dataclass(frozen=True)
+class Study:
+    """The study of the guidance scale."""
+
+    num_trials: int
+    low: float
+    high: float
+    num_captions: int
+    images_per_caption: int
+    num_images: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        where = "conf/params/tuning/<name>.yaml"
+        check_range("study.num_trials", self.num_trials, 1, where=where)
+        check_range("study.low", self.low, 0, where=where)
+        check_range("study.high", self.high, self.low, 100, where=where)
+        check_range("study.num_captions", self.num_captions, 2, where=where)
+        check_range("study.images_per_caption", self.images_per_caption, 1, where=where)
+        check_range("study.num_images", self.num_images, 1, where=where)
+
+
+@dataclass(frozen=True)
+class Pretraining(PretrainingRecipe):
+    """The recipe of the embedded generator, and the processes that it is spread over."""
+
+    num_processes: int = 2
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        super().__post_init__()
+        where = "conf/params/pretraining/<name>.yaml"
+        check_range("pretraining_recipe.num_processes", self.num_processes, 1, 256, where=where)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Everything that nodes are given, one field for each `params:<key>`."""
+
+    experiment_name: str
+    seed: int
+    scenes: Scenes
+    captions: Captions
+    gates: Gates
+    generation: Generation
+    model: Model
+    methods: dict[str, Target]
+    optimisation: Optimisation
+    arms: list[Arm]
+    probe: Probe
+    study: Study
+    pretraining_recipe: Pretraining = field(default_factory=Pretraining)
+
+    def __post_init__(self) -> None:
+        """Checks what must fit together."""
+        check_range("seed", self.seed, 0, 2**63 - 1, where="conf/params/experiment/<name>.yaml")
+        for name, method in self.methods.items():
+            _check_target(f"methods.{name}", method)
+        names = [arm.name for arm in self.arms]
+        for index, arm in enumerate(self.arms):
+            if arm.name in names[:index]:
+                raise ConfigError(
+                    f"arms[{index}].name: got {arm.name!r} twice; must be unique. "
+                    "Rename one in conf/params/experiment/<name>.yaml."
+                )
+            _check_choice(f"arms[{index}].method", arm.method, tuple(self.methods))
+            _check_choice(f"arms[{index}].images", arm.images, IMAGE_SOURCES)
+            self._check_batch(f"arms[{index}] ({arm.name})", arm)
+        if not self.arms:
+            raise ConfigError("arms: got none; must name at least one. Set them in conf/params/experiment/.")
+
+    def _check_batch(self, key: str, arm: Arm) -> None:
+        method = f"methods.{arm.method}"
+        images = _whole(method, self.methods[arm.method], "images_per_caption")
+        group = images * _whole(method, self.methods[arm.method], "views_per_image")
+        size = self.optimisation.batch_size
+        if size % group or size < 2 * group:
+            raise ConfigError(
+                f"optimisation.batch_size: got {size}; must be a multiple of {group} (the views of one "
+                f"caption of {method}, for {key}) and hold at least two. "
+                "Set it in conf/params/training/<name>.yaml."
+            )
+        if arm.images == "real" and images > 1:
+            raise ConfigError(
+                f"{key}.images: got 'real', which is one image a caption; {method}.images_per_caption is "
+                f"{images}, so must be synthetic or drawn. Set it in conf/params/experiment/<name>.yaml."
+            )
+        made = self.generation.images_per_caption
+        if images > made:
+            raise ConfigError(
+                f"{method}.images_per_caption: got {images}; must be <= generation.images_per_caption = "
+                f"{made}, for {key}. Set it in conf/params/method/{arm.method}.yaml."
+            )
+
+
+def _whole(method: str, settings: Target, name: str) -> int:
+    value = settings.get(name, 1)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f"{method}.{name}: got {value!r}; must be a whole number >= 1.")
+    return value

@@ -1,0 +1,256 @@
+"""What becomes of a run in MLflow: parameters, metrics by step, models, pictures, pages.
+
+The store is mlflow/mlflow.db unless MLFLOW_TRACKING_URI names another; its URI is absolute, because MLflow
+resolves a relative one against the current folder.
+"""
+
+import logging
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+# before mlflow is imported: it would report usage otherwise
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+import mlflow
+from mlflow.entities import Metric
+
+from pipelines.config_loader import write_parameters
+from stablerep.errors import GateError
+
+# for each arm they warn that its model is pickled (its weights stand beside it as safetensors) and that the
+# environment has no pip (uv's has none)
+logging.getLogger("mlflow.pytorch").setLevel(logging.ERROR)
+logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from kedro.io import DataCatalog
+
+    from stablerep.training.arms import TrainedArm
+
+EXPERIMENT = "stablerep"
+_MAX_METRICS = 1000  # of one call, MLflow's limit
+_MAX_PARAMS = 100  # of one call, MLflow's limit
+_MAX_PARAM_CHARS = 6000  # MLflow's limit
+_MAX_TAG_CHARS = 5000  # below MLflow's limit of 8,000
+_NUM_GRID_CAPTIONS = 8  # rows of the picture of captions with their images
+
+
+def point_to_store(project: Path) -> None:
+    """Chooses the store and the experiment."""
+    if "MLFLOW_TRACKING_URI" in os.environ:
+        mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
+        mlflow.set_experiment(EXPERIMENT)
+        return
+    folder = project.absolute() / "mlflow"
+    folder.mkdir(exist_ok=True)
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    if mlflow.get_experiment_by_name(EXPERIMENT) is None:
+        mlflow.create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
+    mlflow.set_experiment(EXPERIMENT)
+
+
+def end_open_runs(status: str) -> None:
+    """Ends what an interrupt left open; a run that nobody ends is shown as running for ever."""
+    while mlflow.active_run():
+        mlflow.end_run(status)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Returns `a.b` -> text; long texts are cut to what MLflow takes (params.yaml has the whole)."""
+    flat: dict[str, str] = {}
+    for name, value in values.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{key}.")
+        else:
+            flat[key] = str(value)[:_MAX_PARAM_CHARS]
+    return flat
+
+
+def git_state(project: Path) -> dict[str, str]:
+    """Returns the commit and whether the tree differs from it; `unknown` outside a repository."""
+    state = {}
+    for name, command in (("commit", ["rev-parse", "HEAD"]), ("dirty", ["status", "--porcelain"])):
+        try:
+            done = subprocess.run(  # noqa: S603 -- fixed arguments
+                ["git", "-C", str(project), *command],  # noqa: S607
+                capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            state[f"git.{name}"] = str(bool(done.stdout)) if name == "dirty" else done.stdout.strip()
+        except (OSError, subprocess.CalledProcessError):
+            state[f"git.{name}"] = "unknown"
+    return state
+
+
+class Tracker:
+    """The parent run of one `kedro run`.
+
+    Args:
+        project: the project's folder.
+        catalog: to find what belongs together, such as the images of a manifest.
+        parameters: as composed.
+        pipeline: its name.
+    """
+
+    def __init__(
+        self, project: Path, catalog: "DataCatalog", parameters: dict[str, Any], pipeline: str
+    ) -> None:
+        """Starts the run."""
+        self._catalog, self._parameters = catalog, parameters
+        self._run_of_arm: dict[str, str] = {}
+        point_to_store(project)
+        name = f"{parameters['experiment_name']} {pipeline.strip('_')}"
+        self._run = mlflow.start_run(run_name=name)
+        self._client = mlflow.MlflowClient()
+        mlflow.set_tags({"pipeline": pipeline, **git_state(project)})
+        _log_params(flatten(parameters))
+        with tempfile.TemporaryDirectory() as folder:
+            write_parameters(Path(folder, "params.yaml"), parameters)
+            mlflow.log_artifact(str(Path(folder, "params.yaml")))
+
+    def log_dataset(self, name: str, data: Any) -> None:
+        """Logs a dataset that was just saved, if MLflow is to show it."""
+        loggers: dict[str, Callable[[Any], Any]] = {
+            "encoders": self._log_encoders,
+            "generation_ledger": self._log_ledger,
+            "image_manifest": self._log_grid,
+            "metrics": self._log_scores,
+            "guidance_trials": self._log_trials,
+            "guidance_curve": lambda figure: mlflow.log_figure(figure, "guidance_curve.png"),
+            "report": lambda page: mlflow.log_text(page, "report.html"),
+        }
+        if name in loggers:
+            loggers[name](data)
+
+    def log_seconds(self, node: str, seconds: float) -> None:
+        """Logs how long a node took."""
+        mlflow.log_metric(f"seconds.{node}", seconds)
+
+    def finish(self) -> None:
+        """Ends the run well."""
+        mlflow.end_run("FINISHED")
+
+    def fail(self, error: Exception) -> None:
+        """Ends the run as failed; a gate's error brings its page along."""
+        link: BaseException | None = error
+        while link is not None and not isinstance(link, GateError):
+            link = link.__cause__
+        told = link or error
+        mlflow.set_tag("error", f"{type(told).__name__}: {told}"[:_MAX_TAG_CHARS])
+        if link is not None and "data_docs" in self._catalog:
+            folder = self._catalog.load("data_docs")
+            if folder.is_dir():
+                mlflow.log_artifacts(str(folder), "data_docs")
+        end_open_runs("FAILED")
+
+    def _log_encoders(self, arms: "dict[str, TrainedArm]") -> None:
+        for name, arm in arms.items():
+            with mlflow.start_run(run_name=name, nested=True) as run:
+                self._run_of_arm[name] = run.info.run_id
+                method = self._parameters["methods"].get(arm.method, {})
+                described = {"arm": name, "method": arm.method, "images": arm.images}
+                settings = {"encoder": arm.encoder_config, "method_settings": method}
+                optimisation = {"optimisation": self._parameters["optimisation"]}
+                _log_params(flatten({**described, **settings, **optimisation}))
+                self._log_batches(run.info.run_id, history_metrics(arm.history))
+                self._log_model(arm)
+
+    def _log_model(self, arm: "TrainedArm") -> None:
+        import mlflow.pytorch
+        import torch
+        from mlflow.models import infer_signature
+        from safetensors.torch import save_file
+
+        from stablerep.models.encoders import build_encoder
+
+        encoder = build_encoder(arm.encoder_config)
+        encoder.load_state_dict(arm.weights)
+        encoder.eval()
+        side = arm.encoder_config.get("size_px", self._parameters["generation"]["size_px"])
+        example = torch.zeros(1, 3, side, side)
+        with torch.no_grad():
+            features = encoder(example)
+        mlflow.pytorch.log_model(
+            encoder,
+            name="encoder",
+            input_example=example.numpy(),
+            signature=infer_signature(example.numpy(), features.numpy()),
+            # named, or MLflow loads the model in another process to find them out
+            pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
+            serialization_format="pickle",
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "encoder.safetensors")
+            save_file({name: weight.contiguous() for name, weight in arm.weights.items()}, path)
+            mlflow.log_artifact(str(path))
+
+    def _log_ledger(self, ledger: Mapping[str, Any]) -> None:
+        numbers = {
+            f"generation.{name}": float(value)
+            for name, value in ledger.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
+        mlflow.log_metrics(numbers)
+
+    def _log_grid(self, manifest: "pd.DataFrame") -> None:
+        from torchvision.utils import make_grid
+
+        from stablerep.shards import read_images
+
+        wanted = manifest["caption_id"].drop_duplicates().head(_NUM_GRID_CAPTIONS)
+        rows = manifest[manifest["caption_id"].isin(wanted)]
+        images, _ = read_images(self._catalog.load("image_store"), rows)
+        grid = make_grid(images, nrow=int(rows.groupby("caption_id").size().max()))
+        mlflow.log_image(grid.permute(1, 2, 0).numpy(), artifact_file="images_of_captions.png")
+
+    def _log_scores(self, metrics: "pd.DataFrame") -> None:
+        for arm, rows in metrics.groupby("arm"):
+            own = self._run_of_arm.get(str(arm))
+            # reference rows, and arms trained in an earlier session, have no run in this one
+            prefix = "" if own else f"{arm}."
+            values: dict[str, float] = {}
+            for row in rows.to_dict("records"):
+                name = f"{prefix}{row['metric']}.{row['attribute']}"
+                values |= {name: row["value"], f"{name}.low": row["low"], f"{name}.high": row["high"]}
+            run_id = own or self._run.info.run_id
+            self._log_batches(run_id, [_metric(name, value, 0) for name, value in values.items()])
+
+    def _log_trials(self, trials: "pd.DataFrame") -> None:
+        for number, row in enumerate(trials.to_dict("records")):
+            with mlflow.start_run(run_name=f"trial {row.get('trial', number)}", nested=True):
+                numbers = {name: value for name, value in row.items() if isinstance(value, int | float)}
+                mlflow.log_metrics({str(name): float(value) for name, value in numbers.items()})
+                texts = {str(name): str(value) for name, value in row.items() if name not in numbers}
+                _log_params(texts)
+
+    def _log_batches(self, run_id: str, metrics: Iterable[Metric]) -> None:
+        # NaN and infinity: the store keeps them, but no chart shows them
+        finite = [each for each in metrics if abs(each.value) < float("inf")]
+        for start in range(0, len(finite), _MAX_METRICS):
+            self._client.log_batch(run_id, metrics=finite[start : start + _MAX_METRICS])
+
+
+def history_metrics(history: "pd.DataFrame") -> list[Metric]:
+    """Returns a metric for each number of a training history, by its step."""
+    columns = [name for name in history.columns if name != "step" and history[name].dtype.kind in "fiu"]
+    return [
+        _metric(name, value, int(step))
+        for name in columns
+        for step, value in zip(history["step"], history[name], strict=True)
+    ]
+
+
+def _metric(name: str, value: float, step: int) -> Metric:
+    return Metric(name, float(value), int(time.time() * 1000), step)
+
+
+def _log_params(flat: dict[str, str]) -> None:
+    items = list(flat.items())
+    for start in range(0, len(items), _MAX_PARAMS):
+        mlflow.log_params(dict(items[start : start + _MAX_PARAMS]))

@@ -1,0 +1,108 @@
+"""Adapters of the training room: tables and settings in, trained arms out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stablerep.training.arms import ArmPlan, TrainedArm
+    from stablerep.training.batches import ImageSource
+
+
+def train_arms(
+    accepted_images: pd.DataFrame,
+    image_store: Path,
+    caption_set: pd.DataFrame,
+    generator_folder: Path,
+    arms: list[dict[str, str]],
+    methods: dict[str, Any],
+    model: dict[str, Any],
+    optimisation: dict[str, Any],
+    generation: dict[str, Any],
+    seed: int,
+) -> dict[str, TrainedArm]:
+    """Trains every arm of the experiment on its images."""
+    from stablerep.training.arms import train_arms as train
+
+    plans = [plan_arm(arm, methods, model, optimisation, generator_folder, seed) for arm in arms]
+    wanted = {plan.images for plan in plans}
+    sources = image_sources(
+        wanted, accepted_images, image_store, caption_set, generation["images_per_caption"], seed
+    )
+    return train(plans, sources)
+
+
+def plan_arm(
+    arm: dict[str, str],
+    methods: dict[str, Any],
+    model: dict[str, Any],
+    optimisation: dict[str, Any],
+    generator_folder: Path,
+    seed: int,
+) -> ArmPlan:
+    """Builds one arm's plan from the configuration."""
+    import torch
+    from hydra.utils import instantiate
+
+    from stablerep.training.arms import ArmPlan
+    from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
+    from stablerep.views import AugmentationSettings
+
+    values = dict(optimisation)
+    values["augmentation"] = AugmentationSettings(**values["augmentation"])
+    values["betas"] = tuple(values["betas"])
+    settings = OptimisationSettings(**values)
+    text = dict(model["text"])
+    tokenizer_folder = text.pop("tokenizer_folder", None) or generator_folder / "tokenizer"
+    alone = settings.num_processes == 1 or torch.cuda.is_available()
+    return ArmPlan(
+        name=arm["name"],
+        method_name=arm["method"],
+        method=instantiate(methods[arm["method"]]),
+        images=arm["images"],
+        encoder_config=dict(model["encoder"]),
+        head=HeadSettings(**model["head"]),
+        text=TextSettings(**text),
+        optimisation=settings,
+        tokenizer_folder=str(tokenizer_folder),
+        seed=seed,
+        num_threads=0 if alone else 1,
+    )
+
+
+def image_sources(
+    wanted: set[str],
+    accepted_images: pd.DataFrame,
+    image_store: Path,
+    caption_set: pd.DataFrame,
+    images_per_caption: int,
+    seed: int,
+) -> dict[str, ImageSource]:
+    """Collects the image sources that the arms name.
+
+    synthetic: the accepted images of the generator. real: one real scene a caption. drawn: as many real
+    scenes a caption as the generator makes, as a perfect generator would draw them.
+    """
+    import torch
+
+    from stablerep.corpora.digit_scenes import draw_scenes_of_captions
+    from stablerep.shards import read_images
+    from stablerep.training.batches import ImageSource
+
+    texts = tuple(caption_set["text"])
+    sources = {}
+    if "synthetic" in wanted:
+        images, caption_ids = read_images(image_store, accepted_images)
+        row_of = {caption_id: row for row, caption_id in enumerate(caption_set["caption_id"])}
+        rows = torch.tensor([row_of[caption_id] for caption_id in caption_ids])
+        sources["synthetic"] = ImageSource("synthetic", images, rows, texts)
+    for name, number in (("real", 1), ("drawn", images_per_caption)):
+        if name in wanted:
+            scenes = draw_scenes_of_captions(list(texts), number, "fit", name, seed)
+            images = (scenes.images * 255).round().to(torch.uint8)
+            rows = torch.arange(len(texts)).repeat_interleave(number)
+            sources[name] = ImageSource(name, images, rows, texts)
+    return sources

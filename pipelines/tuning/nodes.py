@@ -1,0 +1,99 @@
+"""Adapters of the tuning room: a trial draws images at one scale, trains on them, and is scored."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.evaluation.nodes import rebuild_encoder
+from pipelines.generation.nodes import generation_settings, model_folder
+from pipelines.training.nodes import image_sources, plan_arm
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+_METHOD = "stablerep"
+
+
+def tune_guidance(
+    caption_set: pd.DataFrame,
+    generator_folder: Path,
+    study_folder: Path,
+    study: dict[str, Any],
+    generation: dict[str, Any],
+    model: dict[str, Any],
+    methods: dict[str, Any],
+    optimisation: dict[str, Any],
+    scenes: dict[str, Any],
+    probe: dict[str, Any],
+    seed: int,
+) -> tuple[pd.DataFrame, Figure]:
+    """Runs what is missing of the study, and draws its curve. Held-out hands are never seen."""
+    from stablerep.evaluation.evaluate import validation_accuracy
+    from stablerep.evaluation.settings import ProbeSettings, SceneSettings
+    from stablerep.generation.identity import describe_generator
+    from stablerep.generation.image_set import make_image_set
+    from stablerep.training.arms import train_arm
+    from stablerep.tuning.curve import draw_guidance_curve
+    from stablerep.tuning.guidance import run_study
+    from stablerep.tuning.settings import StudySettings
+
+    settings = StudySettings(**study)
+    _check_arm(settings.images_per_caption, methods)
+    captions = caption_set.head(settings.num_captions)
+    folder = model_folder(generation, generator_folder)
+    generation = {**generation, "images_per_caption": settings.images_per_caption}
+    # one arm at a time, so it may have every thread
+    optimisation = {**optimisation, "num_images": settings.num_images, "num_processes": 1}
+
+    def objective(guidance_scale: float, trial: int) -> dict[str, float]:
+        drawing = generation_settings({**generation, "guidance_scale": guidance_scale})
+        store = study_folder / f"images-{guidance_scale:.3f}"
+        manifest, ledger = make_image_set(captions, drawing, folder, store, seed)
+        per_caption = settings.images_per_caption
+        sources = image_sources({"synthetic"}, manifest, store, captions, per_caption, seed)
+        arm = {"name": f"trial_{trial}", "method": _METHOD, "images": "synthetic"}
+        plan = plan_arm(arm, methods, model, optimisation, generator_folder, settings.seed)
+        trained = train_arm(plan, sources["synthetic"])
+        encoder = rebuild_encoder(trained.encoder_config, trained.weights)
+        accuracy = validation_accuracy(
+            encoder, SceneSettings(**scenes), ProbeSettings(**probe), settings.seed
+        )
+        last = trained.history.iloc[-1]
+        return {
+            "validation_accuracy": accuracy,
+            "loss": last["loss"],
+            "embedding_std": last["embedding_std"],
+            "num_made_images": ledger["num_made_images"],
+        }
+
+    generator = describe_generator(folder, generation_settings(generation))
+    del generator["generator_id"], generator["guidance_scale"]  # these are what the study varies
+    depends_on = {
+        "captions": captions["caption_id"].tolist(),
+        "generator": generator,
+        "trial": [settings.images_per_caption, settings.num_images, seed],
+        "training": [model, methods[_METHOD], optimisation],
+        "scoring": [scenes, probe],
+    }
+    fingerprint = json.dumps(depends_on, sort_keys=True, default=str)
+    trials = run_study(objective, settings, study_folder, fingerprint)
+    return trials, draw_guidance_curve(trials)
+
+
+def _check_arm(images_per_caption: int, methods: dict[str, Any]) -> None:
+    from stablerep.errors import ConfigError
+
+    if _METHOD not in methods:
+        raise ConfigError(
+            f"methods: got {', '.join(methods)}; must name {_METHOD}, which the study trains. "
+            f"Add it: --params method=[{_METHOD}]"
+        )
+    wanted = methods[_METHOD].get("images_per_caption", 1)
+    if wanted > images_per_caption:
+        raise ConfigError(
+            f"study.images_per_caption: got {images_per_caption}; must be >= "
+            f"methods.{_METHOD}.images_per_caption = {wanted}. Set it in conf/params/tuning/<name>.yaml."
+        )

@@ -1,0 +1,19 @@
+"""Curated captions in, the caption set out, where the gate lets it pass."""
+
+from kedro.pipeline import Pipeline, node
+
+from pipelines.validation.nodes import check_captions
+
+
+def create_pipeline() -> Pipeline:
+    """Returns the graph of the room."""
+    return Pipeline(
+        [
+            node(
+                check_captions,
+                ["curated_captions", "params:gates", "data_docs"],
+                ["caption_set", "caption_gate"],
+                name="check_captions",
+            )
+        ]
+    )

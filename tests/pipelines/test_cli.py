@@ -1,0 +1,121 @@
+"""`kedro run` of this project: faults in one message, exit code 1, nothing written."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+from kedro.framework.cli.project import run as kedro_run
+from kedro.io import DatasetError
+
+from pipelines import cli
+from pipelines.run_lock import hold_data_folder
+from stablerep.errors import ConfigError, DataError
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A data folder of its own, with Kedro's session replaced by what a test says."""
+    monkeypatch.setattr(cli, "PROJECT", tmp_path)
+    monkeypatch.setattr(cli, "_check_pipelines", lambda names: None)
+    yield tmp_path
+
+
+def invoke(monkeypatch: pytest.MonkeyPatch, does: Any, *arguments: str) -> Any:
+    monkeypatch.setattr(kedro_run, "callback", does)
+    return CliRunner().invoke(cli.cli, ["run", *arguments])
+
+
+def fails(error: BaseException, cause: BaseException | None = None) -> Any:
+    def run(**options: Any) -> None:
+        raise error from cause
+
+    return run
+
+
+def test_run_takes_what_kedros_run_takes() -> None:
+    own = {option.name for option in cli.cli.commands["run"].params}
+    assert own == {option.name for option in kedro_run.params}
+
+
+def test_options_reach_kedro_with_lists_whole(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    got: dict[str, Any] = {}
+    arguments = ["--params", "method=[simclr,clip],seed=1", "--pipelines", "curation,validation"]
+    result = invoke(monkeypatch, lambda **options: got.update(options), *arguments)
+    assert result.exit_code == 0, result.output
+    assert got["params"] == {"method": ["simclr", "clip"], "seed": 1}
+    assert got["pipelines"] == ["curation", "validation"]
+    assert got["runner"] == "SequentialRunner"
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        fails(DataError("captions.csv: no rows")),
+        fails(DatasetError("wrapped"), DataError("captions.csv: no rows")),
+        fails(RuntimeError("outer"), DatasetError("middle")),
+    ],
+)
+def test_a_users_fault_is_one_message_and_exit_code_one(
+    project: Path, monkeypatch: pytest.MonkeyPatch, raised: Any
+) -> None:
+    result = invoke(monkeypatch, raised)
+    assert result.exit_code == 1
+    if "outer" not in str(result.exception):
+        assert "DataError: captions.csv: no rows" in result.stderr
+        assert "Traceback" not in result.output
+
+
+def test_a_fault_raised_while_another_is_handled_is_found() -> None:
+    try:
+        try:
+            raise ConfigError("seed: got -1")
+        except ConfigError:
+            raise ValueError("while handling")  # noqa: B904 -- the implicit chain is what is tested
+    except ValueError as error:
+        found = cli.user_error(error)
+    assert isinstance(found, ConfigError)
+
+
+def test_a_fault_of_ours_keeps_its_traceback(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = invoke(monkeypatch, fails(ZeroDivisionError("ours")))
+    assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_a_missing_file_names_it(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = FileNotFoundError(2, "No such file or directory", "data/03_primary/caption_set.parquet")
+    result = invoke(monkeypatch, fails(DatasetError("cannot load"), missing))
+    assert result.exit_code == 1
+    assert "caption_set.parquet: missing" in result.stderr
+
+
+def test_a_second_run_ends_with_a_message(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with hold_data_folder(project / "data"):
+        result = invoke(monkeypatch, lambda **options: pytest.fail("must not run"))
+    assert result.exit_code == 1
+    assert "BusyError" in result.stderr
+
+
+def test_params_without_a_value_end_with_a_message(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = invoke(monkeypatch, lambda **options: None, "--params", "experiment")
+    assert result.exit_code == 1
+    assert "ConfigError: --params: got 'experiment'" in result.stderr
+
+
+def test_an_unknown_pipeline_names_the_nearest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from kedro.framework.project import configure_project
+
+    configure_project("pipelines")
+    monkeypatch.setattr(cli, "PROJECT", tmp_path)
+    result = invoke(monkeypatch, lambda **options: pytest.fail("must not run"), "--pipelines", "trainin")
+    assert result.exit_code == 1
+    assert "Did you mean 'training'?" in result.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_help_tells_of_lists() -> None:
+    result = CliRunner().invoke(cli.cli, ["run", "--help"])
+    assert "method=[simclr,clip]" in result.output
+    assert isinstance(cli.cli, click.Group)

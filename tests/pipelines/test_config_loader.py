@@ -1,0 +1,232 @@
+"""Composition of the parameters, and what is told when they are wrong."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipelines.config_loader import GROUP_KEYS, HydraConfigLoader, compose, main
+from stablerep.errors import ConfigError
+
+PROJECT = Path(__file__).parents[2]
+FOLDER = PROJECT / "conf" / "params"
+EXPERIMENTS = sorted(path.stem for path in (FOLDER / "experiment").glob("*.yaml"))
+OPTIONS = [(path.parent.name, path.stem) for path in sorted(FOLDER.glob("*/*.yaml"))]
+
+
+def refused(runtime: dict) -> str:
+    with pytest.raises(ConfigError) as caught:
+        compose(FOLDER, runtime)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_shipped_experiment_composes(experiment: str) -> None:
+    parameters = compose(FOLDER, {"experiment": experiment})
+    assert parameters["experiment_name"] == experiment
+    assert parameters["arms"]
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_shipped_option_composes_or_says_what_does_not_fit(group: str, option: str) -> None:
+    choice = [option] if group == "method" else option
+    arms = [{"name": "one", "method": option if group == "method" else "simclr", "images": "synthetic"}]
+    parameters = compose(FOLDER, {group: choice, "arms": arms})
+    assert parameters["arms"][0]["name"] == "one"
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_config_file_has_the_header(group: str, option: str) -> None:
+    text = (FOLDER / group / f"{option}.yaml").read_text()
+    for word in ("# Source:", "# Run:", "# Runtime:"):
+        assert word in text, word
+
+
+def test_every_folder_is_a_known_group() -> None:
+    assert {path.name for path in FOLDER.iterdir() if path.is_dir()} == set(GROUP_KEYS)
+
+
+def test_the_default_is_digit_scenes_with_its_seven_arms() -> None:
+    parameters = compose(FOLDER, {})
+    assert parameters["experiment_name"] == "digit_scenes"
+    assert {arm["name"] for arm in parameters["arms"]} >= {"stablerep", "clip_real", "simclr_real"}
+
+
+def test_paper_has_the_papers_numbers() -> None:
+    parameters = compose(FOLDER, {"experiment": "paper"})
+    assert parameters["model"]["encoder"]["name"] == "vit_base_patch16_224"
+    assert parameters["model"]["head"] == {"hidden_dim": 4096, "out_dim": 256}
+    assert parameters["generation"]["guidance_scale"] == 2.0
+    assert parameters["generation"]["images_per_caption"] == 10
+    assert parameters["methods"]["stablerep"]["images_per_caption"] == 6
+    optimisation = parameters["optimisation"]
+    assert optimisation["batch_size"] == 43 * 6 * 32
+    assert optimisation["learning_rate"] == pytest.approx(2e-4 * 8256 / 256 / 2, rel=0.01)
+    assert optimisation["weight_decay"] == 0.1
+
+
+def test_values_given_at_run_time_replace_those_of_the_files() -> None:
+    runtime = {"experiment": "smoke", "generation": {"num_inference_steps": 5, "guidance_scale": 3}}
+    generation = compose(FOLDER, runtime)["generation"]
+    assert generation["num_inference_steps"] == 5
+    assert generation["guidance_scale"] == 3.0
+    assert isinstance(generation["guidance_scale"], float)
+    assert generation["images_per_caption"] == 2
+
+
+def test_an_interpolation_follows_a_value_given_at_run_time() -> None:
+    parameters = compose(FOLDER, {"generation": {"images_per_caption": 8}})
+    assert parameters["methods"]["stablerep"]["images_per_caption"] == 8
+
+
+def test_several_methods_are_chosen_as_a_list() -> None:
+    arms = [{"name": "one", "method": "clip", "images": "real"}]
+    parameters = compose(FOLDER, {"method": ["simclr", "clip"], "arms": arms})
+    assert set(parameters["methods"]) == {"simclr", "clip"}
+
+
+def test_a_typo_in_a_key_names_the_nearest_key() -> None:
+    message = refused({"generation": {"guidance_scal": 3}})
+    assert message.startswith("generation.guidance_scal: unknown key")
+    assert "Did you mean 'guidance_scale'?" in message
+
+
+def test_a_typo_in_a_top_level_key_names_the_nearest_group_or_key() -> None:
+    assert "Did you mean 'generation'?" in refused({"generatio": {"size_px": 32}})
+    assert "Did you mean 'experiment'?" in refused({"experimnt": "smoke"})
+
+
+def test_a_typo_deep_in_a_free_mapping_is_found() -> None:
+    message = refused({"methods": {"simclr": {"temprature": 0.2}}})
+    assert message.startswith("methods.simclr.temprature: unknown key")
+    assert "Did you mean 'temperature'?" in message
+
+
+def test_a_wrong_type_names_the_key() -> None:
+    assert refused({"generation": {"guidance_scale": "a"}}).startswith("generation.guidance_scale: got 'a'")
+    assert "must be a whole number" in refused({"scenes": {"num_test_scenes_per_hand": 2.5}})
+    assert "must be a whole number" in refused({"optimisation": {"num_processes": True}})
+    assert "optimisation.betas[0]" in refused({"optimisation": {"betas": ["x", 0.9]}})
+
+
+def test_a_section_given_as_a_number_names_its_keys() -> None:
+    message = refused({"generation": 3})
+    assert message.startswith("generation: got 3")
+    assert "generation.guidance_scale" in message
+
+
+def test_a_group_given_as_a_mapping_says_which_key_to_use() -> None:
+    message = refused({"generator": {"num_inference_steps": 5}})
+    assert message.startswith("generator: got values of num_inference_steps")
+    assert "generation.num_inference_steps=..." in message
+
+
+def test_an_unknown_option_lists_the_options_and_the_nearest() -> None:
+    message = refused({"experiment": "smok"})
+    assert "digit_scenes, paper, smoke" in message
+    assert "Did you mean 'smoke'?" in message
+    assert "Did you mean 'clip'?" in refused({"method": ["simclr", "clipp"]})
+
+
+def test_a_list_for_a_group_that_takes_one_is_refused() -> None:
+    assert "must be one name" in refused({"generator": ["embedded"]})
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "key"),
+    [
+        ("generation", {"guidance_scale": -1}, "generation.guidance_scale"),
+        ("generation", {"guidance_scale": float("nan")}, "generation.guidance_scale"),
+        ("generation", {"num_inference_steps": 0}, "generation.num_inference_steps"),
+        ("generation", {"dtype": "float8"}, "generation.dtype"),
+        ("optimisation", {"warmup_share": 1.5}, "optimisation.warmup_share"),
+        ("optimisation", {"num_images": 64}, "optimisation.num_images"),
+        ("optimisation", {"mixed_precision": "fp8"}, "optimisation.mixed_precision"),
+        ("optimisation", {"augmentation": {"min_crop": 0}}, "optimisation.augmentation.min_crop"),
+        ("model", {"head": {"hidden_dim": 0}}, "model.head.hidden_dim"),
+        ("scenes", {"num_probe_train_scenes": 1}, "scenes.num_probe_train_scenes"),
+        ("captions", {"max_captions": 0}, "captions.max_captions"),
+        ("probe", {"attributes": ["colour"]}, "probe.attributes[0]"),
+        ("probe", {"probe_c": []}, "probe.probe_c"),
+        ("study", {"low": 9.0}, "study.high"),
+        ("pretraining_recipe", {"caption_dropout": 2}, "pretraining.caption_dropout"),
+    ],
+)
+def test_a_value_out_of_range_names_key_and_bound(section: str, values: dict, key: str) -> None:
+    message = refused({section: values})
+    assert message.startswith(key)
+    assert "must be" in message
+
+
+def test_the_bounds_themselves_are_allowed() -> None:
+    values = {"generation": {"guidance_scale": 0}, "optimisation": {"warmup_share": 1}}
+    assert compose(FOLDER, values)["generation"]["guidance_scale"] == 0.0
+
+
+def test_a_batch_must_hold_whole_captions_and_two_of_them() -> None:
+    assert "multiple of 4" in refused({"optimisation": {"batch_size": 130}})
+    arms = [{"name": "one", "method": "stablerep", "images": "synthetic"}]
+    small = {"optimisation": {"batch_size": 4, "num_images": 8}, "arms": arms}
+    assert refused(small).startswith("optimisation.batch_size: got 4")
+    small["optimisation"]["batch_size"] = 8
+    assert compose(FOLDER, small)["optimisation"]["batch_size"] == 8
+
+
+def test_more_images_in_a_batch_than_are_made_is_refused() -> None:
+    message = refused({"methods": {"stablerep": {"images_per_caption": 8}}})
+    assert "must be <= generation.images_per_caption = 4" in message
+
+
+@pytest.mark.parametrize(
+    ("arm", "told"),
+    [
+        ({"name": "a", "method": "stablerap", "images": "synthetic"}, "Did you mean 'stablerep'?"),
+        ({"name": "a", "method": "simclr", "images": "sinthetic"}, "Did you mean 'synthetic'?"),
+        ({"name": "a", "method": "stablerep", "images": "real"}, "one image a caption"),
+        ({"name": "a", "method": "simclr"}, "arms[0].images: missing"),
+        ({"name": "a", "method": "simclr", "images": "real", "seed": 1}, "arms[0].seed: unknown key"),
+    ],
+)
+def test_an_arm_that_cannot_be_trained_is_refused(arm: dict, told: str) -> None:
+    assert told in refused({"arms": [arm]})
+
+
+def test_two_arms_of_one_name_are_refused() -> None:
+    arm = {"name": "a", "method": "simclr", "images": "real"}
+    assert "got 'a' twice" in refused({"arms": [arm, arm]})
+    assert refused({"arms": []}).startswith("arms: got none")
+
+
+def test_the_loader_gives_kedro_the_parameters_and_leaves_the_catalog_alone() -> None:
+    loader = HydraConfigLoader(
+        str(PROJECT / "conf"), base_env="base", default_run_env="local", runtime_params={"seed": 3}
+    )
+    assert loader["parameters"]["seed"] == 3
+    assert loader["catalog"]["captions"]["filepath"] == "data/01_raw/captions.csv"
+    assert loader["parameters"] is loader["parameters"]
+
+
+def test_a_parameters_file_in_kedros_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local" / "parameters.yml").write_text("seed: 1\n")
+    loader = HydraConfigLoader(str(tmp_path), base_env="base", default_run_env="local")
+    with pytest.raises(ConfigError, match=r"parameters\.yml: parameters files are not read"):
+        loader["parameters"]
+
+
+def test_params_yaml_holds_exactly_what_was_composed(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    assert main([str(path), "--params", "experiment=smoke,seed=5"]) == 0
+    assert yaml.safe_load(path.read_text()) == compose(FOLDER, {"experiment": "smoke", "seed": 5})
+    assert [each.name for each in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_a_fault_leaves_the_old_params_yaml_and_ends_with_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("old: true\n")
+    assert main([str(path), "--params", "sed=5"]) == 1
+    assert "Did you mean 'seed'?" in capsys.readouterr().err
+    assert path.read_text() == "old: true\n"

@@ -1,0 +1,110 @@
+"""The project's own datasets."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from kedro.io import DatasetError
+
+from pipelines.cli import user_error
+from pipelines.datasets import (
+    CaptionsCSVDataset,
+    EncodersDataset,
+    FigureDataset,
+    FolderDataset,
+    SecondsDataset,
+)
+from stablerep.errors import DataError
+from stablerep.training.arms import TrainedArm
+
+
+def arm(name: str, value: float) -> TrainedArm:
+    history = pd.DataFrame({"step": [0, 1], "loss": [2.0, value]})
+    config = {"_target_": "stablerep.models.residual.ResidualEncoder", "size_px": 32}
+    return TrainedArm(name, "simclr", "real", config, {"w": torch.full((2, 3), value).T}, history)
+
+
+def test_encoders_come_back_as_they_were_in_their_order(tmp_path: Path) -> None:
+    dataset = EncodersDataset(str(tmp_path / "encoders"))
+    dataset.save({"b": arm("b", 1.0), "a": arm("a", 2.0)})
+    loaded = dataset.load()
+    assert list(loaded) == ["b", "a"]
+    assert torch.equal(loaded["a"].weights["w"], torch.full((3, 2), 2.0))
+    assert loaded["b"].encoder_config["size_px"] == 32
+    pd.testing.assert_frame_equal(loaded["a"].history, arm("a", 2.0).history)
+
+
+def test_saving_replaces_every_arm_and_leaves_nothing_beside(tmp_path: Path) -> None:
+    dataset = EncodersDataset(str(tmp_path / "encoders"))
+    dataset.save({"old": arm("old", 1.0)})
+    dataset.save({"new": arm("new", 1.0)})
+    assert list(dataset.load()) == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["encoders"]
+
+
+def test_a_failed_save_leaves_the_old_encoders(tmp_path: Path) -> None:
+    dataset = EncodersDataset(str(tmp_path / "encoders"))
+    dataset.save({"old": arm("old", 1.0)})
+    broken = arm("new", 1.0)
+    object.__setattr__(broken, "weights", {"w": "no tensor"})
+    with pytest.raises(DatasetError):
+        dataset.save({"new": broken})
+    assert list(dataset.load()) == ["old"]
+
+
+@pytest.mark.parametrize("damage", ["nothing", "cut", "missing"])
+def test_encoders_that_are_not_whole_are_named(tmp_path: Path, damage: str) -> None:
+    dataset = EncodersDataset(str(tmp_path / "encoders"))
+    if damage != "nothing":
+        dataset.save({"a": arm("a", 1.0)})
+        weights = tmp_path / "encoders" / "a" / "encoder.safetensors"
+        weights.write_bytes(weights.read_bytes()[:10]) if damage == "cut" else weights.unlink()
+    with pytest.raises(DatasetError) as caught:
+        dataset.load()
+    assert isinstance(user_error(caught.value), DataError)
+    assert "kedro run --pipelines training" in str(user_error(caught.value))
+
+
+def test_a_folder_is_an_absolute_path_and_no_output(tmp_path: Path) -> None:
+    dataset = FolderDataset("somewhere")
+    assert dataset.load() == Path.cwd() / "somewhere"
+    with pytest.raises(DatasetError) as caught:
+        dataset.save("x")
+    assert isinstance(user_error(caught.value), DataError)
+
+
+def test_seconds_are_added_to_those_that_are_there(tmp_path: Path) -> None:
+    dataset = SecondsDataset(str(tmp_path / "deep" / "seconds.json"))
+    assert dataset.load() == {}
+    dataset.save({"a": 1.0})
+    dataset.save({"b": 2.0, "a": 3.0})
+    assert dataset.load() == {"a": 3.0, "b": 2.0}
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["seconds.json"]
+
+
+def test_seconds_that_are_no_json_say_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "seconds.json"
+    path.write_text("{")
+    with pytest.raises(DatasetError, match="Remove it"):
+        SecondsDataset(str(path)).load()
+
+
+def test_a_figure_becomes_a_png(tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    path = tmp_path / "curve.png"
+    FigureDataset(str(path)).save(Figure(figsize=(1, 1)))
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_missing_captions_file_is_the_users_to_mend(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError) as caught:
+        CaptionsCSVDataset(str(tmp_path / "captions.csv")).load()
+    assert isinstance(user_error(caught.value), DataError)
+    assert "captions.csv" in str(user_error(caught.value))
+
+
+def test_metadata_is_kept_for_the_catalogs_readers(tmp_path: Path) -> None:
+    told = {"dvc": "untracked"}
+    assert FolderDataset(str(tmp_path), metadata=told).metadata == told

@@ -1,0 +1,78 @@
+"""What is registered, and what starting up costs."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from kedro.pipeline import Pipeline
+
+from pipelines.pipeline_registry import register_pipelines
+
+PROJECT = Path(__file__).parents[2]
+PATH = ["curation", "validation", "generation", "training", "evaluation", "reporting"]
+HEAVY = [
+    "torch",
+    "mlflow",
+    "diffusers",
+    "transformers",
+    "timm",
+    "great_expectations",
+    "sklearn",
+    "matplotlib",
+]
+
+
+def test_the_default_is_the_whole_path_without_tuning_and_pretraining() -> None:
+    pipelines = register_pipelines()
+    assert set(pipelines) == {*PATH, "tuning", "pretraining", "__default__"}
+    path = sum((pipelines[name] for name in PATH), Pipeline([]))
+    assert pipelines["__default__"].nodes == path.nodes
+
+
+def test_rooms_run_from_left_to_right() -> None:
+    pipelines = register_pipelines()
+    made: set[str] = set()
+    later = {name: pipelines[name].all_outputs() for name in PATH}
+    for name in PATH:
+        del later[name]
+        not_yet = set().union(*later.values()) if later else set()
+        assert not pipelines[name].inputs() & not_yet, name
+        made |= pipelines[name].all_outputs()
+
+
+def test_every_dataset_between_rooms_is_in_the_catalog() -> None:
+    catalog = yaml.safe_load((PROJECT / "conf/base/catalog.yml").read_text())
+    for name, pipeline in register_pipelines().items():
+        free = {each for each in pipeline.inputs() if not each.startswith("param")}
+        assert free <= set(catalog), name
+
+
+def test_every_parameter_that_a_node_takes_is_composed() -> None:
+    from pipelines.config_loader import compose
+
+    keys = set(compose(PROJECT / "conf/params", {}))
+    for name, pipeline in register_pipelines().items():
+        taken = {each.removeprefix("params:").split(".")[0] for each in pipeline.inputs() if ":" in each}
+        assert taken <= keys, name
+
+
+def test_registering_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from pipelines.pipeline_registry import register_pipelines as r; r(); "
+        f"import pipelines.settings, pipelines.cli; print([m for m in {HEAVY} if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    # Kedro tells its logging settings first
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_import_mlflow_is_the_real_one() -> None:
+    assert not list((PROJECT / "mlflow").rglob("*.py"))
+    found = importlib.util.find_spec("mlflow")
+    assert found is not None
+    assert found.origin is not None
+    assert PROJECT / "mlflow" not in Path(found.origin).parents

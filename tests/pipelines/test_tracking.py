@@ -1,0 +1,213 @@
+"""MLflow runs of a run, and what stands in them."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from kedro.framework.hooks import _create_hook_manager
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Pipeline, node
+from kedro.runner import SequentialRunner
+
+from pipelines.config_loader import compose
+from pipelines.datasets import FolderDataset, SecondsDataset
+from pipelines.hooks import TrackingHooks
+from stablerep.errors import DataError, GateError
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with its tables: making them takes seconds."""
+    import mlflow
+
+    folder = tmp_path_factory.mktemp("store")
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    mlflow.search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture(scope="module")
+def parameters() -> dict[str, Any]:
+    return compose(PROJECT / "conf/params", {"experiment": "smoke"})
+
+
+@pytest.fixture
+def project(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A project's folder with its own store."""
+    from pipelines.tracking import end_open_runs
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "mlflow").mkdir()
+    (tmp_path / "mlflow" / "mlflow.db").write_bytes(empty_store.read_bytes())
+    yield tmp_path
+    end_open_runs("KILLED")
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+
+def run_nodes(project: Path, parameters: dict[str, Any], nodes: list[Any], **datasets: Any) -> TrackingHooks:
+    hooks = TrackingHooks()
+    hooks._parameters, hooks._project = parameters, project
+    catalog = DataCatalog(
+        {
+            "stage_seconds": SecondsDataset(str(project / "seconds.json")),
+            "data_docs": FolderDataset(str(project / "docs")),
+            **{name: MemoryDataset(value) for name, value in datasets.items()},
+        }
+    )
+    manager = _create_hook_manager()
+    manager.register(hooks)
+    pipeline = Pipeline(nodes)
+    run_params = {"pipeline_names": ["training"]}
+    manager.hook.before_pipeline_run(run_params=run_params, pipeline=pipeline, catalog=catalog)
+    try:
+        SequentialRunner().run(pipeline, catalog, manager)
+    except Exception as error:
+        manager.hook.on_pipeline_error(error=error, run_params=run_params, pipeline=pipeline, catalog=catalog)
+        raise
+    manager.hook.after_pipeline_run(run_params=run_params, run_result={}, pipeline=pipeline, catalog=catalog)
+    return hooks
+
+
+def runs(project: Path) -> dict[str, Any]:
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{project / 'mlflow' / 'mlflow.db'}")
+    found = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    return {run.info.run_name: run for run in found}
+
+
+def make_encoders(start: int) -> dict[str, Any]:
+    from stablerep.models.encoders import build_encoder
+    from stablerep.training.arms import TrainedArm
+
+    config = {"_target_": "stablerep.models.residual.ResidualEncoder", "channels": [4, 4], "size_px": 16}
+    history = pd.DataFrame(
+        {"step": [start, 10], "loss": [2.0, 1.0], "note": ["a", "b"], "bad": [float("nan")] * 2}
+    )
+    weights = build_encoder(config).state_dict()
+    return {"first": TrainedArm("first", "simclr", "real", config, weights, history)}
+
+
+def score(encoders: dict[str, Any]) -> pd.DataFrame:
+    row = {"method": "simclr", "images": "real", "attribute": "digit", "metric": "knn"}
+    values = {"value": 0.5, "low": 0.4, "high": 0.6}
+    return pd.DataFrame([{"arm": "first", **row, **values}, {"arm": "pixels", **row, **values}])
+
+
+def test_a_run_holds_configuration_arms_scores_and_seconds(project: Path, parameters: dict[str, Any]) -> None:
+    import mlflow
+    from safetensors.torch import load_file
+
+    nodes = [
+        node(make_encoders, "start", "encoders", name="train"),
+        node(score, "encoders", "metrics", name="score"),
+    ]
+    run_nodes(project, parameters, nodes, start=0)
+    found = runs(project)
+    parent, arm = found["smoke training"], found["first"]
+    assert parent.info.status == arm.info.status == "FINISHED"
+    assert arm.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert parent.data.params["generation.num_inference_steps"] == "4"
+    assert parent.data.tags["git.commit"] == "unknown"
+    assert parent.data.metrics["pixels.knn.digit"] == 0.5
+    assert {"seconds.train", "seconds.score"} <= set(parent.data.metrics)
+    assert arm.data.metrics == {"loss": 1.0, "knn.digit": 0.5, "knn.digit.low": 0.4, "knn.digit.high": 0.6}
+    history = mlflow.MlflowClient().get_metric_history(arm.info.run_id, "loss")
+    assert {(point.step, point.value) for point in history} == {(0, 2.0), (10, 1.0)}
+    assert "train" in SecondsDataset(str(project / "seconds.json")).load()
+    models = mlflow.search_logged_models(experiment_ids=[arm.info.experiment_id], output_format="list")
+    loaded = mlflow.pytorch.load_model(models[0].model_uri)
+    assert loaded(torch.zeros(1, 3, 16, 16)).shape == (1, loaded.num_features)
+    assert mlflow.models.get_model_info(models[0].model_uri).signature is not None
+    weights = mlflow.artifacts.download_artifacts(run_id=arm.info.run_id, artifact_path="encoder.safetensors")
+    assert set(load_file(weights)) == set(loaded.state_dict())
+    kept = mlflow.artifacts.download_artifacts(run_id=parent.info.run_id, artifact_path="params.yaml")
+    assert "num_inference_steps: 4" in Path(kept).read_text()
+
+
+def refuse(start: int) -> int:
+    raise GateError("rule unique_caption_id: 2 rows")
+
+
+def test_a_gates_refusal_ends_the_run_as_failed_with_its_page(
+    project: Path, parameters: dict[str, Any]
+) -> None:
+    import mlflow
+
+    (project / "docs").mkdir()
+    (project / "docs" / "index.html").write_text("rows")
+    with pytest.raises(GateError):
+        run_nodes(project, parameters, [node(refuse, "start", "end", name="gate")], start=0)
+    run = runs(project)["smoke training"]
+    assert run.info.status == "FAILED"
+    assert run.data.tags["error"] == "GateError: rule unique_caption_id: 2 rows"
+    assert mlflow.artifacts.list_artifacts(run_id=run.info.run_id, artifact_path="data_docs")
+    assert mlflow.active_run() is None
+
+
+def test_trials_and_ledger_are_logged(project: Path, parameters: dict[str, Any]) -> None:
+    from pipelines.tracking import Tracker
+
+    tracker = Tracker(project, DataCatalog({}), parameters, "tuning")
+    trials = pd.DataFrame([{"trial": 0, "guidance_scale": 2.0, "value": 0.7, "state": "COMPLETE"}])
+    tracker.log_dataset("guidance_trials", trials)
+    tracker.log_dataset("generation_ledger", {"num_made_images": 4, "generator_id": "x"})
+    tracker.log_dataset("caption_set", trials)
+    tracker.finish()
+    found = runs(project)
+    assert found["trial 0"].data.metrics["guidance_scale"] == 2.0
+    assert found["trial 0"].data.params == {"state": "COMPLETE"}
+    assert found["smoke tuning"].data.metrics == {"generation.num_made_images": 4.0}
+
+
+def test_a_tracking_uri_of_the_environment_is_honoured(
+    project: Path, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    from pipelines.tracking import point_to_store
+
+    uri = f"sqlite:///{project / 'mlflow' / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    elsewhere = project / "elsewhere"
+    elsewhere.mkdir()
+    point_to_store(elsewhere)
+    assert mlflow.get_tracking_uri() == uri
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_flatten_joins_keys_and_cuts_long_texts() -> None:
+    from pipelines.tracking import flatten
+
+    flat = flatten({"a": {"b": 1, "c": [1, 2]}, "d": "x" * 10_000})
+    assert flat["a.b"] == "1"
+    assert flat["a.c"] == "[1, 2]"
+    assert len(flat["d"]) == 6000
+
+
+def test_git_state_tells_commit_and_dirt(tmp_path: Path) -> None:
+    from pipelines.tracking import git_state
+
+    assert git_state(tmp_path / "none")["git.commit"] == "unknown"
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "one"]):
+        subprocess.run([*git, *command], check=True)
+    state = git_state(tmp_path)
+    assert len(state["git.commit"]) == 40
+    assert state["git.dirty"] == "False"
+    (tmp_path / "file").write_text("x")
+    assert git_state(tmp_path)["git.dirty"] == "True"
+
+
+def test_hooks_without_a_run_do_nothing() -> None:
+    hooks = TrackingHooks()
+    hooks.after_dataset_saved("metrics", None)
+    hooks.after_pipeline_run()
+    hooks.on_pipeline_error(DataError("x"))
