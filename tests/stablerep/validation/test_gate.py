@@ -15,7 +15,7 @@ from stablerep.records import caption_id_of
 from stablerep.validation.gate import check_captions, check_images
 
 _CONFIG = Path(__file__).parents[3] / "conf/params/validation/default.yaml"
-_INTERPOLATED = {"${generation.size_px}": 32, "${generation.images_per_caption}": 2}
+_INTERPOLATED = {"${generation.saved_size_px}": 32, "${generation.images_per_caption}": 2}
 
 
 def _resolve(value: Any) -> Any:

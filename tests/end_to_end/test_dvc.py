@@ -1,0 +1,39 @@
+"""`dvc repro` in a clone without a remote, and after an edit of one caption."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def test_an_edited_caption_makes_its_own_images_again_and_no_other(checkout, run):
+    config = checkout / "conf/params/config.yaml"
+    config.write_text(config.read_text().replace("experiment: digit_scenes", "experiment: smoke"))
+    ledger = checkout / "data/05_model_input/generation_ledger.json"
+    generator = checkout / "data/06_models/generator/model_index.json"
+    born = generator.stat().st_mtime_ns
+
+    first = run("dvc", "repro")
+    assert first.returncode == 0, first.stdout[-2000:] + first.stderr[-4000:]
+    assert json.loads(ledger.read_text())["num_made_images"] == 96 * 2
+    assert generator.stat().st_mtime_ns == born, "the shipped generator must not be trained again"
+
+    second = run("dvc", "repro")
+    assert second.returncode == 0
+    assert "Running stage" not in second.stdout
+
+    captions = checkout / "data/01_raw/captions.csv"
+    lines = captions.read_text().splitlines(keepends=True)
+    _, source, licence = lines[5].rsplit(",", 2)
+    lines[5] = f"a magenta handwritten eight on a plain white background,{source},{licence}"
+    captions.write_text("".join(lines))
+    third = run("dvc", "repro")
+    assert third.returncode == 0, third.stdout[-2000:] + third.stderr[-4000:]
+    made = json.loads(ledger.read_text())
+    assert made["num_made_images"] == 2
+    assert made["num_kept"] == 95
+    assert made["num_dropped"] == 1
+    for stage in ("curation", "validation", "generation", "training", "evaluation", "reporting"):
+        assert f"Running stage '{stage}'" in third.stdout
+    assert "Running stage 'pretraining'" not in third.stdout
