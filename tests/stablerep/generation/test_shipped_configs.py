@@ -1,0 +1,40 @@
+"""Every generator config draws, on a miniature of its model."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipelines.config_loader import compose
+from pipelines.generation.nodes import generation_settings, model_folder
+from stablerep.generation.generator import DiffusersGenerator, ImageRequest
+
+PROJECT = Path(__file__).parents[3]
+PARAMS = PROJECT / "conf" / "params"
+MINIATURES = {"embedded": "tiny_generator", "stable_diffusion_1_5": "tiny_stable_diffusion"}
+
+
+def test_every_shipped_config_has_a_miniature():
+    assert {path.stem for path in (PARAMS / "generator").glob("*.yaml")} == set(MINIATURES)
+
+
+@pytest.mark.parametrize("name", MINIATURES)
+def test_a_shipped_config_draws(name, request):
+    section = compose(PARAMS, {"generator": name})["generation"]
+    settings = generation_settings(section)
+    assert settings.scheduler.__name__ == section["scheduler"]["_target_"].rpartition(".")[2]
+    # half precision is slow on a CPU, and the miniature's images are 16 pixels wide
+    small = dataclasses.replace(settings, size_px=16, saved_size_px=8, dtype="float32")
+    generator = DiffusersGenerator(request.getfixturevalue(MINIATURES[name]), small)
+    requests = [ImageRequest("c-a", "a nine", index) for index in range(2)]
+    (images,) = generator.draw(requests, 0)
+    assert images.shape == (2, 3, 8, 8) and images.dtype == torch.uint8
+    assert not torch.equal(images[0], images[1])
+
+
+def test_the_catalogs_model_serves_unless_another_is_named(tmp_path):
+    catalogs = PROJECT / "data" / "06_models" / "generator"
+    assert model_folder({"model_folder": None}, catalogs) == catalogs
+    assert model_folder({"model_folder": "data/06_models/x"}, catalogs) == PROJECT / "data/06_models/x"
+    assert model_folder({"model_folder": str(tmp_path)}, catalogs) == tmp_path
