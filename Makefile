@@ -63,7 +63,7 @@ install: $(STAMP) ## the environment in .venv, from requirements.lock
 $(STAMP): requirements.lock pyproject.toml | $(UV)
 	@python=$$(bash .ci/find_python $(PYTHON_MINIMUM)) && \
 		{ test -x $(BIN)/python || $(UV) venv --quiet --python "$$python" $(VENV); }
-	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $(STAMP)
 

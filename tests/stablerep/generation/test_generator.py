@@ -9,7 +9,7 @@ from stablerep.errors import ConfigError, GeneratorError
 from stablerep.generation.generator import DiffusersGenerator, ImageRequest, image_noise_seed
 from stablerep.records import caption_id_of
 
-# networks round differently by batch size: at most one level, in few pixels; measured 5e-6 of the
+# networks round differently by batch size: at most one level, in few pixels; measured 2e-5 of the
 # values of 64 images of the embedded generator's architecture (one CPU thread, batches of 1 and 7 against 64)
 MAX_LEVELS = 1
 # of 768 values of a miniature's image, one or two may fall so
