@@ -33,7 +33,7 @@ test: install ## the tests that need no minutes and no GPU
 check: install ## what CI checks: style, types, layers, dvc.yaml
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy src pipelines
+	$(BIN)/mypy src pipelines benchmarks
 	$(BIN)/lint-imports
 	$(BIN)/python -m pipelines.dvc_stages --check
 

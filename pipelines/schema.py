@@ -279,7 +279,7 @@ class Study:
 class Pretraining(PretrainingRecipe):
     """The recipe of the embedded generator, and the processes that it is spread over."""
 
-    num_processes: int = 2
+    num_processes: int = 1
 
     def __post_init__(self) -> None:
         """Checks ranges."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.generation.nodes import model_folder
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -27,7 +29,8 @@ def train_arms(
     """Trains every arm of the experiment on its images."""
     from stablerep.training.arms import train_arms as train
 
-    plans = [plan_arm(arm, methods, model, optimisation, generator_folder, seed) for arm in arms]
+    folder = model_folder(generation, generator_folder)
+    plans = [plan_arm(arm, methods, model, optimisation, folder, seed) for arm in arms]
     wanted = {plan.images for plan in plans}
     sources = image_sources(
         wanted, accepted_images, image_store, caption_set, generation["images_per_caption"], seed

@@ -55,7 +55,7 @@ def tune_guidance(
         per_caption = settings.images_per_caption
         sources = image_sources({"synthetic"}, manifest, store, captions, per_caption, seed)
         arm = {"name": f"trial_{trial}", "method": _METHOD, "images": "synthetic"}
-        plan = plan_arm(arm, methods, model, optimisation, generator_folder, settings.seed)
+        plan = plan_arm(arm, methods, model, optimisation, folder, settings.seed)
         trained = train_arm(plan, sources["synthetic"])
         encoder = rebuild_encoder(trained.encoder_config, trained.weights)
         accuracy = validation_accuracy(

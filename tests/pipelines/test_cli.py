@@ -1,5 +1,7 @@
 """`kedro run` of this project: faults in one message, exit code 1, nothing written."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,3 +121,18 @@ def test_help_tells_of_lists() -> None:
     result = CliRunner().invoke(cli.cli, ["run", "--help"])
     assert "method=[simclr,clip]" in result.output
     assert isinstance(cli.cli, click.Group)
+
+
+def test_a_command_of_the_project_typed_elsewhere_says_where_it_belongs(tmp_path: Path) -> None:
+    kedro = Path(sys.executable).with_name("kedro")
+    done = subprocess.run([kedro, "run"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"ConfigError: kedro run: got the folder {tmp_path}" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_kedros_own_commands_work_anywhere(tmp_path: Path) -> None:
+    kedro = Path(sys.executable).with_name("kedro")
+    done = subprocess.run([kedro, "info"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "stablerep" in done.stdout

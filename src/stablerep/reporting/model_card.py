@@ -134,8 +134,8 @@ def write_card(figures: Mapping[str, Any], seconds: Mapping[str, float], recipe:
         f"`make generator` with `pretraining_recipe` of this project: autoencoder "
         f"{recipe['autoencoder']['num_images']:,} images in {seconds['autoencoder_s'] / 60:.0f} minutes, "
         f"denoiser {recipe['denoiser']['num_images']:,} images in {seconds['denoiser_s'] / 60:.0f} minutes, "
-        f"{recipe['num_processes']} processes of one thread. {100 * recipe['caption_dropout']:.0f} % of "
-        "captions dropped; the weights are a moving average.",
+        f"on a CPU. {100 * recipe['caption_dropout']:.0f} % of captions dropped; the weights are a moving "
+        "average.",
         "",
         "## Figures",
         "",

@@ -18,8 +18,8 @@ def pretrain_generator(
 ) -> dict[str, float]:
     """Trains the embedded generator, going on where an earlier call was stopped.
 
-    On a CPU one process a core with one thread each is 1.4 times as fast as one process with as many
-    threads (docs/experiments.md).
+    On a CPU its cores are shared among the processes; one process with all of them is the fastest
+    (docs/experiments.md).
 
     Args:
         recipe: the numbers; a work folder of another recipe is refused.
@@ -44,7 +44,8 @@ def pretrain_generator(
     recipe_path.write_text(json.dumps(wanted))
     environment = dict(os.environ)
     if not torch.cuda.is_available():
-        environment |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+        threads = max(1, torch.get_num_threads() // num_processes)
+        environment |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": str(threads)}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", str(num_processes)]
     command += ["-m", "stablerep.generation.pretraining.worker"]
