@@ -17,13 +17,15 @@ class TimmEncoder(Encoder):
     Args:
         name: timm's name, such as `vit_base_patch16_224`.
         size_px: side of the square images.
+        flatten: whether the last map or the last tokens are flattened, not pooled: pooling loses the place of
+            what an image shows, and that may be what tells images apart.
         **options: passed on to `timm.create_model`.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, name: str, size_px: int, **options: Any) -> None:
+    def __init__(self, name: str, size_px: int, flatten: bool = False, **options: Any) -> None:
         """Builds it with random weights; raises ConfigError for a name that timm does not have."""
         super().__init__()
         import timm
@@ -35,15 +37,22 @@ class TimmEncoder(Encoder):
             )
         if "img_size" not in options and name.startswith("vit_"):
             options["img_size"] = size_px
+        if flatten:
+            options["global_pool"] = ""
         self.body = timm.create_model(name, pretrained=False, num_classes=0, **options)
         self.num_features = self.body.num_features
+        if flatten:
+            with torch.no_grad():
+                last = self.body.eval()(torch.zeros(1, 3, size_px, size_px))
+            self.body.train()
+            self.num_features = last.flatten(1).shape[1]
         config = self.body.default_cfg
         self.register_buffer("mean", torch.tensor(config["mean"])[:, None, None])
         self.register_buffer("deviation", torch.tensor(config["std"])[:, None, None])
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps (B, 3, H, W) images in [0, 1] to (B, F) features."""
-        return self.body((images - self.mean) / self.deviation)
+        return self.body((images - self.mean) / self.deviation).flatten(1)
 
 
 def build_encoder(config: Mapping[str, Any]) -> Encoder:

@@ -34,6 +34,21 @@ def test_timm_encoder_is_built_by_name_at_a_size():
     assert encoder(torch.rand(2, 3, 32, 32)).shape == (2, encoder.num_features)
 
 
+@pytest.mark.parametrize(
+    ("options", "num_features"),
+    [
+        ({"name": "vit_tiny_patch16_224", "patch_size": 8, "depth": 1}, 17 * 192),
+        ({"name": "test_resnet", "output_stride": 8}, 96 * 4 * 4),
+    ],
+)
+def test_timm_encoder_flattens_what_it_would_pool(options, num_features):
+    config = {"_target_": "stablerep.models.encoders.TimmEncoder", "size_px": 32, "flatten": True}
+    encoder = build_encoder(config | options)
+    assert encoder.num_features == num_features
+    assert encoder.training
+    assert encoder(torch.rand(2, 3, 32, 32)).shape == (2, num_features)
+
+
 def test_an_unknown_timm_name_says_so():
     config = {"_target_": "stablerep.models.encoders.TimmEncoder", "name": "vit_bass", "size_px": 32}
     with pytest.raises(ConfigError, match=r"model\.encoder\.name: got 'vit_bass'"):

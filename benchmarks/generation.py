@@ -1,0 +1,191 @@
+"""How fast images are made: this project against plain diffusers calls and the authors' recipe.
+
+    python benchmarks/generation.py                        # the embedded generator
+    python benchmarks/generation.py --model FOLDER --size 512 --captions captions.txt
+
+Every side draws images of the same captions and runs in processes of its own, one side after the other, so
+that peak memory is its own. Images/s count drawing and encoding, not the loading of the model. Alignment (the
+share of named digits that are drawn) and diversity are the attribute judge's and exist for digit scenes only.
+The last line is the speed-up over the authors' recipe.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from stablerep.corpora.grammar import draw_distinct_captions
+from stablerep.evaluation.judge import JudgeRecipe, load_judge, match_rates, save_judge, train_judge
+from stablerep.generation.image_set import make_image_set
+from stablerep.generation.settings import GenerationSettings
+from stablerep.records import caption_id_of
+from stablerep.seeding import numpy_generator
+from stablerep.shards import read_images
+
+ROOT = Path(__file__).parents[1]
+SIDES = {
+    "authors": "DDIM, 50 steps, six captions a pass, one image each",
+    "plain": "our sampler and steps, one caption a call",
+    "plain_batched": "our sampler and steps, batches of captions",
+    "ours": "make_image_set",
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every side draws: `images_per_caption` images of each caption, at one guidance scale."""
+
+    model: str
+    captions: list[str]
+    images_per_caption: int
+    guidance_scale: float
+    num_inference_steps: int
+    size_px: int
+    batch_size: int
+    num_processes: int
+
+
+def draw_plainly(task: Task, prompts_a_call: int, scheduler: type, steps: int) -> tuple[Tensor, float]:
+    """Draws as a user of diffusers would; returns (N, 3, H, W) uint8 and the seconds."""
+    pipeline: Any = diffusers.StableDiffusionPipeline.from_pretrained(
+        task.model, torch_dtype=torch.float32, safety_checker=None
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
+    pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config)  # type: ignore[attr-defined]
+    prompts = [text for text in task.captions for _ in range(task.images_per_caption)]
+    generator = torch.Generator().manual_seed(0)
+    started = time.monotonic()
+    images = []
+    for start in range(0, len(prompts), prompts_a_call):
+        drawn = pipeline(
+            prompts[start : start + prompts_a_call],
+            height=task.size_px,
+            width=task.size_px,
+            num_inference_steps=steps,
+            guidance_scale=task.guidance_scale,
+            generator=generator,
+            output_type="np",
+        ).images
+        images.append(torch.from_numpy((drawn * 255).round().astype(np.uint8)).permute(0, 3, 1, 2))
+    return torch.cat(images), time.monotonic() - started
+
+
+def draw_ours(task: Task) -> tuple[Tensor, float]:
+    """Draws an image set, written to shards and read back, in the captions' order."""
+    frame = pd.DataFrame({"text": task.captions})
+    frame["caption_id"] = frame["text"].map(caption_id_of)
+    settings = GenerationSettings(
+        guidance_scale=task.guidance_scale,
+        num_inference_steps=task.num_inference_steps,
+        images_per_caption=task.images_per_caption,
+        size_px=task.size_px,
+        scheduler=diffusers.DPMSolverMultistepScheduler,
+        batch_size=task.batch_size,
+        num_processes=task.num_processes,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "images"
+        manifest, _ = make_image_set(frame, settings, Path(task.model), store, seed=0)
+        # the rate without the loading of the model, as the engine remembers it for its forecasts
+        rates = json.loads(store.with_name("images.rate.json").read_text())
+        images, caption_ids = read_images(store, manifest)
+    place = {caption_id: row for row, caption_id in enumerate(frame["caption_id"])}
+    order = sorted(range(len(caption_ids)), key=lambda row: place[caption_ids[row]])
+    (rate,) = (known["images_per_second"] for known in rates.values())
+    return images[order], len(images) / rate
+
+
+def draw(side: str, task: Task) -> tuple[Tensor, float]:
+    """Draws with one side."""
+    solver = diffusers.DPMSolverMultistepScheduler
+    if side == "authors":
+        return draw_plainly(task, 6, diffusers.DDIMScheduler, 50)
+    if side == "plain":
+        return draw_plainly(task, 1, solver, task.num_inference_steps)
+    if side == "plain_batched":
+        return draw_plainly(task, task.batch_size, solver, task.num_inference_steps)
+    return draw_ours(task)
+
+
+def measure_side(side: str, task: Task, judge: str | None) -> dict[str, float]:
+    """Draws and measures one side; meant for a process of its own."""
+    images, seconds = draw(side, task)
+    memory = max(
+        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    figures = {"images_per_s": len(images) / seconds, "peak_mib": memory / 1024}
+    if torch.cuda.is_available():
+        figures["peak_gpu_mib"] = torch.cuda.max_memory_allocated() / 2**20
+    if judge is not None:
+        texts = [text for text in task.captions for _ in range(task.images_per_caption)]
+        rates = match_rates(load_judge(Path(judge)), images.float() / 255, texts)
+        figures |= {"alignment": rates["digit"], "diversity": rates["diversity"]}
+    return figures
+
+
+def main() -> None:
+    """Runs every side and prints a table and the speed-up."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default=str(ROOT / "data/06_models/generator"), help="its folder")
+    parser.add_argument("--captions", type=Path, help="a text file, one a line; digit scenes without it")
+    parser.add_argument("--num-captions", type=int, default=128)
+    parser.add_argument("--images-per-caption", type=int, default=4)
+    parser.add_argument("--guidance-scale", type=float, default=2.5)
+    parser.add_argument("--steps", type=int, default=8, help="of DPM-Solver++")
+    parser.add_argument("--size", type=int, default=32, help="pixels")
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--judge", type=Path, help="where to keep the judge; trained there if it is missing")
+    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--slow-share", type=float, default=0.25, help="of the captions, for the slow sides")
+    given = parser.parse_args()
+    captions = (
+        given.captions.read_text().splitlines()[: given.num_captions]
+        if given.captions
+        else draw_distinct_captions(given.num_captions, numpy_generator("benchmark", 0))
+    )
+    if given.side:
+        if given.side in ("authors", "plain"):
+            captions = captions[: max(6, round(len(captions) * given.slow_share))]
+        task = Task(
+            given.model, captions, given.images_per_caption, given.guidance_scale, given.steps, given.size,
+            given.batch_size, given.processes,
+        )  # fmt: skip
+        print(json.dumps(measure_side(given.side, task, str(given.judge) if given.judge else None)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = sys.argv[1:]
+        if given.captions is None:
+            judge = given.judge or Path(folder) / "judge.safetensors"
+            if not judge.exists():
+                save_judge(train_judge(JudgeRecipe()), judge)
+            arguments += ["--judge", str(judge)]
+        results = {}
+        for side in SIDES:
+            command = [sys.executable, __file__, *arguments, "--side", side]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            results[side] = json.loads(done.stdout.splitlines()[-1])
+            figures = ", ".join(f"{name} {value:.3g}" for name, value in results[side].items())
+            print(f"{side:14} {figures}   ({SIDES[side]})", flush=True)
+    speed = {side: figures["images_per_s"] for side, figures in results.items()}
+    print(f"over the batched plain call: {speed['ours'] / speed['plain_batched']:.2f}x")
+    print(f"over the authors' recipe: {speed['ours'] / speed['authors']:.1f}x")
+
+
+if __name__ == "__main__":
+    main()
