@@ -52,7 +52,7 @@ def rebuild_encoder(config: Mapping[str, Any], weights: "Mapping[str, Tensor]") 
             f"encoder {config.get('_target_')}: its weights do not fit it ({error}). Train it again: "
             "kedro run --pipelines training"
         ) from error
-    return ResizedEncoder(encoder, config["size_px"]) if "size_px" in config else encoder
+    return ResizedEncoder(encoder)
 
 
 def untrained_encoder(config: Mapping[str, Any], seed: int) -> "nn.Module":

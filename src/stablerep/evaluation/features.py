@@ -8,24 +8,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from stablerep.models.encoder import Encoder
+
 
 class ResizedEncoder(nn.Module):
     """An encoder that takes images of any size: they are resized to the one it was built for.
 
     Args:
-        encoder: maps (B, 3, S, S) images in [0, 1] to (B, F).
-        size_px: S.
+        encoder: to be wrapped.
     """
 
-    def __init__(self, encoder: nn.Module, size_px: int) -> None:
+    def __init__(self, encoder: Encoder) -> None:
         """Wraps it."""
         super().__init__()
         self.encoder = encoder
-        self.size_px = size_px
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps (B, 3, H, W) images in [0, 1] to (B, F)."""
-        size = (self.size_px, self.size_px)
+        size = (self.encoder.size_px, self.encoder.size_px)
         if images.shape[-2:] != size:
             images = F.interpolate(images, size, mode="bilinear", antialias=True)
         return self.encoder(images)

@@ -46,6 +46,7 @@ class TimmEncoder(Encoder):
                 last = self.body.eval()(torch.zeros(1, 3, size_px, size_px))
             self.body.train()
             self.num_features = last.flatten(1).shape[1]
+        self.size_px = size_px
         config = self.body.default_cfg
         self.register_buffer("mean", torch.tensor(config["mean"])[:, None, None])
         self.register_buffer("deviation", torch.tensor(config["std"])[:, None, None])

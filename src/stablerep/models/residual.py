@@ -46,6 +46,7 @@ class ResidualEncoder(Encoder):
         super().__init__()
         check_range("model.encoder.map_channels", map_channels, 1)
         check_range("model.encoder.size_px", size_px, 2 ** len(channels))
+        self.size_px = size_px
         sizes = [3, *channels]
         blocks = [_Block(a, b, 2) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
         self.blocks = nn.Sequential(*blocks)

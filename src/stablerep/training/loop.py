@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from stablerep.errors import TrainingError
 from stablerep.losses.method import Embedded, Method
+from stablerep.models.encoder import Encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.text import TextTower
 from stablerep.training.batches import Batch, GroupedSampler, ImageSource
@@ -29,7 +30,7 @@ Row = dict[str, float]
 class Networks(nn.Module):
     """Encoder, head and text tower as one module, so that one forward pass serves them all."""
 
-    def __init__(self, encoder: nn.Module, head: ProjectionHead | None, text: TextTower | None) -> None:
+    def __init__(self, encoder: Encoder, head: ProjectionHead | None, text: TextTower | None) -> None:
         """Joins them; a method has at least one of head and text tower."""
         super().__init__()
         self.encoder = encoder
@@ -126,7 +127,7 @@ def run_arm(
     num_images = settings.batch_size // method.views_per_image
     sampler = GroupedSampler(arm.source, num_images, method.images_per_caption, arm.seed)
     accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=settings.mixed_precision)
-    augment = Augmentation(settings.augmentation, arm.source.images.shape[-1])
+    augment = Augmentation(settings.augmentation, networks.encoder.size_px)
     optimizer = torch.optim.AdamW(
         decay_groups(networks, settings.weight_decay),
         lr=settings.learning_rate,

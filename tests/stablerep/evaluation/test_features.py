@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from stablerep.evaluation.features import ResizedEncoder, extract_features
+from stablerep.models.residual import ResidualEncoder
 
 
 def test_features_are_of_the_documented_shape_and_type() -> None:
@@ -31,7 +32,8 @@ def test_features_do_not_depend_on_the_batch_and_leave_the_encoder_as_it_was() -
 
 
 def test_images_are_resized_to_what_the_encoder_was_built_for() -> None:
-    encoder = ResizedEncoder(nn.Flatten(), 16)
-    assert extract_features(encoder, torch.rand(2, 3, 8, 8)).shape == (2, 3 * 16 * 16)
+    inner = ResidualEncoder((4, 4), map_channels=2, size_px=16).eval()
+    encoder = ResizedEncoder(inner)
+    assert extract_features(encoder, torch.rand(2, 3, 8, 8)).shape == (2, inner.num_features)
     images = torch.rand(2, 3, 16, 16)
-    assert torch.equal(encoder(images), images.flatten(1))
+    assert torch.equal(encoder(images), inner(images))

@@ -1,0 +1,64 @@
+"""experiment=paper, built of miniatures of its own components: images drawn, encoders trained on them."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from pipelines.config_loader import compose
+from pipelines.generation.nodes import generate_images
+from pipelines.training.nodes import train_arms
+from stablerep.models.encoders import build_encoder
+from stablerep.records import caption_id_of
+
+PARAMS = Path(__file__).parents[3] / "conf" / "params"
+TEXTS = ("a red bus by the sea", "two dogs on a lawn", "a bowl of soup", "a city at night")
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return compose(PARAMS, {"experiment": "paper"})
+
+
+def test_the_encoder_is_a_vit_b_16(paper):
+    with torch.device("meta"):
+        encoder = build_encoder(paper["model"]["encoder"])
+        assert encoder(torch.empty(2, 3, 224, 224)).shape == (2, encoder.num_features) == (2, 768)
+    assert sum(p.numel() for p in encoder.parameters()) == pytest.approx(85.8e6, rel=0.001)
+
+
+def test_miniatures_of_its_components_go_from_captions_to_encoders(paper, tiny_stable_diffusion, tmp_path):
+    generation = paper["generation"] | {
+        "model_folder": str(tiny_stable_diffusion),
+        "size_px": 16,
+        "saved_size_px": 8,
+        "num_inference_steps": 2,
+        "dtype": "float32",  # half precision is slow on a CPU
+    }
+    model = paper["model"] | {
+        "encoder": {
+            "_target_": "stablerep.models.encoders.TimmEncoder",
+            "name": "vit_base_patch16_224",
+            "size_px": 32,
+            "embed_dim": 24,
+            "depth": 1,
+            "num_heads": 2,
+        },
+        "head": {"hidden_dim": 16, "out_dim": 8},
+        "text": paper["model"]["text"] | {"width": 16, "num_layers": 1, "num_heads": 2, "out_dim": 8},
+    }
+    optimisation = paper["optimisation"] | {"num_images": 48, "batch_size": 24, "log_every": 1}
+    arms = [arm for arm in paper["arms"] if arm["method"].startswith("stablerep")]
+    captions = pd.DataFrame({"caption_id": [caption_id_of(text) for text in TEXTS], "text": TEXTS})
+    none, store = tmp_path / "no_generator", tmp_path / "images"
+    manifest, ledger = generate_images(captions, none, store, generation, 0)
+    assert ledger["num_made_images"] == len(TEXTS) * 10
+    trained = train_arms(
+        manifest, store, captions, none, arms, paper["methods"], model, optimisation, generation, 0
+    )
+    assert set(trained) == {"stablerep", "stablerep_plus"}
+    for arm in trained.values():
+        assert arm.history["images"].iloc[-1] == 48
+        assert arm.history["loss"].map(math.isfinite).all()
