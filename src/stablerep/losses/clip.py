@@ -10,10 +10,15 @@ from stablerep.losses.method import Embedded
 
 @dataclass(frozen=True)
 class CLIP:
-    """The image-text loss over one image a caption, with a learned temperature."""
+    """The image-text loss over one image a caption, with a learned temperature.
+
+    Attributes:
+        tile: similarities held at once along each side; None holds the whole matrix.
+    """
 
     images_per_caption: int = 1
     views_per_image: int = 1
+    tile: int | None = None
     uses_head = False
     uses_text = True
 
@@ -23,5 +28,5 @@ class CLIP:
             raise ValueError("CLIP: got a batch without text; must have image_ND, text_MD, caption_N")
         if logit_scale is None:
             raise ValueError("CLIP: got no logit scale; must be a learned scalar")
-        loss = image_text_loss(batch.image_ND, batch.text_MD, batch.caption_N, logit_scale)
+        loss = image_text_loss(batch.image_ND, batch.text_MD, batch.caption_N, logit_scale, self.tile)
         return {"image_text": loss}

@@ -10,6 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from stablerep.losses.multi_positive import at_least_float32
+from stablerep.losses.streamed import streamed_logsumexp
+
 MAX_LOGIT_SCALE = math.log(100)  # as in CLIP and in the authors' code
 INITIAL_LOGIT_SCALE = math.log(1 / 0.07)
 
@@ -19,6 +22,7 @@ def image_text_loss(
     text_MD: Tensor,
     caption_N: Tensor,
     logit_scale: Tensor,
+    tile: int | None = None,
 ) -> Tensor:
     """Half image-to-text plus half text-to-image.
 
@@ -30,15 +34,32 @@ def image_text_loss(
         text_MD: (M, D), unit length, the captions distinct, each with at least one image.
         caption_N: (N,) int64, the row of each image's caption.
         logit_scale: scalar, the logarithm of the inverse temperature; clamped to [0, ln 100].
+        tile: images and captions of which similarities are held at once; None holds them all.
 
     Returns:
         A scalar.
     """
+    if tile is not None:
+        return _tiled_loss(image_ND, text_MD, caption_N, logit_scale, tile)
     with torch.autocast(image_ND.device.type, enabled=False):
-        scale = logit_scale.float().clamp(0, MAX_LOGIT_SCALE).exp()
-        logits_NM = scale * image_ND.float() @ text_MD.float().T
+        scale = at_least_float32(logit_scale).clamp(0, MAX_LOGIT_SCALE).exp()
+        logits_NM = scale * at_least_float32(image_ND) @ at_least_float32(text_MD).T
         image_to_text = F.cross_entropy(logits_NM, caption_N)
         positive_MN = F.one_hot(caption_N, len(text_MD)).T.to(logits_NM.dtype)
         target_MN = positive_MN / positive_MN.sum(dim=1, keepdim=True)
         text_to_image = F.cross_entropy(logits_NM.T, target_MN)
+        return 0.5 * (image_to_text + text_to_image)
+
+
+def _tiled_loss(
+    image_ND: Tensor, text_MD: Tensor, caption_N: Tensor, logit_scale: Tensor, tile: int
+) -> Tensor:
+    with torch.autocast(image_ND.device.type, enabled=False):
+        scale = at_least_float32(logit_scale).clamp(0, MAX_LOGIT_SCALE).exp()
+        image_ND, text_MD = at_least_float32(image_ND), at_least_float32(text_MD)
+        own_N = scale * (image_ND * text_MD[caption_N]).sum(dim=1)
+        image_to_text = (streamed_logsumexp(image_ND, text_MD, scale, None, tile) - own_N).mean()
+        count_M = torch.bincount(caption_N, minlength=len(text_MD))
+        own_M = own_N.new_zeros(len(text_MD)).index_add(0, caption_N, own_N) / count_M
+        text_to_image = (streamed_logsumexp(text_MD, image_ND, scale, None, tile) - own_M).mean()
         return 0.5 * (image_to_text + text_to_image)

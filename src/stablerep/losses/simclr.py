@@ -18,11 +18,13 @@ class SimCLR:
 
     Attributes:
         temperature: 0.1, as for StableRep.
+        tile: similarities held at once along each side; None holds the whole matrix.
     """
 
     temperature: float = 0.1
     views_per_image: int = 2
     images_per_caption: int = 1
+    tile: int | None = None
     uses_head = True
     uses_text = False
 
@@ -33,4 +35,4 @@ class SimCLR:
 
     def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
         """Returns `nt_xent`."""
-        return {"nt_xent": multi_positive_loss(batch.z_ND, batch.labels_N, self.temperature)}
+        return {"nt_xent": multi_positive_loss(batch.z_ND, batch.labels_N, self.temperature, self.tile)}

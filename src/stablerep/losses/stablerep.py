@@ -16,11 +16,13 @@ class StableRep:
     Attributes:
         images_per_caption: m, at least 2.
         temperature: 0.1 in the paper.
+        tile: similarities held at once along each side; None holds the whole matrix.
     """
 
     images_per_caption: int = 6
     temperature: float = 0.1
     views_per_image: int = 1
+    tile: int | None = None
     uses_head = True
     uses_text = False
 
@@ -31,5 +33,5 @@ class StableRep:
 
     def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
         """Returns `multi_positive`."""
-        loss = multi_positive_loss(batch.z_ND, batch.labels_N, self.temperature)
+        loss = multi_positive_loss(batch.z_ND, batch.labels_N, self.temperature, self.tile)
         return {"multi_positive": loss}

@@ -1,5 +1,6 @@
 """The image-text loss against a naive loop and CLIP's own form."""
 
+import functools
 import math
 
 import pytest
@@ -8,9 +9,21 @@ from torch.nn import functional as F
 
 from stablerep.losses.image_text import image_text_loss
 
+FORMS = {
+    "dense": image_text_loss,
+    "tiles of 2": functools.partial(image_text_loss, tile=2),
+    "one tile": functools.partial(image_text_loss, tile=64),
+}
 
-def unit(num, dims=6, seed=0):
-    return F.normalize(torch.randn(num, dims, generator=torch.Generator().manual_seed(seed)), dim=1)
+
+@pytest.fixture(params=FORMS.values(), ids=FORMS)
+def loss_of(request):
+    return request.param
+
+
+def unit(num, dims=6, seed=0, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(seed)
+    return F.normalize(torch.randn(num, dims, generator=generator, dtype=dtype), dim=1)
 
 
 def naive_loss(images, texts, captions, scale):
@@ -28,23 +41,36 @@ def naive_loss(images, texts, captions, scale):
 
 
 @pytest.mark.parametrize("captions", [[0, 1, 2, 3], [0, 0, 1, 1, 2, 2], [0, 1, 0, 1, 1]])
-def test_loss_equals_a_naive_loop(captions):
+def test_loss_equals_a_naive_loop(loss_of, captions):
     images, texts = unit(len(captions)), unit(max(captions) + 1, seed=1)
-    loss = image_text_loss(images, texts, torch.tensor(captions), torch.tensor(1.5))
+    loss = loss_of(images, texts, torch.tensor(captions), torch.tensor(1.5))
     assert float(loss) == pytest.approx(naive_loss(images, texts, captions, math.exp(1.5)), rel=1e-5)
 
 
-def test_with_one_image_a_caption_it_is_the_loss_of_clip():
+def test_with_one_image_a_caption_it_is_the_loss_of_clip(loss_of):
     images, texts = unit(5), unit(5, seed=1)
     logits = math.exp(2.0) * images @ texts.T
     target = torch.arange(5)
     clip = 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))
-    assert torch.allclose(image_text_loss(images, texts, target, torch.tensor(2.0)), clip)
+    assert torch.allclose(loss_of(images, texts, target, torch.tensor(2.0)), clip)
 
 
-def test_the_logit_scale_is_held_between_zero_and_ln_100():
+def test_the_logit_scale_is_held_between_zero_and_ln_100(loss_of):
     images, texts, rows = unit(4), unit(4, seed=1), torch.arange(4)
-    at_most = image_text_loss(images, texts, rows, torch.tensor(math.log(100)))
-    at_least = image_text_loss(images, texts, rows, torch.tensor(0.0))
-    assert torch.equal(image_text_loss(images, texts, rows, torch.tensor(9.0)), at_most)
-    assert torch.equal(image_text_loss(images, texts, rows, torch.tensor(-9.0)), at_least)
+    at_most = loss_of(images, texts, rows, torch.tensor(math.log(100)))
+    at_least = loss_of(images, texts, rows, torch.tensor(0.0))
+    assert torch.equal(loss_of(images, texts, rows, torch.tensor(9.0)), at_most)
+    assert torch.equal(loss_of(images, texts, rows, torch.tensor(-9.0)), at_least)
+
+
+@pytest.mark.parametrize("tile", [1, 3, 64])
+def test_tiles_give_the_dense_gradients_of_images_texts_and_scale(tile):
+    captions = torch.tensor([0, 1, 0, 2, 2, 2, 1, 3])
+    gradients = []
+    for size in (None, tile):
+        images, texts = (unit(n, seed=n, dtype=torch.float64).requires_grad_() for n in (8, 4))
+        scale = torch.tensor(1.3, dtype=torch.float64, requires_grad=True)
+        image_text_loss(images, texts, captions, scale, size).backward()
+        gradients.append((images.grad, texts.grad, scale.grad))
+    for dense, tiled in zip(*gradients, strict=True):
+        assert torch.allclose(dense, tiled, rtol=1e-10, atol=1e-14)
