@@ -1,0 +1,107 @@
+"""The multi-positive loss, tiled against dense and against the authors' formulation: time and peak memory.
+
+    python benchmarks/loss.py                      # the sizes that fit a small machine
+    python benchmarks/loss.py --sizes 65536 --forms tiled
+
+Forward and backward, D 256, six images a caption, each form at each size in a process of its own, so that
+peak memory is its own; on a GPU where there is one. The last line is the ratio to the dense form at the
+largest size that both were run at.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from stablerep.losses.multi_positive import multi_positive_loss
+
+TEMPERATURE = 0.1
+
+
+def authors_loss(z_ND: Tensor, labels_N: Tensor) -> Tensor:
+    """The authors' formulation, written anew: matrices of targets and of masked logits, a soft cross-entropy."""
+    self_NN = torch.eye(len(z_ND), device=z_ND.device)
+    mask_NN = (labels_N[:, None] == labels_N[None, :]).float() * (1 - self_NN)
+    logits_NN = z_ND @ z_ND.T / TEMPERATURE
+    logits_NN = logits_NN - self_NN * 1e9
+    logits_NN = logits_NN - logits_NN.max(dim=1, keepdim=True).values.detach()
+    target_NN = mask_NN / mask_NN.sum(dim=1, keepdim=True).clamp(min=1)
+    return -(target_NN * F.log_softmax(logits_NN, dim=1)).sum(dim=1).mean()
+
+
+def run(form: str, num: int, dims: int, tile: int, repeats: int) -> dict[str, float]:
+    """Times one form at one size; the first pass warms up and is not counted."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    generator = torch.Generator().manual_seed(0)
+    z_ND = F.normalize(torch.randn(num, dims, generator=generator), dim=1).to(device).requires_grad_()
+    labels_N = (torch.arange(num) // 6).to(device)
+
+    def once() -> float:
+        z_ND.grad = None
+        if form == "authors":
+            loss = authors_loss(z_ND, labels_N)
+        else:
+            loss = multi_positive_loss(z_ND, labels_N, TEMPERATURE, tile if form == "tiled" else None)
+        loss.backward()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return float(loss.detach())
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    loss = once()
+    started = time.monotonic()
+    for _ in range(repeats):
+        once()
+    seconds = (time.monotonic() - started) / repeats
+    memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    if device.type == "cuda":
+        memory = torch.cuda.max_memory_allocated() / 2**20
+    return {"seconds": seconds, "peak_mib": memory, "loss": loss}
+
+
+def main() -> None:
+    """Runs every form at every size and prints a table and the ratios."""
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 4096, 8256, 16384])
+    parser.add_argument("--forms", nargs="+", default=["authors", "dense", "tiled"])
+    parser.add_argument("--dims", type=int, default=256)
+    parser.add_argument("--tile", type=int, default=2048)
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--one", nargs=2, metavar=("FORM", "N"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        form, num = given.one
+        print(json.dumps(run(form, int(num), given.dims, given.tile, given.repeats)))
+        return
+    results: dict[tuple[str, int], dict[str, float]] = {}
+    for num in given.sizes:
+        for form in given.forms:
+            command = [sys.executable, __file__, *sys.argv[1:], "--one", form, str(num)]
+            done = subprocess.run(command, check=False, capture_output=True, text=True)
+            if done.returncode:
+                print(f"{num:7,} {form:8} did not finish (exit code {done.returncode})", flush=True)
+                continue
+            figures = results[form, num] = json.loads(done.stdout.splitlines()[-1])
+            print(
+                f"{num:7,} {form:8} {figures['seconds']:8.3f} s  {figures['peak_mib']:9,.0f} MiB  "
+                f"loss {figures['loss']:.5f}",
+                flush=True,
+            )
+    both = [num for num in given.sizes if ("tiled", num) in results and ("dense", num) in results]
+    if both:
+        tiled, dense = results["tiled", both[-1]], results["dense", both[-1]]
+        print(
+            f"tiled against dense at {both[-1]:,}: {tiled['seconds'] / dense['seconds']:.2f} of the time, "
+            f"1/{dense['peak_mib'] / max(1.0, tiled['peak_mib']):.0f} of the memory"
+        )
+
+
+if __name__ == "__main__":
+    main()
