@@ -25,7 +25,7 @@ TEMPERATURE = 0.1
 
 
 def authors_loss(z_ND: Tensor, labels_N: Tensor) -> Tensor:
-    """The authors' formulation, written anew: matrices of targets and of masked logits, a soft cross-entropy."""
+    """The authors' formulation, written anew: matrices of targets and masked logits, a soft cross-entropy."""
     self_NN = torch.eye(len(z_ND), device=z_ND.device)
     mask_NN = (labels_N[:, None] == labels_N[None, :]).float() * (1 - self_NN)
     logits_NN = z_ND @ z_ND.T / TEMPERATURE
