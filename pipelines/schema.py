@@ -192,6 +192,7 @@ class Optimisation:
         mixed_precision: one of `PRECISIONS`.
         log_every: steps between rows of the history.
         num_processes: arms trained at the same time on a CPU.
+        checkpoint_every_s: seconds between checkpoints.
     """
 
     num_images: int
@@ -204,6 +205,7 @@ class Optimisation:
     mixed_precision: str = "no"
     log_every: int = 20
     num_processes: int = 1
+    checkpoint_every_s: float = 60.0
 
     def __post_init__(self) -> None:
         """Checks ranges."""
@@ -215,6 +217,7 @@ class Optimisation:
         check_range("optimisation.warmup_share", self.warmup_share, 0, 1, where=where)
         check_range("optimisation.log_every", self.log_every, 1, where=where)
         _check_choice("optimisation.mixed_precision", self.mixed_precision, PRECISIONS)
+        check_range("optimisation.checkpoint_every_s", self.checkpoint_every_s, 0, where=where)
         check_range("optimisation.num_processes", self.num_processes, 1, 256, where=where)
         check_range("optimisation.betas: number of values", len(self.betas), 2, 2, where=where)
         for index, beta in enumerate(self.betas):

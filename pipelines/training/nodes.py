@@ -19,6 +19,7 @@ def train_arms(
     image_store: Path,
     caption_set: pd.DataFrame,
     generator_folder: Path,
+    training_work: Path,
     arms: list[dict[str, str]],
     methods: dict[str, Any],
     model: dict[str, Any],
@@ -35,7 +36,7 @@ def train_arms(
     sources = image_sources(
         wanted, accepted_images, image_store, caption_set, generation["images_per_caption"], seed
     )
-    return train(plans, sources)
+    return train(plans, sources, training_work)
 
 
 def plan_arm(

@@ -16,6 +16,7 @@ def create_pipeline() -> Pipeline:
                     "image_store",
                     "caption_set",
                     "generator_folder",
+                    "training_work",
                     "params:arms",
                     "params:methods",
                     "params:model",

@@ -7,7 +7,6 @@ result does not depend on who makes it and when, and a process that dies costs i
 import logging
 import multiprocessing
 import os
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -28,6 +27,7 @@ from stablerep.generation.plan import (
     make_record,
 )
 from stablerep.generation.settings import GenerationSettings
+from stablerep.processes import end_with_parent
 from stablerep.shards import (
     SHARDS_FOLDER,
     Record,
@@ -205,15 +205,7 @@ def _start_worker(workshop: Workshop, threads: int) -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     torch.set_num_threads(threads)
     _state["maker"] = ShardMaker(workshop)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Ends the worker when the main process is killed; it would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    end_with_parent()
 
 
 def _make_in_worker(plan: ShardPlan) -> MadeShard:

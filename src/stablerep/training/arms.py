@@ -4,11 +4,13 @@ On a CPU one thread an arm and as many arms as cores is what two cores do best: 
 threads each collapse (docs/experiments.md).
 """
 
+import hashlib
 import logging
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -20,9 +22,11 @@ from stablerep.losses.method import Method
 from stablerep.models.encoders import build_encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.text import TextTower
+from stablerep.processes import end_with_parent
 from stablerep.seeding import seed_everything
 from stablerep.training.batches import ImageSource
-from stablerep.training.loop import Arm, Networks, Row, run_arm
+from stablerep.training.checkpoint import Checkpoint, Row
+from stablerep.training.loop import Arm, Networks, run_arm
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
 
 logger = logging.getLogger(__name__)
@@ -80,8 +84,8 @@ class ArmPlan:
     num_threads: int = 0
 
 
-def train_arm(plan: ArmPlan, source: ImageSource) -> TrainedArm:
-    """Trains one arm in this process."""
+def train_arm(plan: ArmPlan, source: ImageSource, work: Path | None = None) -> TrainedArm:
+    """Trains one arm in this process, going on from its checkpoint below `work` where there is one."""
     if plan.num_threads:
         torch.set_num_threads(plan.num_threads)
     # all arms start from the same encoder; what they see afterwards differs by method and source
@@ -125,19 +129,40 @@ def train_arm(plan: ArmPlan, source: ImageSource) -> TrainedArm:
             )  # fmt: skip
 
     arm = Arm(plan.name, plan.method, source, plan.seed)
-    history = run_arm(arm, networks, plan.optimisation, tokenize, log)
+    checkpoint = None
+    if work is not None:
+        every_s = plan.optimisation.checkpoint_every_s
+        checkpoint = Checkpoint(_checkpoint_path(work, plan), _fingerprint(plan, source), every_s)
+    history = run_arm(arm, networks, plan.optimisation, tokenize, log, checkpoint)
     weights = {k: v.detach().clone().contiguous() for k, v in encoder.state_dict().items()}
     return TrainedArm(
         plan.name, plan.method_name, plan.images, plan.encoder_config, weights, pd.DataFrame(history)
     )
 
 
-def train_arms(plans: list[ArmPlan], sources: dict[str, ImageSource]) -> dict[str, TrainedArm]:
+def _checkpoint_path(work: Path, plan: ArmPlan) -> Path:
+    return work / f"{plan.name}.safetensors"
+
+
+def _fingerprint(plan: ArmPlan, source: ImageSource) -> str:
+    """Returns a digest of everything that decides an arm's weights on one machine."""
+    digest = hashlib.sha256(repr(replace(plan, tokenizer_folder=None)).encode())
+    digest.update(repr(source.texts).encode())
+    for tensor in (source.images, source.caption_rows):
+        digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def train_arms(
+    plans: list[ArmPlan], sources: dict[str, ImageSource], work: Path | None = None
+) -> dict[str, TrainedArm]:
     """Trains arms side by side, as many at a time as `optimisation.num_processes`.
 
     Args:
         plans: one an arm.
         sources: by name; each plan's `images` must be among them.
+        work: for checkpoints: killed at any moment, the next call with the same plans and images goes on.
+            They are removed when every arm is trained. None keeps none.
 
     Returns:
         The trained arms by name, in the order of the plans.
@@ -152,11 +177,22 @@ def train_arms(plans: list[ArmPlan], sources: dict[str, ImageSource]) -> dict[st
             )
     workers = min(len(plans), max(plan.optimisation.num_processes for plan in plans))
     if workers == 1:
-        return {plan.name: train_arm(plan, sources[plan.images]) for plan in plans}
+        trained = {plan.name: train_arm(plan, sources[plan.images], work) for plan in plans}
+    else:
+        trained = _train_in_processes(plans, sources, work, workers)
+    if work is not None:
+        for plan in plans:
+            _checkpoint_path(work, plan).unlink(missing_ok=True)
+    return {plan.name: trained[plan.name] for plan in plans}
+
+
+def _train_in_processes(
+    plans: list[ArmPlan], sources: dict[str, ImageSource], work: Path | None, workers: int
+) -> dict[str, TrainedArm]:
     context = multiprocessing.get_context("spawn")
     trained: dict[str, TrainedArm] = {}
     with ProcessPoolExecutor(workers, context, _start_worker, (logger.getEffectiveLevel(),)) as pool:
-        futures = {pool.submit(train_arm, plan, sources[plan.images]): plan for plan in plans}
+        futures = {pool.submit(train_arm, plan, sources[plan.images], work): plan for plan in plans}
         for future in as_completed(futures):
             name = futures[future].name
             try:
@@ -167,11 +203,12 @@ def train_arms(plans: list[ArmPlan], sources: dict[str, ImageSource]) -> dict[st
                     "optimisation.num_processes and run again."
                 ) from error
             logger.info("%s: trained (%d of %d arms)", name, len(trained), len(plans))
-    return {plan.name: trained[plan.name] for plan in plans}
+    return trained
 
 
 def _start_worker(level: int) -> None:
     logging.basicConfig(level=level, format="%(message)s")
+    end_with_parent()
     # tensors travel through files, not through descriptors, whose number is limited
     torch.multiprocessing.set_sharing_strategy("file_system")
 

@@ -75,15 +75,21 @@ class GroupedSampler:
                 "Add captions, or set a smaller optimisation.batch_size."
             )
 
-    def batches(self) -> Iterator[Batch]:
-        """Yields batches without end, epoch after epoch; an epoch's incomplete last batch is left out."""
-        epoch = 0
+    def batches(self, first: int = 0) -> Iterator[Batch]:
+        """Yields batches without end, epoch after epoch; an epoch's incomplete last batch is left out.
+
+        Args:
+            first: number of the batch to begin with; those before it are passed over.
+        """
+        epoch, passed = divmod(first, len(self.groups) // self.num_captions)
         while True:
             rng = numpy_generator("batches", self.seed, epoch)
             order = rng.permutation(len(self.groups))
-            for start in range(0, len(order) - self.num_captions + 1, self.num_captions):
-                yield self._batch(order[start : start + self.num_captions], rng)
-            epoch += 1
+            for number, start in enumerate(range(0, len(order) - self.num_captions + 1, self.num_captions)):
+                batch = self._batch(order[start : start + self.num_captions], rng)
+                if number >= passed:
+                    yield batch
+            epoch, passed = epoch + 1, 0
 
     def _batch(self, chosen: np.ndarray, rng: np.random.Generator) -> Batch:
         m = self.images_per_caption

@@ -19,12 +19,12 @@ from stablerep.models.encoder import Encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.text import TextTower
 from stablerep.training.batches import Batch, GroupedSampler, ImageSource
+from stablerep.training.checkpoint import Checkpoint, Progress, Row
 from stablerep.training.monitor import spread_of, warn_of_collapse
 from stablerep.training.settings import OptimisationSettings
 from stablerep.views import Augmentation
 
 logger = logging.getLogger(__name__)
-Row = dict[str, float]
 
 
 class Networks(nn.Module):
@@ -105,8 +105,11 @@ def run_arm(
     settings: OptimisationSettings,
     tokenize: Callable[[list[str]], Tensor] | None,
     on_row: Callable[[Row], None] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> list[Row]:
-    """Trains the networks in place.
+    """Trains the networks in place, going on where the run of this checkpoint was stopped.
+
+    On a CPU a run that was killed and went on gives the weights of an uninterrupted one, bit for bit.
 
     Args:
         arm: what to train on.
@@ -114,6 +117,7 @@ def run_arm(
         settings: how.
         tokenize: captions to (M, T) ids, for methods that use text.
         on_row: called with each row of the history as it is made.
+        checkpoint: where the state is kept; None keeps none.
 
     Returns:
         The history: step, images, loss and its parts, learning_rate, grad_norm, embedding_std,
@@ -134,11 +138,15 @@ def run_arm(
         betas=settings.betas,
     )
     model, optimizer = accelerator.prepare(networks, optimizer)
-    history: list[Row] = []
-    sums: dict[str, float] = {}
-    started = time.monotonic()
+    progress = Progress()
+    bare = accelerator.unwrap_model(model)
+    if checkpoint is not None:
+        progress = checkpoint.restore(bare, optimizer)
+        if progress.step:
+            logger.info("%s: goes on from step %d of %d", arm.name, progress.step, settings.num_steps)
+    first, started = progress.step, time.monotonic()
     model.train()
-    for step, batch in zip(range(settings.num_steps), sampler.batches(), strict=False):
+    for step, batch in zip(range(first, settings.num_steps), sampler.batches(first), strict=False):
         rate = settings.learning_rate * rate_factor(step, settings.num_steps, settings.warmup_share)
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -157,28 +165,32 @@ def run_arm(
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         measured = {name: float(value.detach()) for name, value in parts.items()}
-        measured |= {"loss": float(loss.detach()), "grad_norm": float(norm)}
-        for name, value in measured.items():
-            sums[name] = sums.get(name, 0.0) + value
-        done = step + 1
+        progress.add(measured | {"loss": float(loss.detach()), "grad_norm": float(norm)})
+        progress.step = done = step + 1
         if done % settings.log_every == 0 or done == settings.num_steps:
             span = (done - 1) % settings.log_every + 1
-            watched = embedded.z_ND if method.uses_head else embedded.image_ND
-            assert watched is not None  # noqa: S101 -- a method without a head has image_ND
-            spread = spread_of(watched.detach())
-            row = {name: value / span for name, value in sums.items()} | spread
-            speed = done * settings.batch_size / (time.monotonic() - started)
+            row = {name: value / span for name, value in progress.sums.items()}
+            row |= _spread(embedded, method)
+            speed = (done - first) * settings.batch_size / (time.monotonic() - started)
             row |= {"step": done, "images": done * settings.batch_size, "learning_rate": rate}
             row |= {"images_per_second": speed}
             if logit_scale is not None:
                 row["logit_scale"] = float(logit_scale.detach())
-            history.append(row)
-            warn_of_collapse(arm.name, done, spread)
+            progress.history.append(row)
+            warn_of_collapse(arm.name, done, row)
             if on_row is not None:
                 on_row(row)
-            sums = {}
+            progress.sums = {}
+        if checkpoint is not None:
+            checkpoint.keep(bare, optimizer, progress, last=done == settings.num_steps)
     networks.to("cpu")
-    return history
+    return progress.history
+
+
+def _spread(embedded: Embedded, method: Method) -> Row:
+    watched = embedded.z_ND if method.uses_head else embedded.image_ND
+    assert watched is not None  # noqa: S101 -- a method without a head has image_ND
+    return spread_of(watched.detach())
 
 
 def _inputs_of(

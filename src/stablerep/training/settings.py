@@ -20,6 +20,7 @@ class OptimisationSettings:
         mixed_precision: `no` or `bf16`.
         log_every: steps between rows of the history.
         num_processes: arms trained at the same time, one thread each on a CPU.
+        checkpoint_every_s: seconds between checkpoints.
         augmentation: of the views.
     """
 
@@ -32,6 +33,7 @@ class OptimisationSettings:
     mixed_precision: str = "no"
     log_every: int = 20
     num_processes: int = 2
+    checkpoint_every_s: float = 60.0
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
 
     def __post_init__(self) -> None:
@@ -39,6 +41,7 @@ class OptimisationSettings:
         for name in ("num_images", "batch_size", "log_every", "num_processes"):
             check_range(f"optimisation.{name}", getattr(self, name), 1)
         check_range("optimisation.learning_rate", self.learning_rate, 0)
+        check_range("optimisation.checkpoint_every_s", self.checkpoint_every_s, 0)
         check_range("optimisation.warmup_share", self.warmup_share, 0, 1)
 
     @property

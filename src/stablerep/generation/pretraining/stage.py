@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from stablerep.generation.pretraining.checkpoints import load_checkpoint, save_checkpoint
+from stablerep.checkpoints import load_checkpoint, save_checkpoint
 from stablerep.generation.pretraining.recipe import StageRecipe
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def run_stage(
         if accelerator.is_main_process and (due or step == recipe.num_steps):
             spent = seconds + now - started
             facts = {"step": step, "seconds": spent, "loss": running}
-            save_checkpoint(path, model, optimizer, average, facts)
+            save_checkpoint(path, model, optimizer, facts, average)
             last_saved = now
     if average:
         model.load_state_dict(average)

@@ -1,7 +1,8 @@
-"""Checkpoints of a training stage: one safetensors file, written beside and renamed; no pickles."""
+"""Checkpoints of a training: one safetensors file, written beside and renamed; no pickles."""
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,48 +16,66 @@ def save_checkpoint(
     path: Path,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    average: dict[str, Tensor],
-    facts: dict[str, Any],
+    facts: Mapping[str, Any],
+    average: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Writes the state of a stage; a kill at any moment leaves the last whole file.
+    """Writes the state of a training; a kill at any moment leaves the last whole file.
 
     Args:
         path: the file.
         model: its weights are stored under `model.`.
         optimizer: its tensors are stored under `optimizer.<parameter index>.<name>`.
-        average: the moving average of the weights, stored under `average.`; may be empty.
         facts: JSON-able values, such as the step.
+        average: the moving average of the weights, stored under `average.`.
+
+    torch's random states are stored under `random.`.
     """
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
-    tensors |= {f"average.{k}": v for k, v in average.items()}
+    tensors |= {f"average.{k}": v for k, v in (average or {}).items()}
     for index, state in optimizer.state_dict()["state"].items():
         for name, value in state.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
+    tensors["random.cpu"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["random.cuda"] = torch.cuda.get_rng_state()
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".partial")
     whole = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    save_file(whole, beside, metadata={"facts": json.dumps(facts)})
+    save_file(whole, beside, metadata={"facts": json.dumps(dict(facts))})
     with beside.open("rb") as file:
         os.fsync(file.fileno())
     beside.replace(path)
 
 
+def read_facts(path: Path) -> dict[str, Any]:
+    """Returns the facts of a checkpoint without its tensors."""
+    with safe_open(path, framework="pt") as file:
+        return json.loads(file.metadata()["facts"])
+
+
 def load_checkpoint(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, average: dict[str, Tensor]
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: dict[str, Tensor] | None = None,
 ) -> dict[str, Any]:
     """Restores what `save_checkpoint` wrote, in place, and returns its facts."""
     with safe_open(path, framework="pt") as file:
         facts = json.loads(file.metadata()["facts"])
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 -- no mapping
     model.load_state_dict(_under(tensors, "model."))
-    for name, value in _under(tensors, "average.").items():
-        average[name].copy_(value)
+    for name, value in (average or {}).items():
+        value.copy_(tensors[f"average.{name}"])
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in _under(tensors, "optimizer.").items():
         index, name = key.split(".", 1)
         state.setdefault(int(index), {})[name] = value
     whole = optimizer.state_dict()
     optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+    if "random.cpu" in tensors:
+        torch.set_rng_state(tensors["random.cpu"])
+    if "random.cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["random.cuda"])
     return facts
 
 
