@@ -53,6 +53,8 @@ def generation_settings(generation: dict[str, Any]) -> GenerationSettings:
     values = {key: value for key, value in generation.items() if key != "model_folder"}
     scheduler = dict(values.pop("scheduler", None) or {})
     target = scheduler.pop("_target_", None)
+    if "guidance_interval" in values:
+        values["guidance_interval"] = tuple(values["guidance_interval"])
     return GenerationSettings(
         **values, scheduler=get_class(target) if target else None, scheduler_options=scheduler
     )

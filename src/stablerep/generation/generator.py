@@ -1,11 +1,12 @@
 """Draws images of captions with a text-to-image model of diffusers.
 
-One class for the embedded generator and for Stable Diffusion's family. The sampling loop is our own, around
-the model's UNet, sampler and autoencoder, so that the initial noise of an image, and every later draw of a
-stochastic sampler, is a function of (seed, caption id, index) alone: see `image_noise_seed`. It follows
-diffusers' StableDiffusionPipeline.__call__ otherwise, and a test holds the two together.
+One class for the embedded generator and for Stable Diffusion's family, XL, Turbo and latent consistency
+models among it: what differs between them stands in `model`. The sampling loop is our own, around the
+model's UNet, sampler and autoencoder, so that the initial noise of an image, and every later draw of a
+stochastic sampler, is a function of (seed, caption id, index) alone: see `image_noise_seed`. It follows the
+`__call__` of diffusers' pipelines otherwise, and a test holds the two together for each architecture.
 
-Legend: N images of a batch, C captions, T tokens, D width of the text encoder, latents (N, 4, h, w).
+Legend: N images of a batch, C captions, latents (N, 4, h, w).
 """
 
 import inspect
@@ -21,7 +22,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stablerep.errors import ConfigError, GeneratorError
-from stablerep.generation.identity import check_model_folder, read_model_index
+from stablerep.generation.model import (
+    Conditions,
+    decode_latents,
+    encode_captions,
+    encode_unconditional,
+    is_told_guidance,
+    load_model,
+    predict,
+    tokenizers_of,
+)
 from stablerep.generation.settings import GenerationSettings
 from stablerep.seeding import seed_of
 
@@ -66,29 +76,22 @@ class DiffusersGenerator:
 
         Raises:
             GeneratorError: the folder is missing or incomplete, or the model is of another family.
-            ConfigError: the size does not fit the model.
+            ConfigError: a setting does not fit the model.
         """
         started = time.monotonic()
         self.settings = settings
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype: torch.dtype = getattr(torch, settings.dtype)
-        pipeline = _load(Path(folder), self.dtype)
-        _check_family(Path(folder), pipeline)
-        pipeline.to(self.device)
+        self.pipeline = load_model(Path(folder), settings).to(self.device)
         # measured on one CPU thread with the embedded architecture: 15 to 30 % more images a second
-        self.unet = pipeline.unet.eval().to(memory_format=torch.channels_last)
-        self.vae = pipeline.vae.eval().to(memory_format=torch.channels_last)
-        self.tokenizer, self.text_encoder = pipeline.tokenizer, pipeline.text_encoder.eval()
-        self.scheduler = self._choose_scheduler(pipeline.scheduler)
-        factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
-        if settings.size_px % factor:
-            raise ConfigError(
-                f"generation.size_px: got {settings.size_px}; must be a multiple of {factor} for the "
-                f"autoencoder in {folder}. Set it in conf/params/generator/<name>.yaml."
-            )
-        side = settings.size_px // factor
+        for network in (self.pipeline.unet, self.pipeline.vae):
+            network.to(memory_format=torch.channels_last)
+        self.unet = self.pipeline.unet
+        self.scheduler = self._choose_scheduler(self.pipeline.scheduler)
+        self.guided = settings.guided and not is_told_guidance(self.pipeline)
+        side = settings.size_px // self.pipeline.vae_scale_factor
         self.latent_shape = (self.unet.config.in_channels, side, side)
-        self._empty: Tensor | None = None
+        self._empty: Conditions = {}
         self.load_s = time.monotonic() - started
 
     def _choose_scheduler(self, given: Any) -> Any:
@@ -102,38 +105,37 @@ class DiffusersGenerator:
                 f"generation.scheduler: {chosen.__name__} has no setting {', '.join(unknown)}; it has "
                 f"{', '.join(sorted(known - {'self'}))}. Set it in conf/params/generator/<name>.yaml."
             )
-        return chosen.from_config(given.config, **options)
+        scheduler = chosen.from_config(given.config, **options)
+        num = self.settings.num_inference_steps
+        try:
+            scheduler.set_timesteps(num)
+        except ValueError as error:
+            raise ConfigError(
+                f"generation.num_inference_steps: got {num}; {chosen.__name__} takes other numbers: {error} "
+                "Set it in conf/params/generator/<name>.yaml."
+            ) from error
+        return scheduler
 
     # ------------------------------------------------------------------------------------- captions
 
     def truncated(self, texts: Sequence[str]) -> list[bool]:
-        """Tells for each caption whether it has more tokens than the text encoder takes."""
-        if not texts:
-            return []
-        tokens = self.tokenizer(list(texts), truncation=False, verbose=False).input_ids
-        return [len(ids) > self.tokenizer.model_max_length for ids in tokens]
+        """Tells for each caption whether it has more tokens than a text encoder takes."""
+        too_long = [False] * len(texts)
+        for tokenizer in tokenizers_of(self.pipeline) if texts else []:
+            tokens = tokenizer(list(texts), truncation=False, verbose=False).input_ids
+            limit = tokenizer.model_max_length
+            too_long = [before or len(ids) > limit for before, ids in zip(too_long, tokens, strict=True)]
+        return too_long
 
     @torch.inference_mode()
-    def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Encodes texts as diffusers does, padded and cut to the text encoder's length.
-
-        Returns:
-            (C, T, D) in the generator's dtype.
-        """
-        parts = []
-        for start in range(0, len(texts), self.settings.batch_size):
-            tokens = self.tokenizer(
-                list(texts[start : start + self.settings.batch_size]),
-                padding="max_length",
-                max_length=self.tokenizer.model_max_length,
-                truncation=True,
-                return_tensors="pt",
-            )
-            masked = getattr(self.text_encoder.config, "use_attention_mask", False)
-            mask = tokens.attention_mask.to(self.device) if masked else None
-            encoded = self.text_encoder(tokens.input_ids.to(self.device), attention_mask=mask)
-            parts.append(encoded[0].to(self.dtype))
-        return torch.cat(parts)
+    def encode_texts(self, texts: Sequence[str]) -> Conditions:
+        """Encodes captions in batches; see `encode_captions`."""
+        most = self.settings.batch_size
+        parts = [
+            encode_captions(self.pipeline, texts[start : start + most], self.settings)
+            for start in range(0, len(texts), most)
+        ]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     # ------------------------------------------------------------------------------------- images
 
@@ -152,18 +154,19 @@ class DiffusersGenerator:
                 global random state.
         """
         texts = list(dict.fromkeys(request.text for request in requests))
-        rows = {text: row for row, text in enumerate(texts)}
+        row_of = {text: row for row, text in enumerate(texts)}
         if not texts:
             return
-        embedded_CTD = self.encode_texts(texts)
-        if self.settings.guided and self._empty is None:
-            self._empty = self.encode_texts([self.settings.negative_prompt])
+        encoded = self.encode_texts(texts)
+        if self.guided and not self._empty:
+            with torch.inference_mode():
+                self._empty = encode_unconditional(self.pipeline, self.settings)
         for batch in _even_batches(requests, self.settings.batch_size):
-            chosen = torch.tensor([rows[request.text] for request in batch], device=self.device)
+            chosen = torch.tensor([row_of[request.text] for request in batch], device=self.device)
             generators = [
                 torch.Generator().manual_seed(image_noise_seed(seed, r.caption_id, r.index)) for r in batch
             ]
-            latents = self._sample(embedded_CTD[chosen], generators)
+            latents = self._sample({name: rows[chosen] for name, rows in encoded.items()}, generators)
             yield self._decode(latents)
 
     def initial_noise(self, generators: Sequence[torch.Generator]) -> Tensor:
@@ -172,25 +175,31 @@ class DiffusersGenerator:
         return torch.stack(noise)
 
     @torch.inference_mode()
-    def _sample(self, embedded_NTD: Tensor, generators: list[torch.Generator]) -> Tensor:
+    def _sample(self, rows: Conditions, generators: list[torch.Generator]) -> Tensor:
         """Runs the sampler; returns latents (N, 4, h, w)."""
-        scheduler, num = self.scheduler, len(generators)
+        scheduler = self.scheduler
         # for each batch anew: multistep samplers remember what they predicted before
         scheduler.set_timesteps(self.settings.num_inference_steps, device=self.device)
         latents = self.initial_noise(generators).to(self.device, self.dtype)
         latents = latents * scheduler.init_noise_sigma
-        context = embedded_NTD
-        if self.settings.guided:
-            if self._empty is None:
-                raise GeneratorError("the unconditional caption is not encoded; call `draw`.")
-            context = torch.cat([self._empty.expand(num, -1, -1), embedded_NTD])
+        halves = {name: (self._empty[name].expand_as(rows[name]), rows[name]) for name in self._empty}
+        both = {name: torch.cat(pair) for name, pair in halves.items()}
         options: dict[str, Any] = {}
         if "generator" in inspect.signature(scheduler.step).parameters:
             options["generator"] = generators
         before = torch.get_rng_state()
-        for timestep in scheduler.timesteps:
-            predicted = self._predict(latents, timestep, context)
+        num_steps = len(scheduler.timesteps)
+        for step, timestep in enumerate(scheduler.timesteps):
+            guided = self.guided and self.settings.guides(step / num_steps)
+            given = scheduler.scale_model_input(
+                torch.cat([latents, latents]) if guided else latents, timestep
+            )
+            predicted = predict(self.unet, given, timestep, both if guided else rows)
+            if guided:
+                without, with_caption = predicted.chunk(2)
+                predicted = without + self.settings.guidance_scale * (with_caption - without)
             latents = scheduler.step(predicted, timestep, latents, return_dict=False, **options)[0]
+            latents = latents.to(self.dtype)
         if not torch.equal(before, torch.get_rng_state()):
             raise GeneratorError(
                 f"{type(scheduler).__name__} draws from the global random state, so that an image would "
@@ -198,23 +207,10 @@ class DiffusersGenerator:
             )
         return latents
 
-    def _predict(self, latents: Tensor, timestep: Tensor, context: Tensor) -> Tensor:
-        """Predicts noise or velocity, both halves of the guidance in one pass."""
-        guided = self.settings.guided
-        doubled = torch.cat([latents, latents]) if guided else latents
-        doubled = self.scheduler.scale_model_input(doubled, timestep)
-        predicted = self.unet(doubled, timestep, encoder_hidden_states=context, return_dict=False)[0]
-        if not guided:
-            return predicted
-        without, with_caption = predicted.chunk(2)
-        return without + self.settings.guidance_scale * (with_caption - without)
-
     @torch.inference_mode()
     def _decode(self, latents: Tensor) -> Tensor:
         """Decodes latents to (N, 3, H, W) uint8 on the CPU."""
-        shift = getattr(self.vae.config, "shift_factor", None) or 0.0
-        scaled = latents.to(self.dtype) / self.vae.config.scaling_factor + shift
-        pixels = self.vae.decode(scaled, return_dict=False)[0].float()
+        pixels = decode_latents(self.pipeline, latents)
         if not torch.isfinite(pixels).all():
             raise GeneratorError(
                 f"the model gives values that are not finite in {self.settings.dtype}. Set "
@@ -232,47 +228,3 @@ def _even_batches(requests: Sequence[ImageRequest], most: int) -> Iterator[Seque
     bounds = [len(requests) * i // num for i in range(num + 1)]
     for start, end in zip(bounds, bounds[1:], strict=False):
         yield requests[start:end]
-
-
-def _load(folder: Path, dtype: torch.dtype) -> Any:
-    check_model_folder(folder)
-    from diffusers import DiffusionPipeline
-    from diffusers.utils import logging as diffusers_logging
-    from safetensors import SafetensorError
-    from transformers.utils import logging as transformers_logging
-
-    diffusers_logging.disable_progress_bar()
-    transformers_logging.disable_progress_bar()
-    options: dict[str, Any] = {}
-    index = read_model_index(folder)
-    if "safety_checker" in index:
-        options = {"safety_checker": None, "requires_safety_checker": False}
-        if index["safety_checker"][0] is not None:
-            logger.warning("%s: its safety checker is not applied; look at the images", folder.name)
-    try:
-        return DiffusionPipeline.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, dtype=dtype, **options
-        )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise GeneratorError(
-            f"{folder}: diffusers cannot load the model ({type(error).__name__}: {error}). Is a file "
-            "half downloaded? Restore the embedded generator with `git checkout` or `dvc checkout`, or "
-            "download the model again, whole and as safetensors."
-        ) from error
-
-
-def _check_family(folder: Path, pipeline: Any) -> None:
-    """Raises GeneratorError for a model whose UNet wants more than a caption's tokens."""
-    parts = ("unet", "vae", "tokenizer", "text_encoder", "scheduler")
-    missing = [part for part in parts if getattr(pipeline, part, None) is None]
-    extra = getattr(pipeline, "text_encoder_2", None) is not None
-    if not missing and not extra:
-        config = pipeline.unet.config
-        extra = config.addition_embed_type is not None or config.time_cond_proj_dim is not None
-        extra = extra or config.in_channels != pipeline.vae.config.latent_channels
-    if missing or extra:
-        raise GeneratorError(
-            f"{folder}: got a {type(pipeline).__name__}; must be a text-to-image model with one text "
-            "encoder, such as Stable Diffusion 1.x, 2.x or the embedded generator. Choose another with "
-            "generator=<name>."
-        )

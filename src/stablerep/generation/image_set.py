@@ -4,11 +4,13 @@ import json
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from stablerep.errors import DataError
 from stablerep.generation.identity import describe_generator
 from stablerep.generation.plan import (
     ImageSetPlan,
@@ -80,8 +82,8 @@ def make_image_set(
     records, num_made = _carry_out(plan, Workshop(Path(model_folder), settings, wanted, store), rates)
     _prune(plan, store)
     manifest = make_manifest(records)
-    _write_beside(store / GENERATOR_FILE, json.dumps(generator, indent=1, sort_keys=True, default=str))
-    _write_manifest(store / MANIFEST_FILE, manifest)
+    _write_text(store / GENERATOR_FILE, json.dumps(generator, indent=1, sort_keys=True, default=str))
+    _write_beside(store / MANIFEST_FILE, lambda path: manifest.to_parquet(path, index=False))
     seconds = time.monotonic() - started
     num_truncated = sum(record["truncated"] for each in records.values() for record in each)
     if num_truncated:
@@ -171,16 +173,21 @@ def _prune(plan: ImageSetPlan, store: Path) -> None:
         logger.warning("%s: left alone, no shards: %s", store / SHARDS_FOLDER, ", ".join(stray[:5]))
 
 
-def _write_manifest(path: Path, manifest: pd.DataFrame) -> None:
+def _write_beside(path: Path, write: Callable[[Path], object]) -> None:
     beside = path.with_name(path.name + PARTIAL_SUFFIX)
-    manifest.to_parquet(beside, index=False)
-    os.replace(beside, path)
+    try:
+        write(beside)
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror or error}). The shards are kept; make room or mend "
+            "the permissions and run again."
+        ) from error
 
 
-def _write_beside(path: Path, text: str) -> None:
-    beside = path.with_name(path.name + PARTIAL_SUFFIX)
-    beside.write_text(text + "\n", encoding="utf-8")
-    os.replace(beside, path)
+def _write_text(path: Path, text: str) -> None:
+    _write_beside(path, lambda beside: beside.write_text(text + "\n", encoding="utf-8"))
 
 
 class _Rates:
@@ -208,4 +215,4 @@ class _Rates:
             return
         rate = num_images / max(1e-3, seconds - start_s)
         known = {self.key: {"start_s": round(start_s, 2), "images_per_second": round(rate, 2)}}
-        _write_beside(self.path, json.dumps(known))
+        _write_text(self.path, json.dumps(known))

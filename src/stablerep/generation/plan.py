@@ -149,9 +149,18 @@ def distinct_captions(captions: pd.DataFrame) -> list[CaptionPlan]:
     plans: dict[str, CaptionPlan] = {}
     for row in captions.to_dict("records"):
         check_caption_id(row["caption_id"])
+        if not isinstance(row["text"], str) or not _shows_something(row["text"]):
+            raise DataError(
+                f"caption {row['caption_id']!r}: got {row['text']!r}; must have a letter, digit or sign to "
+                "draw. Run the curation pipeline, whose filters drop such captions and count them."
+            )
         source, licence = (str(row.get(key, "unknown")) for key in ("source", "licence"))
-        plans.setdefault(row["caption_id"], CaptionPlan(row["caption_id"], str(row["text"]), source, licence))
+        plans.setdefault(row["caption_id"], CaptionPlan(row["caption_id"], row["text"], source, licence))
     return [plans[caption_id] for caption_id in sorted(plans)]
+
+
+def _shows_something(text: str) -> bool:
+    return any(letter.isprintable() and not letter.isspace() for letter in text)
 
 
 def make_record(

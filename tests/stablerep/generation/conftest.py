@@ -25,12 +25,11 @@ STABLE_DIFFUSION_1_5_NOISE = {
 }
 
 
-def build_miniature(folder: Path, scheduler) -> Path:
-    """Writes a StableDiffusionPipeline whose parts have a few thousand weights."""
-    from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel
+def build_parts(unet_width=TEXT_WIDTH, **unet_options):
+    """Returns the parts that every miniature has, a few thousand weights each."""
+    from diffusers import AutoencoderKL, UNet2DConditionModel
 
-    from stablerep.generation.pretraining.architecture import MAX_TOKENS, build_tokenizer
+    from stablerep.generation.pretraining.architecture import build_tokenizer
 
     tokenizer = build_tokenizer()
     with torch.random.fork_rng(devices=[]):
@@ -51,38 +50,51 @@ def build_miniature(folder: Path, scheduler) -> Path:
             block_out_channels=(8, 16),
             down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
             up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-            cross_attention_dim=TEXT_WIDTH,
+            cross_attention_dim=unet_width,
             attention_head_dim=2,
             norm_num_groups=4,
+            **unet_options,
         )
-        text_encoder = CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=len(tokenizer),
-                hidden_size=TEXT_WIDTH,
-                intermediate_size=32,
-                projection_dim=TEXT_WIDTH,
-                num_hidden_layers=1,
-                num_attention_heads=2,
-                max_position_embeddings=MAX_TOKENS,
-                bos_token_id=tokenizer.bos_token_id,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.pad_token_id,
-            )
+        text_encoder = build_text_encoder("CLIPTextModel", tokenizer, num_hidden_layers=1)
+    return {"vae": autoencoder, "unet": unet, "tokenizer": tokenizer, "text_encoder": text_encoder}
+
+
+def build_text_encoder(name, tokenizer, num_hidden_layers):
+    """Returns a CLIP text encoder of transformers."""
+    import transformers
+
+    from stablerep.generation.pretraining.architecture import MAX_TOKENS
+
+    text_encoder = getattr(transformers, name)(
+        transformers.CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=TEXT_WIDTH,
+            intermediate_size=32,
+            projection_dim=TEXT_WIDTH,
+            num_hidden_layers=num_hidden_layers,
+            num_attention_heads=2,
+            max_position_embeddings=MAX_TOKENS,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
         )
-        # as initialised, captions would hardly change an image
-        for weights in text_encoder.parameters():
-            weights.data.mul_(4)
-    pipeline = StableDiffusionPipeline(
-        vae=autoencoder,
-        text_encoder=text_encoder,
-        tokenizer=tokenizer,
-        unet=unet,
-        scheduler=scheduler,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
     )
-    pipeline.save_pretrained(folder, safe_serialization=True)
+    # as initialised, captions would hardly change an image
+    for weights in text_encoder.parameters():
+        weights.data.mul_(4)
+    return text_encoder
+
+
+def save_stable_diffusion(
+    folder: Path, scheduler, pipeline="StableDiffusionPipeline", **unet_options
+) -> Path:
+    """Writes a miniature with one text encoder."""
+    import diffusers
+
+    parts = build_parts(**unet_options)
+    unsafe = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    made = getattr(diffusers, pipeline)(scheduler=scheduler, **parts, **unsafe)
+    made.save_pretrained(folder, safe_serialization=True)
     return folder
 
 
@@ -96,7 +108,7 @@ def tiny_generator(tmp_path_factory):
     scheduler = DPMSolverMultistepScheduler.from_config(
         build_noise_scheduler().config, algorithm_type="dpmsolver++", timestep_spacing="trailing"
     )
-    return build_miniature(tmp_path_factory.mktemp("models") / "tiny", scheduler)
+    return save_stable_diffusion(tmp_path_factory.mktemp("models") / "tiny", scheduler)
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +117,48 @@ def tiny_stable_diffusion(tmp_path_factory):
     from diffusers import PNDMScheduler
 
     scheduler = PNDMScheduler(**copy.deepcopy(STABLE_DIFFUSION_1_5_NOISE))
-    return build_miniature(tmp_path_factory.mktemp("models") / "tiny_sd", scheduler)
+    return save_stable_diffusion(tmp_path_factory.mktemp("models") / "tiny_sd", scheduler)
+
+
+@pytest.fixture(scope="session")
+def tiny_lcm(tmp_path_factory):
+    """Returns a folder like a latent consistency model's: the UNet is told the guidance scale."""
+    from diffusers import LCMScheduler
+
+    noise = {name: STABLE_DIFFUSION_1_5_NOISE[name] for name in ("beta_start", "beta_end", "beta_schedule")}
+    folder = tmp_path_factory.mktemp("models") / "tiny_lcm"
+    name = "LatentConsistencyModelPipeline"
+    return save_stable_diffusion(folder, LCMScheduler(**noise), name, time_cond_proj_dim=8)
+
+
+@pytest.fixture(scope="session")
+def tiny_sdxl(tmp_path_factory):
+    """Returns a folder like Stable Diffusion XL's: two text encoders, pooled embedding, sizes."""
+    from diffusers import EulerAncestralDiscreteScheduler, StableDiffusionXLPipeline
+
+    noise = {name: STABLE_DIFFUSION_1_5_NOISE[name] for name in ("beta_start", "beta_end", "beta_schedule")}
+    parts = build_parts(
+        unet_width=2 * TEXT_WIDTH,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + TEXT_WIDTH,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        for name, kind in (
+            ("text_encoder", "CLIPTextModel"),
+            ("text_encoder_2", "CLIPTextModelWithProjection"),
+        ):
+            # the last layer but one is read
+            parts[name] = build_text_encoder(kind, parts["tokenizer"], num_hidden_layers=2)
+    # as the base model's; SDXL-Turbo's trailing steps enlarge rounding with samplers that are not its own
+    scheduler = EulerAncestralDiscreteScheduler(**noise, timestep_spacing="leading", steps_offset=1)
+    pipeline = StableDiffusionXLPipeline(
+        scheduler=scheduler, tokenizer_2=parts["tokenizer"], add_watermarker=False, **parts
+    )
+    folder = tmp_path_factory.mktemp("models") / "tiny_sdxl"
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return folder
 
 
 @pytest.fixture

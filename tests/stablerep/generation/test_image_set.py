@@ -2,6 +2,8 @@
 
 import logging
 import multiprocessing
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -257,6 +259,49 @@ def test_a_caption_set_without_texts_names_the_column(settings, store, tiny_gene
         make_image_set(pd.DataFrame({"caption_id": ["c-a"]}), settings(), tiny_generator, store, 0)
 
 
+@pytest.mark.parametrize("text", ["", "\x07\x1b\x00", " \n\t", "\u200b", None, float("nan")])
+def test_a_caption_that_shows_nothing_is_named(make, settings, captions_of, store, tiny_generator, text):
+    frame = captions_of(["a nine", "a red two"])
+    frame["text"] = frame["text"].astype(object)
+    frame.loc[1, "text"] = text
+    told = rf"caption '{frame.caption_id[1]}': got .*; must have a letter, digit or sign"
+    with pytest.raises(DataError, match=told):
+        make_image_set(frame, settings(), tiny_generator, store, 0)
+
+
+@pytest.mark.parametrize("file", ["manifest.parquet", "generator.json"])
+def test_a_disk_that_fills_up_at_the_end_keeps_shards_and_table(make, store, texts, monkeypatch, file):
+    make(texts[:3])
+    before = (store / file).read_bytes()
+    replace = os.replace
+
+    def full(source, target):
+        if str(target).endswith(file):
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("stablerep.generation.image_set.os.replace", full)
+        with pytest.raises(DataError, match=rf"{file}: cannot be written \(No space left on device\)"):
+            make(texts)
+    assert (store / file).read_bytes() == before
+    assert not list(store.glob("*.partial"))
+    _, ledger = make(texts)
+    assert ledger["num_made_images"] == 0
+
+
+def test_a_cut_off_weight_file_costs_no_image(make, store, texts, tiny_generator, tmp_path):
+    make(texts)
+    before = files_of(store)
+    folder = tmp_path / "cut"
+    shutil.copytree(tiny_generator, folder)
+    weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(GeneratorError, match=r"half downloaded: vae/diffusion_pytorch_model\.safetensors"):
+        make(texts, folder=folder)
+    assert files_of(store) == before
+
+
 def test_a_missing_model_costs_no_image(make, store, texts, tmp_path):
     make(texts)
     before = files_of(store)
@@ -271,8 +316,6 @@ def test_guidance_below_zero_is_refused(make, texts):
 
 
 def test_a_card_beside_the_weights_makes_no_other_generator(make, texts, tiny_generator, tmp_path):
-    import shutil
-
     folder = tmp_path / "renamed"
     shutil.copytree(tiny_generator, folder)
     (folder / "README.md").write_text("a card")
