@@ -98,6 +98,7 @@ class Generation:
     num_shards: int = 8
     saved_size_px: int | None = None
     guidance_interval: list[float] = field(default_factory=lambda: [0.0, 1.0])
+    safety_checker: bool = False
     repository: str | None = None
 
     def __post_init__(self) -> None:

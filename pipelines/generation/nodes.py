@@ -41,7 +41,12 @@ def inspect_images(
     from stablerep.validation.gate import check_images
 
     result = check_images(inspect(image_store, image_manifest), gates["images"], data_docs)
-    return image_manifest, result
+    return stored_images(image_manifest), result
+
+
+def stored_images(image_manifest: pd.DataFrame) -> pd.DataFrame:
+    """Returns a manifest without the images that the safety checker blanked."""
+    return image_manifest[image_manifest["state"] == "intact"].reset_index(drop=True)
 
 
 def generation_settings(generation: dict[str, Any]) -> GenerationSettings:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -51,6 +51,18 @@ class ImageRequest:
     caption_id: str
     text: str
     index: int
+
+
+class Drawn(NamedTuple):
+    """A batch of images.
+
+    Attributes:
+        images: (N, 3, H, W) uint8 on the CPU.
+        unsafe: of each, whether the safety checker blanked it.
+    """
+
+    images: Tensor
+    unsafe: list[bool]
 
 
 def image_noise_seed(seed: int, caption_id: str, index: int) -> int:
@@ -139,7 +151,7 @@ class DiffusersGenerator:
 
     # ------------------------------------------------------------------------------------- images
 
-    def draw(self, requests: Sequence[ImageRequest], seed: int) -> Iterator[Tensor]:
+    def draw(self, requests: Sequence[ImageRequest], seed: int) -> Iterator[Drawn]:
         """Draws images in batches across captions, each caption encoded once.
 
         Args:
@@ -147,7 +159,7 @@ class DiffusersGenerator:
             seed: of the image set.
 
         Yields:
-            (N, 3, H, W) uint8 on the CPU, N at most the batch size.
+            Batches of at most the batch size.
 
         Raises:
             GeneratorError: the model gives values that are not finite, or the sampler draws from the
@@ -208,18 +220,22 @@ class DiffusersGenerator:
         return latents
 
     @torch.inference_mode()
-    def _decode(self, latents: Tensor) -> Tensor:
-        """Decodes latents to (N, 3, H, W) uint8 on the CPU."""
+    def _decode(self, latents: Tensor) -> Drawn:
+        """Decodes latents, and has the safety checker look at the images at the size that was drawn."""
         pixels = decode_latents(self.pipeline, latents)
         if not torch.isfinite(pixels).all():
             raise GeneratorError(
                 f"the model gives values that are not finite in {self.settings.dtype}. Set "
                 "generation.dtype to float32 or bfloat16 in conf/params/generator/<name>.yaml."
             )
+        unsafe = [False] * len(pixels)
+        if self.settings.safety_checker:
+            pixels, unsafe = self.pipeline.run_safety_checker(pixels, self.device, self.dtype)
         size = self.settings.saved_size_px
         if size is not None and size != pixels.shape[-1]:
             pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
-        return ((pixels / 2 + 0.5).clamp_(0, 1) * 255).round_().to(torch.uint8).cpu()
+        images = ((pixels / 2 + 0.5).clamp_(0, 1) * 255).round_().to(torch.uint8).cpu()
+        return Drawn(images, list(unsafe))
 
 
 def _even_batches(requests: Sequence[ImageRequest], most: int) -> Iterator[Sequence[ImageRequest]]:

@@ -12,11 +12,10 @@ from typing import Any
 from stablerep.errors import GeneratorError
 from stablerep.generation.settings import GenerationSettings
 
-# parts that pipelines list but that the sampling loop does not use
-_UNUSED_PARTS = ("safety_checker", "feature_extractor", "image_encoder")
+_SAFETY_PARTS = ("feature_extractor", "safety_checker")
 _SHAPING_SUFFIXES = (".safetensors", ".json", ".txt", ".model")
 # parts of settings alone; there may be a second tokenizer
-_WEIGHTLESS_PARTS = ("scheduler", "tokenizer")
+_WEIGHTLESS_PARTS = ("scheduler", "tokenizer", "feature_extractor")
 _MAX_HEADER_BYTES = 100_000_000  # the format's own bound
 _CHUNK_BYTES = 1 << 22
 
@@ -34,7 +33,13 @@ def check_model_folder(folder: Path, settings: GenerationSettings) -> None:
             f"{folder.absolute()}: no such folder; it must hold a text-to-image model. {hint}"
         )
     missing, cut = [], []
-    for part in _used_parts(folder):
+    if settings.safety_checker and not set(_SAFETY_PARTS) <= set(_listed_parts(folder)):
+        raise GeneratorError(
+            f"{folder}: generation.safety_checker is on and the model has none; model_index.json must name "
+            "safety_checker and feature_extractor. Download a model that has them, or set "
+            "generation.safety_checker=false and look at the images."
+        )
+    for part in _used_parts(folder, settings):
         files = [path for path in (folder / part).glob("*") if path.is_file()]
         weights = [path for path in files if path.suffix == ".safetensors"]
         if not files:
@@ -52,9 +57,13 @@ def check_model_folder(folder: Path, settings: GenerationSettings) -> None:
         )
 
 
-def _used_parts(folder: Path) -> list[str]:
-    index = read_model_index(folder)
-    return sorted(part for part, (library, _) in index.items() if library and part not in _UNUSED_PARTS)
+def _listed_parts(folder: Path) -> list[str]:
+    return sorted(part for part, (library, _) in read_model_index(folder).items() if library)
+
+
+def _used_parts(folder: Path, settings: GenerationSettings) -> list[str]:
+    unused = ("image_encoder",) if settings.safety_checker else ("image_encoder", *_SAFETY_PARTS)
+    return [part for part in _listed_parts(folder) if part not in unused]
 
 
 def _is_whole(path: Path) -> bool:
@@ -121,7 +130,7 @@ def describe_generator(folder: Path, settings: GenerationSettings) -> dict[str, 
     check_model_folder(folder, settings)
     files = {
         path.relative_to(folder).as_posix(): _file_digest(path)
-        for part in _used_parts(folder)
+        for part in _used_parts(folder, settings)
         for path in sorted((folder / part).rglob("*"))
         if path.is_file() and path.suffix in _SHAPING_SUFFIXES
     }

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ from stablerep.generation.plan import (
     ImageSetPlan,
     Wanted,
     distinct_captions,
+    make_image_entry,
     plan_image_set,
 )
 from stablerep.generation.settings import GenerationSettings
 from stablerep.generation.workers import Workshop, make_shards
-from stablerep.shards import PARTIAL_SUFFIX, SHARDS_FOLDER, Record
+from stablerep.shards import INTACT, PARTIAL_SUFFIX, REJECTED_UNSAFE, SHARDS_FOLDER, Record
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +64,10 @@ def make_image_set(
         seed: of the image set.
 
     Returns:
-        The manifest, a row an image, by caption id and index; and the ledger of this call:
+        The manifest, a row an image, by caption id and index; one that the safety checker blanked has the
+        state `rejected_unsafe`, no digest and no size, for it is not stored. And the ledger of this call:
         `num_captions`, `num_kept`, `num_made_captions`, `num_made_images`, `num_dropped`, `num_truncated`
-        (of all captions), `seconds`, `images_per_second`, `generator_id`.
+        and `num_rejected_unsafe` (of the whole set), `seconds`, `images_per_second`, `generator_id`.
 
     Raises:
         DataError: no captions, or the disk refuses.
@@ -91,6 +93,12 @@ def make_image_set(
             "%d of %d captions are longer than the text encoder takes: drawn from their first words",
             num_truncated, len(distinct),
         )  # fmt: skip
+    num_rejected = int((manifest["state"] == REJECTED_UNSAFE).sum())
+    if num_rejected:
+        logger.warning(
+            "%d of %d images were blanked by the safety checker: counted, not stored",
+            num_rejected, len(manifest),
+        )  # fmt: skip
     ledger = {
         "num_captions": len(distinct),
         "num_kept": len(distinct) - plan.num_to_make,
@@ -98,6 +106,7 @@ def make_image_set(
         "num_made_images": num_made,
         "num_dropped": plan.num_dropped,
         "num_truncated": num_truncated,
+        "num_rejected_unsafe": num_rejected,
         "seconds": round(seconds, 3),
         "images_per_second": round(num_made / seconds, 3),
         "generator_id": wanted.generator_id,
@@ -120,14 +129,21 @@ def make_manifest(records: dict[str, list[Record]]) -> pd.DataFrame:
             "width_px": image["width_px"],
             "height_px": image["height_px"],
             # the same whether it was made now or kept, or each run would hand on another table
-            "state": "intact",
+            "state": state,
         }
         for shard, members in records.items()
         for record in members
-        for image in record["images"]
+        for state, image in _images_of(record)
     ]
     frame = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS))
     return frame.sort_values(["caption_id", "image_index"], ignore_index=True)
+
+
+def _images_of(record: Record) -> Iterator[tuple[str, dict[str, Any]]]:
+    for image in record["images"]:
+        yield INTACT, image
+    for index in record.get(REJECTED_UNSAFE, []):
+        yield REJECTED_UNSAFE, make_image_entry(record["caption_id"], record["seed"], index, "", (0, 0))
 
 
 def _announce(plan: ImageSetPlan, rates: "_Rates") -> None:

@@ -32,6 +32,8 @@ class GenerationSettings:
         batch_size: images drawn at once by a process.
         num_processes: processes on a CPU, which share its threads; a GPU is served by one.
         num_shards: files of the image set. A caption's file follows from its id and this number.
+        safety_checker: whether the model's own safety checker looks at each image; what it blanks is
+            counted and not stored.
         repository: of huggingface.co that has the model, for the message when its folder is missing.
     """
 
@@ -48,6 +50,7 @@ class GenerationSettings:
     num_processes: int = 1
     num_shards: int = 8
     guidance_interval: tuple[float, float] = WHOLE_RUN
+    safety_checker: bool = False
     repository: str | None = None
 
     def __post_init__(self) -> None:
@@ -111,4 +114,6 @@ class GenerationSettings:
         # options are facts where they are used: images that were made before there was one keep their id
         if self.guided and self.guidance_interval != WHOLE_RUN:
             facts["guidance_interval"] = list(self.guidance_interval)
+        if self.safety_checker:
+            facts["safety_checker"] = True
         return facts

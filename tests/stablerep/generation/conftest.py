@@ -85,15 +85,39 @@ def build_text_encoder(name, tokenizer, num_hidden_layers):
     return text_encoder
 
 
+def build_safety_parts():
+    """Returns a safety checker that blanks nothing, for its bounds are cosines of one, and what it needs."""
+    from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPVisionConfig
+
+    vision = CLIPVisionConfig(
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        image_size=16,
+        patch_size=8,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        checker = StableDiffusionSafetyChecker(CLIPConfig(vision_config=vision.to_dict(), projection_dim=8))
+    for weights in checker.vision_model.parameters():
+        weights.data.mul_(8)  # as initialised, it would hardly tell images apart
+    size = {"height": 16, "width": 16}
+    extractor = CLIPImageProcessor(size={"shortest_edge": 16}, crop_size=size)
+    return {"safety_checker": checker, "feature_extractor": extractor}
+
+
 def save_stable_diffusion(
-    folder: Path, scheduler, pipeline="StableDiffusionPipeline", **unet_options
+    folder: Path, scheduler, pipeline="StableDiffusionPipeline", checked=False, **unet_options
 ) -> Path:
-    """Writes a miniature with one text encoder."""
+    """Writes a miniature with one text encoder, with or without a safety checker."""
     import diffusers
 
-    parts = build_parts(**unet_options)
-    unsafe = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-    made = getattr(diffusers, pipeline)(scheduler=scheduler, **parts, **unsafe)
+    parts = build_parts(**unet_options) | {"safety_checker": None, "feature_extractor": None}
+    if checked:
+        parts |= build_safety_parts()
+    made = getattr(diffusers, pipeline)(scheduler=scheduler, requires_safety_checker=checked, **parts)
     made.save_pretrained(folder, safe_serialization=True)
     return folder
 
@@ -117,7 +141,7 @@ def tiny_stable_diffusion(tmp_path_factory):
     from diffusers import PNDMScheduler
 
     scheduler = PNDMScheduler(**copy.deepcopy(STABLE_DIFFUSION_1_5_NOISE))
-    return save_stable_diffusion(tmp_path_factory.mktemp("models") / "tiny_sd", scheduler)
+    return save_stable_diffusion(tmp_path_factory.mktemp("models") / "tiny_sd", scheduler, checked=True)
 
 
 @pytest.fixture(scope="session")
@@ -128,7 +152,7 @@ def tiny_lcm(tmp_path_factory):
     noise = {name: STABLE_DIFFUSION_1_5_NOISE[name] for name in ("beta_start", "beta_end", "beta_schedule")}
     folder = tmp_path_factory.mktemp("models") / "tiny_lcm"
     name = "LatentConsistencyModelPipeline"
-    return save_stable_diffusion(folder, LCMScheduler(**noise), name, time_cond_proj_dim=8)
+    return save_stable_diffusion(folder, LCMScheduler(**noise), name, checked=True, time_cond_proj_dim=8)
 
 
 @pytest.fixture(scope="session")

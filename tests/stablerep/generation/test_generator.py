@@ -24,7 +24,7 @@ def requests_of(texts, num=2):
 
 def draw(generator, requests, seed=0):
     """Returns {(caption id, index): image}."""
-    images = torch.cat(list(generator.draw(requests, seed)))
+    images = torch.cat([drawn.images for drawn in generator.draw(requests, seed)])
     return {(r.caption_id, r.index): image for r, image in zip(requests, images, strict=True)}
 
 
@@ -47,7 +47,7 @@ def generator(tiny_generator):
 
 
 def test_images_are_uint8_of_the_size_asked_for_in_batches(generator, texts):
-    batches = list(generator.draw(requests_of(texts), 0))
+    batches = [drawn.images for drawn in generator.draw(requests_of(texts), 0)]
     assert [len(batch) for batch in batches] == [6, 6]  # 12 in batches of 8 at most: two even ones
     assert all(batch.shape[1:] == (3, 16, 16) and batch.dtype == torch.uint8 for batch in batches)
 
@@ -288,8 +288,8 @@ def test_a_caption_that_is_too_long_is_drawn_from_its_first_words(generator):
 
 def test_images_can_be_stored_smaller_than_drawn(tiny_generator, settings, texts):
     small = DiffusersGenerator(tiny_generator, settings(saved_size_px=8))
-    (batch,) = small.draw(requests_of(texts[:1]), 0)
-    assert batch.shape == (2, 3, 8, 8)
+    (drawn,) = small.draw(requests_of(texts[:1]), 0)
+    assert drawn.images.shape == (2, 3, 8, 8)
 
 
 def test_a_size_that_does_not_fit_the_autoencoder_names_the_factor(tiny_generator, settings):
@@ -350,3 +350,48 @@ def test_weights_without_safetensors_are_refused(tiny_generator, tmp_path, setti
     weights.rename(weights.with_suffix(".bin"))
     with pytest.raises(GeneratorError, match=r"unet/\*\.safetensors must be there"):
         DiffusersGenerator(folder, settings())
+
+
+def test_the_safety_checker_says_what_it_says_in_diffusers(tiny_stable_diffusion, settings):
+    from diffusers import StableDiffusionPipeline
+
+    model = DiffusersGenerator(tiny_stable_diffusion, settings(safety_checker=True, saved_size_px=8))
+    pipeline = StableDiffusionPipeline.from_pretrained(tiny_stable_diffusion)
+    pipeline.set_progress_bar_config(disable=True)
+    requests = requests_of(["a nine", "a blue eight"])
+    (drawn,) = model.draw(requests, 0)
+    assert not any(drawn.unsafe)
+    seen = DiffusersGenerator(tiny_stable_diffusion, settings()).draw(requests, 0)
+    pixels = pipeline.feature_extractor(list(next(seen).images), return_tensors="pt").pixel_values
+    with torch.inference_mode():
+        checker = pipeline.safety_checker
+        embedded = checker.visual_projection(checker.vision_model(pixels)[1])
+        scores = torch.cosine_similarity(embedded, checker.concept_embeds[:1]).sort().values
+    for each in (model.pipeline.safety_checker, checker):
+        # a bound that two of the four images pass
+        each.concept_embeds_weights.data.fill_(float(scores[1:3].mean()))
+    (drawn,) = model.draw(requests, 0)
+    theirs = []
+    for wanted in requests:
+        noise = torch.Generator().manual_seed(image_noise_seed(0, wanted.caption_id, wanted.index))
+        made = pipeline(
+            wanted.text, height=16, width=16, guidance_scale=2.5, num_inference_steps=3, generator=noise
+        )
+        theirs += made.nsfw_content_detected
+    assert drawn.unsafe == theirs
+    assert any(theirs) and not all(theirs)
+
+
+def test_a_safety_checker_that_is_not_there_is_an_error_that_says_what_to_do(tiny_generator, settings):
+    told = r"safety_checker is on and the model has none.*set generation\.safety_checker=false"
+    with pytest.raises(GeneratorError, match=told):
+        DiffusersGenerator(tiny_generator, settings(safety_checker=True))
+
+
+def test_a_safety_checker_without_its_weights_is_named(tiny_stable_diffusion, tmp_path, settings):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_stable_diffusion, folder)
+    shutil.rmtree(folder / "safety_checker")
+    DiffusersGenerator(folder, settings())
+    with pytest.raises(GeneratorError, match=r"incomplete; safety_checker/ must be there"):
+        DiffusersGenerator(folder, settings(safety_checker=True))

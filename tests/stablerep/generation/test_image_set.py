@@ -19,6 +19,7 @@ from stablerep.generation.image_set import MANIFEST_COLUMNS, make_image_set
 from stablerep.generation.inspect import inspect_images
 from stablerep.records import caption_id_of
 from stablerep.shards import SHARDS_FOLDER, read_images, scan_shard, shard_name
+from stablerep.validation.schemas import AcceptedImages, ImageManifest
 
 
 @pytest.fixture
@@ -59,8 +60,6 @@ def test_the_manifest_has_a_row_an_image_and_the_images_are_there(make, store, t
 
 
 def test_the_manifest_passes_its_schema(make, texts):
-    from stablerep.validation.schemas import ImageManifest
-
     ImageManifest.validate(make(texts)[0])
 
 
@@ -322,6 +321,72 @@ def test_a_card_beside_the_weights_makes_no_other_generator(make, texts, tiny_ge
     first, _ = make(texts)
     _, ledger = make(texts, folder=folder)
     assert ledger["num_made_images"] == 0 and ledger["generator_id"] == first.generator_id[0]
+
+
+# ----------------------------------------------------------------------------------- safety checker
+
+
+@pytest.fixture
+def blanked(texts, monkeypatch):
+    """Has the safety checker blank the second image of the first caption and both of the second."""
+    wanted = {(caption_id_of(text), index) for text, index in ((texts[0], 1), (texts[1], 0), (texts[1], 1))}
+    draw = workers.DiffusersGenerator.draw
+
+    def checked(self, requests, seed):
+        done = 0
+        for drawn in draw(self, requests, seed):
+            keys = [(r.caption_id, r.index) for r in requests[done : done + len(drawn.images)]]
+            done += len(keys)
+            yield drawn._replace(unsafe=[key in wanted for key in keys])
+
+    monkeypatch.setattr(workers.DiffusersGenerator, "draw", checked)
+    return wanted
+
+
+def test_blanked_images_are_counted_and_not_stored(make, store, texts, blanked, caplog):
+    manifest, ledger = make(texts)
+    assert ledger["num_rejected_unsafe"] == 3 and len(manifest) == 12
+    assert "3 of 12 images were blanked by the safety checker" in caplog.text
+    ImageManifest.validate(manifest)
+    pd.testing.assert_frame_equal(pd.read_parquet(store / "manifest.parquet"), manifest)
+    rejected = manifest[manifest.state == "rejected_unsafe"]
+    assert set(zip(rejected.caption_id, rejected.image_index, strict=True)) == blanked
+    stored = manifest[manifest.state == "intact"]
+    images, _ = read_images(store, stored)
+    assert len(images) == 9 and (images.flatten(1).float().std(dim=1) > 0).all()
+    frame = inspect_images(store, manifest)
+    assert list(frame.member) == list(stored.member)
+    assert set(frame.num_images_of_caption) == {2}
+    with pytest.raises(DataError, match="column 'state'"):
+        AcceptedImages.validate(manifest)
+    AcceptedImages.validate(frame[list(MANIFEST_COLUMNS)])
+
+
+def test_blanked_images_are_not_drawn_again(make, store, texts, blanked, monkeypatch):
+    first, _ = make(texts)
+    before = files_of(store)
+    with monkeypatch.context() as patch:
+        patch.setattr(workers, "DiffusersGenerator", None)
+        second, ledger = make(texts)
+        assert ledger["num_made_images"] == 0 and ledger["num_rejected_unsafe"] == 3
+        pd.testing.assert_frame_equal(first, second)
+        assert files_of(store) == before
+        moved, ledger = make(texts, num_shards=2)
+        assert ledger["num_rejected_unsafe"] == 3
+        fewer, ledger = make(texts, images_per_caption=1)
+        assert ledger["num_rejected_unsafe"] == 1 and len(fewer) == 6
+    # the blanked one of the index that was dropped is drawn again, and blanked again
+    _, ledger = make(texts)
+    assert ledger["num_made_images"] == 6 and ledger["num_rejected_unsafe"] == 3
+    assert files_of(store) == before
+
+
+def test_unchecked_images_are_those_of_another_generator(make, texts, tiny_stable_diffusion):
+    before, _ = make(texts, folder=tiny_stable_diffusion)
+    after, ledger = make(texts, folder=tiny_stable_diffusion, safety_checker=True)
+    assert ledger["num_made_images"] == 12 and ledger["num_rejected_unsafe"] == 0
+    assert set(before.generator_id) != set(after.generator_id)
+    assert list(before.digest) == list(after.digest)
 
 
 # ------------------------------------------------------------------------------- several processes

@@ -44,7 +44,8 @@ def test_a_shipped_config_draws(name, request):
     small = dataclasses.replace(settings, size_px=16, saved_size_px=8, dtype="float32")
     generator = DiffusersGenerator(request.getfixturevalue(MINIATURES[name]), small)
     requests = [ImageRequest("c-a", "a nine", index) for index in range(2)]
-    (images,) = generator.draw(requests, 0)
+    ((images, unsafe),) = generator.draw(requests, 0)
+    assert unsafe == [False, False]
     assert images.shape == (2, 3, 8, 8) and images.dtype == torch.uint8
     assert not torch.equal(images[0], images[1])
 
