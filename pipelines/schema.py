@@ -89,7 +89,7 @@ class Generation:
     guidance_scale: float
     num_inference_steps: int
     images_per_caption: int
-    batch_size: int
+    batch_size: int | None
     scheduler: Target
     size_px: int
     negative_prompt: str = ""
@@ -111,7 +111,8 @@ class Generation:
             check_range(f"{name}[{index}]", share, 0, 1, where=where)
         check_range("generation.num_inference_steps", self.num_inference_steps, 1, 1000, where=where)
         check_range("generation.images_per_caption", self.images_per_caption, 1, 1000, where=where)
-        check_range("generation.batch_size", self.batch_size, 1, where=where)
+        if self.batch_size is not None:
+            check_range("generation.batch_size", self.batch_size, 1, where=where)
         check_range("generation.size_px", self.size_px, 8, 4096, where=where)
         check_range("generation.num_processes", self.num_processes, 1, 256, where=where)
         check_range("generation.num_shards", self.num_shards, 1, 99_999, where=where)

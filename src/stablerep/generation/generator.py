@@ -37,6 +37,10 @@ from stablerep.seeding import seed_of
 
 logger = logging.getLogger(__name__)
 
+CPU_BATCH_PIXELS = 64 * 32 * 32  # the embedded generator's batch; larger images gain nothing from company
+MAX_BATCH_SIZE = 256
+SHARE_OF_MEMORY = 0.8  # of what is free; the rest is for what the allocator cannot join
+
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
@@ -104,6 +108,7 @@ class DiffusersGenerator:
         side = settings.size_px // self.pipeline.vae_scale_factor
         self.latent_shape = (self.unet.config.in_channels, side, side)
         self._empty: Conditions = {}
+        self.batch_size = settings.batch_size or self._find_batch_size()
         self.load_s = time.monotonic() - started
 
     def _choose_scheduler(self, given: Any) -> Any:
@@ -128,6 +133,21 @@ class DiffusersGenerator:
             ) from error
         return scheduler
 
+    def _find_batch_size(self) -> int:
+        """Returns how many images fit, from what drawing two of them takes of a GPU's memory."""
+        if self.device.type != "cuda":
+            return max(1, CPU_BATCH_PIXELS // self.settings.size_px**2)
+        self.batch_size = 2
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        for _ in self.draw([ImageRequest("c-probe", "", index) for index in range(2)], 0):
+            pass
+        taken = torch.cuda.max_memory_allocated() - before
+        torch.cuda.empty_cache()
+        size = batch_size_that_fits(torch.cuda.mem_get_info()[0], taken / 2)
+        logger.info("batches of %d images: one takes %.2f GiB of GPU memory", size, taken / 2 / 2**30)
+        return size
+
     # ------------------------------------------------------------------------------------- captions
 
     def truncated(self, texts: Sequence[str]) -> list[bool]:
@@ -142,7 +162,7 @@ class DiffusersGenerator:
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Conditions:
         """Encodes captions in batches; see `encode_captions`."""
-        most = self.settings.batch_size
+        most = self.batch_size
         parts = [
             encode_captions(self.pipeline, texts[start : start + most], self.settings)
             for start in range(0, len(texts), most)
@@ -162,8 +182,8 @@ class DiffusersGenerator:
             Batches of at most the batch size.
 
         Raises:
-            GeneratorError: the model gives values that are not finite, or the sampler draws from the
-                global random state.
+            GeneratorError: the model gives values that are not finite, the sampler draws from the
+                global random state, or memory does not hold a single image.
         """
         texts = list(dict.fromkeys(request.text for request in requests))
         row_of = {text: row for row, text in enumerate(texts)}
@@ -173,13 +193,35 @@ class DiffusersGenerator:
         if self.guided and not self._empty:
             with torch.inference_mode():
                 self._empty = encode_unconditional(self.pipeline, self.settings)
-        for batch in _even_batches(requests, self.settings.batch_size):
+        done, sizes = 0, _even_sizes(len(requests), self.batch_size)
+        while done < len(requests):
+            batch = requests[done : done + sizes[0]]
             chosen = torch.tensor([row_of[request.text] for request in batch], device=self.device)
             generators = [
                 torch.Generator().manual_seed(image_noise_seed(seed, r.caption_id, r.index)) for r in batch
             ]
-            latents = self._sample({name: rows[chosen] for name, rows in encoded.items()}, generators)
-            yield self._decode(latents)
+            try:
+                latents = self._sample({name: rows[chosen] for name, rows in encoded.items()}, generators)
+                drawn = self._decode(latents)
+            except torch.OutOfMemoryError as error:
+                self._step_down(len(batch), error)
+                sizes = _even_sizes(len(requests) - done, self.batch_size)
+                continue
+            done += sizes.pop(0)
+            yield drawn
+
+    def _step_down(self, num: int, error: torch.OutOfMemoryError) -> None:
+        """Halves the batch size after so many images did not fit."""
+        if num == 1:
+            raise GeneratorError(
+                f"generation: memory does not hold one image of {self.settings.size_px} px in "
+                f"{self.settings.dtype} ({error}). Set generation.dtype to bfloat16 or generation.size_px "
+                "lower in conf/params/generator/<name>.yaml, or free the GPU."
+            ) from error
+        self.batch_size = num // 2
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        logger.warning("out of memory with %d images at once; going on with %d", num, self.batch_size)
 
     def initial_noise(self, generators: Sequence[torch.Generator]) -> Tensor:
         """Draws the noise that sampling starts from, one generator an image, on the CPU in float32."""
@@ -238,9 +280,17 @@ class DiffusersGenerator:
         return Drawn(images, list(unsafe))
 
 
-def _even_batches(requests: Sequence[ImageRequest], most: int) -> Iterator[Sequence[ImageRequest]]:
+def batch_size_that_fits(free_bytes: float, bytes_per_image: float) -> int:
+    """Returns the power of two of images that takes at most `SHARE_OF_MEMORY` of the free memory.
+
+    A power of two, so that a little more or less free memory does not change how a set is batched.
+    """
+    num = min(MAX_BATCH_SIZE, int(SHARE_OF_MEMORY * free_bytes / bytes_per_image))
+    return 1 << (max(1, num).bit_length() - 1)
+
+
+def _even_sizes(num: int, most: int) -> list[int]:
     """Splits into the fewest batches, of sizes that differ by one at most: a rump batch is slow."""
-    num = -(-len(requests) // most)
-    bounds = [len(requests) * i // num for i in range(num + 1)]
-    for start, end in zip(bounds, bounds[1:], strict=False):
-        yield requests[start:end]
+    num_batches = -(-num // most)
+    bounds = [num * i // num_batches for i in range(num_batches + 1)]
+    return [end - start for start, end in zip(bounds, bounds[1:], strict=False)]

@@ -29,7 +29,8 @@ class GenerationSettings:
         saved_size_px: height and width that are stored; None for `size_px`. The paper draws 512 and
             stores 256.
         dtype: of the networks' arithmetic.
-        batch_size: images drawn at once by a process.
+        batch_size: images drawn at once by a process, or None for as many as a GPU's free memory holds
+            (on a CPU 64 of 32 px, or their pixels). Either is halved when memory runs out.
         num_processes: processes on a CPU, which share its threads; a GPU is served by one.
         num_shards: files of the image set. A caption's file follows from its id and this number.
         safety_checker: whether the model's own safety checker looks at each image; what it blanks is
@@ -46,7 +47,7 @@ class GenerationSettings:
     negative_prompt: str = ""
     saved_size_px: int | None = None
     dtype: str = "float32"
-    batch_size: int = 64
+    batch_size: int | None = None
     num_processes: int = 1
     num_shards: int = 8
     guidance_interval: tuple[float, float] = WHOLE_RUN
@@ -68,11 +69,12 @@ class GenerationSettings:
             ("num_inference_steps", 1000),
             ("images_per_caption", 10_000),
             ("size_px", 8192),
-            ("batch_size", None),
             ("num_processes", 256),
             ("num_shards", 99_999),
         ):
             check_range(f"generation.{name}", getattr(self, name), 1, maximum, where=_WHERE)
+        if self.batch_size is not None:
+            check_range("generation.batch_size", self.batch_size, 1, where=_WHERE)
         if self.saved_size_px is not None:
             check_range("generation.saved_size_px", self.saved_size_px, 1, self.size_px, where=_WHERE)
         if self.dtype not in DTYPES:

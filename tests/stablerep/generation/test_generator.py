@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from stablerep.errors import ConfigError, GeneratorError
-from stablerep.generation.generator import DiffusersGenerator, ImageRequest, image_noise_seed
+from stablerep.generation.generator import (
+    MAX_BATCH_SIZE,
+    DiffusersGenerator,
+    ImageRequest,
+    batch_size_that_fits,
+    image_noise_seed,
+)
 from stablerep.records import caption_id_of
 
 # networks round differently by batch size: at most one level, in few pixels; measured 2e-5 of the
@@ -395,3 +401,74 @@ def test_a_safety_checker_without_its_weights_is_named(tiny_stable_diffusion, tm
     DiffusersGenerator(folder, settings())
     with pytest.raises(GeneratorError, match=r"incomplete; safety_checker/ must be there"):
         DiffusersGenerator(folder, settings(safety_checker=True))
+
+
+def test_memory_that_runs_out_halves_the_batch_and_changes_no_image(
+    tiny_generator, settings, generator, texts, monkeypatch, caplog
+):
+    model = DiffusersGenerator(tiny_generator, settings())
+    sample = model._sample
+
+    def limited(rows, generators):
+        if len(generators) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return sample(rows, generators)
+
+    monkeypatch.setattr(model, "_sample", limited)
+    sizes = [len(drawn.images) for drawn in model.draw(requests_of(texts), 0)]
+    assert sizes == [3, 3, 3, 3]
+    assert "out of memory with 6 images at once; going on with 3" in caplog.text
+    before, after = draw(generator, requests_of(texts)), draw(model, requests_of(texts))
+    for key, image in before.items():
+        assert_alike(image, after[key])
+
+
+def test_memory_that_runs_out_midway_repeats_and_skips_no_image(tiny_generator, settings, texts, monkeypatch):
+    model = DiffusersGenerator(tiny_generator, settings())
+    expected = draw(model, requests_of(texts))
+    sample, calls = model._sample, []
+
+    def once(rows, generators):
+        calls.append(len(generators))
+        if len(calls) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return sample(rows, generators)
+
+    monkeypatch.setattr(model, "_sample", once)
+    images = draw(model, requests_of(texts))
+    assert calls == [6, 6, 3, 3]
+    for key, image in expected.items():
+        assert_alike(image, images[key])
+
+
+def test_memory_that_does_not_hold_one_image_says_what_to_do(tiny_generator, settings, texts, monkeypatch):
+    model = DiffusersGenerator(tiny_generator, settings())
+
+    def never(rows, generators):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(model, "_sample", never)
+    told = r"does not hold one image of 16 px in float32 \(CUDA out.*Set generation\.dtype to bfloat16"
+    with pytest.raises(GeneratorError, match=told):
+        draw(model, requests_of(texts))
+
+
+def test_the_batch_size_follows_from_the_free_memory():
+    assert batch_size_that_fits(free_bytes=100, bytes_per_image=10) == 8
+    assert batch_size_that_fits(free_bytes=100, bytes_per_image=9) == 8
+    assert batch_size_that_fits(free_bytes=100, bytes_per_image=1000) == 1
+    assert batch_size_that_fits(free_bytes=1e12, bytes_per_image=1) == MAX_BATCH_SIZE
+
+
+def test_without_a_gpu_the_batch_size_follows_from_the_pixels(tiny_generator, settings, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for size_px, expected in ((16, 256), (32, 64), (512, 1)):
+        model = DiffusersGenerator(tiny_generator, settings(batch_size=None, size_px=size_px))
+        assert model.batch_size == expected
+
+
+@pytest.mark.gpu
+def test_a_gpu_finds_its_batch_size(tiny_generator, settings, texts):
+    model = DiffusersGenerator(tiny_generator, settings(batch_size=None))
+    assert model.batch_size == MAX_BATCH_SIZE
+    assert len(draw(model, requests_of(texts))) == 12
