@@ -1,12 +1,10 @@
 """Draws images of captions with a text-to-image model of diffusers.
 
-One class for the embedded generator and for Stable Diffusion's family, XL, Turbo and latent consistency
-models among it: what differs between them stands in `model`. The sampling loop is our own, around the
-model's UNet, sampler and autoencoder, so that the initial noise of an image, and every later draw of a
-stochastic sampler, is a function of (seed, caption id, index) alone: see `image_noise_seed`. It follows the
-`__call__` of diffusers' pipelines otherwise, and a test holds the two together for each architecture.
+One class for the embedded generator and any other: Stable Diffusion's family by `SamplingLoop`, diffusion
+transformers by `OwnCall`. The initial noise of an image, and every later draw of a stochastic sampler, is a
+function of (seed, caption id, index) alone: see `image_noise_seed`.
 
-Legend: N images of a batch, C captions, latents (N, 4, h, w).
+Legend: N images of a batch.
 """
 
 import inspect
@@ -22,16 +20,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stablerep.errors import ConfigError, GeneratorError
-from stablerep.generation.model import (
-    Conditions,
-    decode_latents,
-    encode_captions,
-    encode_unconditional,
-    is_told_guidance,
-    load_model,
-    predict,
-    tokenizers_of,
-)
+from stablerep.generation.model import load_model, tokenizers_of
+from stablerep.generation.own_call import OwnCall, is_drawn_by_own_call
+from stablerep.generation.sampling_loop import SamplingLoop
 from stablerep.generation.settings import GenerationSettings
 from stablerep.seeding import seed_of
 
@@ -99,15 +90,9 @@ class DiffusersGenerator:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype: torch.dtype = getattr(torch, settings.dtype)
         self.pipeline = load_model(Path(folder), settings).to(self.device)
-        # measured on one CPU thread with the embedded architecture: 15 to 30 % more images a second
-        for network in (self.pipeline.unet, self.pipeline.vae):
-            network.to(memory_format=torch.channels_last)
-        self.unet = self.pipeline.unet
         self.scheduler = self._choose_scheduler(self.pipeline.scheduler)
-        self.guided = settings.guided and not is_told_guidance(self.pipeline)
-        side = settings.size_px // self.pipeline.vae_scale_factor
-        self.latent_shape = (self.unet.config.in_channels, side, side)
-        self._empty: Conditions = {}
+        kind: Any = OwnCall if is_drawn_by_own_call(self.pipeline) else SamplingLoop
+        self.sampler = kind(self.pipeline, self.scheduler, settings)
         self.batch_size = settings.batch_size or self._find_batch_size()
         self.load_s = time.monotonic() - started
 
@@ -159,16 +144,6 @@ class DiffusersGenerator:
             too_long = [before or len(ids) > limit for before, ids in zip(too_long, tokens, strict=True)]
         return too_long
 
-    @torch.inference_mode()
-    def encode_texts(self, texts: Sequence[str]) -> Conditions:
-        """Encodes captions in batches; see `encode_captions`."""
-        most = self.batch_size
-        parts = [
-            encode_captions(self.pipeline, texts[start : start + most], self.settings)
-            for start in range(0, len(texts), most)
-        ]
-        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-
     # ------------------------------------------------------------------------------------- images
 
     def draw(self, requests: Sequence[ImageRequest], seed: int) -> Iterator[Drawn]:
@@ -189,20 +164,19 @@ class DiffusersGenerator:
         row_of = {text: row for row, text in enumerate(texts)}
         if not texts:
             return
-        encoded = self.encode_texts(texts)
-        if self.guided and not self._empty:
-            with torch.inference_mode():
-                self._empty = encode_unconditional(self.pipeline, self.settings)
+        encoded = self.sampler.encode(texts, self.batch_size)
         done, sizes = 0, _even_sizes(len(requests), self.batch_size)
         while done < len(requests):
             batch = requests[done : done + sizes[0]]
-            chosen = torch.tensor([row_of[request.text] for request in batch], device=self.device)
+            chosen = [row_of[request.text] for request in batch]
             generators = [
                 torch.Generator().manual_seed(image_noise_seed(seed, r.caption_id, r.index)) for r in batch
             ]
             try:
-                latents = self._sample({name: rows[chosen] for name, rows in encoded.items()}, generators)
-                drawn = self._decode(latents)
+                before = torch.get_rng_state()
+                pixels = self.sampler.draw(encoded, chosen, generators)
+                self._check_pixels(pixels, before)
+                drawn = self._finish(pixels)
             except torch.OutOfMemoryError as error:
                 self._step_down(len(batch), error)
                 sizes = _even_sizes(len(requests) - done, self.batch_size)
@@ -223,53 +197,21 @@ class DiffusersGenerator:
             torch.cuda.empty_cache()
         logger.warning("out of memory with %d images at once; going on with %d", num, self.batch_size)
 
-    def initial_noise(self, generators: Sequence[torch.Generator]) -> Tensor:
-        """Draws the noise that sampling starts from, one generator an image, on the CPU in float32."""
-        noise = [torch.randn(self.latent_shape, generator=generator) for generator in generators]
-        return torch.stack(noise)
-
-    @torch.inference_mode()
-    def _sample(self, rows: Conditions, generators: list[torch.Generator]) -> Tensor:
-        """Runs the sampler; returns latents (N, 4, h, w)."""
-        scheduler = self.scheduler
-        # for each batch anew: multistep samplers remember what they predicted before
-        scheduler.set_timesteps(self.settings.num_inference_steps, device=self.device)
-        latents = self.initial_noise(generators).to(self.device, self.dtype)
-        latents = latents * scheduler.init_noise_sigma
-        halves = {name: (self._empty[name].expand_as(rows[name]), rows[name]) for name in self._empty}
-        both = {name: torch.cat(pair) for name, pair in halves.items()}
-        options: dict[str, Any] = {}
-        if "generator" in inspect.signature(scheduler.step).parameters:
-            options["generator"] = generators
-        before = torch.get_rng_state()
-        num_steps = len(scheduler.timesteps)
-        for step, timestep in enumerate(scheduler.timesteps):
-            guided = self.guided and self.settings.guides(step / num_steps)
-            given = scheduler.scale_model_input(
-                torch.cat([latents, latents]) if guided else latents, timestep
-            )
-            predicted = predict(self.unet, given, timestep, both if guided else rows)
-            if guided:
-                without, with_caption = predicted.chunk(2)
-                predicted = without + self.settings.guidance_scale * (with_caption - without)
-            latents = scheduler.step(predicted, timestep, latents, return_dict=False, **options)[0]
-            latents = latents.to(self.dtype)
-        if not torch.equal(before, torch.get_rng_state()):
+    def _check_pixels(self, pixels: Tensor, random_state: Tensor) -> None:
+        if not torch.equal(random_state, torch.get_rng_state()):
             raise GeneratorError(
-                f"{type(scheduler).__name__} draws from the global random state, so that an image would "
+                f"{type(self.scheduler).__name__} draws from the global random state, so that an image would "
                 "depend on its batch. Choose another sampler in conf/params/generator/<name>.yaml."
             )
-        return latents
-
-    @torch.inference_mode()
-    def _decode(self, latents: Tensor) -> Drawn:
-        """Decodes latents, and has the safety checker look at the images at the size that was drawn."""
-        pixels = decode_latents(self.pipeline, latents)
         if not torch.isfinite(pixels).all():
             raise GeneratorError(
                 f"the model gives values that are not finite in {self.settings.dtype}. Set "
                 "generation.dtype to float32 or bfloat16 in conf/params/generator/<name>.yaml."
             )
+
+    @torch.inference_mode()
+    def _finish(self, pixels: Tensor) -> Drawn:
+        """Has the safety checker look at the images at the size that was drawn; rounds and resizes."""
         unsafe = [False] * len(pixels)
         if self.settings.safety_checker:
             pixels, unsafe = self.pipeline.run_safety_checker(pixels, self.device, self.dtype)

@@ -35,9 +35,10 @@ def inspect_images(store: Path, manifest: pd.DataFrame) -> pd.DataFrame:
         caption, the blanked ones too.
     """
     measured: dict[int, dict[str, object]] = {}
-    counts = manifest.groupby("caption_id")["caption_id"].transform("size").astype(int)
     stored = manifest["state"] == INTACT
-    frame, counts = (each[stored].reset_index(drop=True) for each in (manifest, counts))
+    frame = manifest[stored].reset_index(drop=True)
+    drawn = manifest.groupby("caption_id")["caption_id"].transform("size").astype(int)
+    counts = drawn[stored].reset_index(drop=True)
     for shard, rows in frame.groupby("shard"):
         found = read_members(store / SHARDS_FOLDER / str(shard), set(rows["member"]))
         for position, member, digest in zip(rows.index, rows["member"], rows["digest"], strict=True):

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from stablerep.errors import ConfigError, GeneratorError
 from stablerep.generation.identity import check_model_folder, read_model_index
+from stablerep.generation.own_call import check_own_call, is_drawn_by_own_call
 from stablerep.generation.settings import WHOLE_RUN, GenerationSettings
 
 logger = logging.getLogger(__name__)
@@ -35,8 +36,11 @@ def load_model(folder: Path, settings: GenerationSettings) -> Any:
     """
     check_model_folder(folder, settings)
     pipeline = _load(folder, settings)
-    _check_family(folder, pipeline)
-    _check_settings(folder, pipeline, settings)
+    if is_drawn_by_own_call(pipeline):
+        check_own_call(folder, pipeline, settings)
+    else:
+        _check_family(folder, pipeline)
+        _check_settings(folder, pipeline, settings)
     return pipeline
 
 
@@ -50,10 +54,11 @@ def _load(folder: Path, settings: GenerationSettings) -> Any:
     # it warns of each caption that is too long; we count them
     diffusers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    options: dict[str, Any] = {}
     index = read_model_index(folder)
+    # what the folder leaves out has to be left out in so many words
+    options: dict[str, Any] = {part: None for part, (library, _) in index.items() if library is None}
     if "safety_checker" in index and not settings.safety_checker:
-        options = {"safety_checker": None, "requires_safety_checker": False}
+        options |= {"safety_checker": None, "requires_safety_checker": False}
         if index["safety_checker"][0] is not None:
             logger.warning("%s: its safety checker is not applied; look at the images", folder.name)
     try:
@@ -84,8 +89,9 @@ def _check_family(folder: Path, pipeline: Any) -> None:
         )
     if not fits:
         raise GeneratorError(
-            f"{folder}: got a {type(pipeline).__name__}; must be a text-to-image model with the UNet and "
-            "text encoders of Stable Diffusion 1.x, 2.x or XL. Choose another with generator=<name>."
+            f"{folder}: got a {type(pipeline).__name__}; must be a text-to-image model, a diffusion "
+            "transformer or one with the UNet and text encoders of Stable Diffusion 1.x, 2.x or XL. Choose "
+            "another with generator=<name>."
         )
 
 
@@ -113,8 +119,8 @@ def is_told_guidance(pipeline: Any) -> bool:
 
 def tokenizers_of(pipeline: Any) -> list[Any]:
     """Returns the model's tokenizers, one for each text encoder."""
-    both = (pipeline.tokenizer, getattr(pipeline, "tokenizer_2", None))
-    return [tokenizer for tokenizer in both if tokenizer is not None]
+    each = (getattr(pipeline, name, None) for name in ("tokenizer", "tokenizer_2", "tokenizer_3"))
+    return [tokenizer for tokenizer in each if tokenizer is not None]
 
 
 def encode_captions(pipeline: Any, texts: Sequence[str], settings: GenerationSettings) -> Conditions:

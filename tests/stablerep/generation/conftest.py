@@ -185,6 +185,44 @@ def tiny_sdxl(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_sd3(tmp_path_factory):
+    """Returns a folder like Stable Diffusion 3's without its T5: a diffusion transformer."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline
+
+    parts = build_parts()
+    del parts["unet"]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        for name in ("text_encoder", "text_encoder_2"):
+            parts[name] = build_text_encoder("CLIPTextModelWithProjection", parts["tokenizer"], 2)
+        transformer = SD3Transformer2DModel(
+            sample_size=4,
+            patch_size=2,
+            in_channels=4,
+            num_layers=1,
+            attention_head_dim=8,
+            num_attention_heads=2,
+            joint_attention_dim=32,
+            caption_projection_dim=16,
+            pooled_projection_dim=2 * TEXT_WIDTH,
+            out_channels=4,
+            pos_embed_max_size=8,
+        )
+    parts["vae"].register_to_config(shift_factor=0.06)
+    pipeline = StableDiffusion3Pipeline(
+        transformer=transformer,
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        tokenizer_2=parts["tokenizer"],
+        text_encoder_3=None,
+        tokenizer_3=None,
+        **parts,
+    )
+    folder = tmp_path_factory.mktemp("models") / "tiny_sd3"
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
 @pytest.fixture
 def settings():
     """Returns a function that makes small settings, any of them changed."""

@@ -13,6 +13,7 @@ from stablerep.generation.generator import (
     batch_size_that_fits,
     image_noise_seed,
 )
+from stablerep.generation.identity import read_model_index
 from stablerep.records import caption_id_of
 
 # networks round differently by batch size: at most one level, in few pixels; measured 2e-5 of the
@@ -82,7 +83,7 @@ def test_batch_size_and_order_leave_an_image_alone(tiny_generator, settings, gen
 def test_the_noise_is_bit_equal_in_any_batch(generator):
     def noise(keys):
         seeds = [image_noise_seed(0, *key) for key in keys]
-        return generator.initial_noise([torch.Generator().manual_seed(seed) for seed in seeds])
+        return generator.sampler.initial_noise([torch.Generator().manual_seed(seed) for seed in seeds])
 
     keys = [("c-a", 0), ("c-a", 1), ("c-b", 0)]
     together = noise(keys)
@@ -100,13 +101,13 @@ def test_another_caption_list_leaves_the_shared_captions_alone(generator, texts)
 
 def count_unet_rows(generator, monkeypatch):
     rows = []
-    forward = generator.unet.forward
+    forward = generator.pipeline.unet.forward
 
     def counted(sample, *args, **kwargs):
         rows.append(len(sample))
         return forward(sample, *args, **kwargs)
 
-    monkeypatch.setattr(generator.unet, "forward", counted)
+    monkeypatch.setattr(generator.pipeline.unet, "forward", counted)
     return rows
 
 
@@ -127,7 +128,7 @@ def test_no_second_half_is_drawn_without_guidance(
 
 
 def test_each_caption_is_encoded_once_and_the_empty_one_once(generator, texts, monkeypatch):
-    monkeypatch.setattr(generator, "_empty", {})
+    monkeypatch.setattr(generator.sampler, "_empty", {})
     encoded = []
     encode = generator.pipeline.encode_prompt
 
@@ -138,7 +139,7 @@ def test_each_caption_is_encoded_once_and_the_empty_one_once(generator, texts, m
     monkeypatch.setattr(generator.pipeline, "encode_prompt", counted)
     draw(generator, requests_of(texts, num=5))
     draw(generator, requests_of(texts[:1]))
-    assert encoded == [*texts, "", texts[0]]
+    assert encoded == ["", *texts, texts[0]]
 
 
 SAMPLERS = [
@@ -159,7 +160,8 @@ def assert_as_diffusers_draws(folder, chosen, max_share=MAX_SHARE, **call):
 
     requests = requests_of(["a nine", "a blue eight"])
     images = draw(DiffusersGenerator(folder, chosen), requests)
-    pipeline = diffusers.DiffusionPipeline.from_pretrained(folder)
+    left_out = {part: None for part, (library, _) in read_model_index(folder).items() if library is None}
+    pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, **left_out)
     pipeline.set_progress_bar_config(disable=True)
     scheduler = chosen.scheduler or type(pipeline.scheduler)
     pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config, **chosen.scheduler_options)
@@ -288,7 +290,7 @@ def test_a_caption_that_is_too_long_is_drawn_from_its_first_words(generator):
     words = "a teal handwritten seven on a striped orange background and a red two and a nine"
     assert generator.truncated(["a nine", words]) == [False, True]
     longer = words + " and a three"
-    first, second = generator.encode_texts([words, longer])["encoder_hidden_states"]
+    first, second = generator.sampler.encode([words, longer], 8)["encoder_hidden_states"]
     assert torch.equal(first, second)
 
 
@@ -305,7 +307,7 @@ def test_a_size_that_does_not_fit_the_autoencoder_names_the_factor(tiny_generato
 
 def test_values_that_are_not_finite_are_no_image(tiny_generator, settings, texts):
     broken = DiffusersGenerator(tiny_generator, settings())
-    broken.unet.conv_out.bias.data.fill_(float("nan"))
+    broken.pipeline.unet.conv_out.bias.data.fill_(float("nan"))
     with pytest.raises(GeneratorError, match="not finite in float32"):
         draw(broken, requests_of(texts[:1]))
 
@@ -407,14 +409,14 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_no_image(
     tiny_generator, settings, generator, texts, monkeypatch, caplog
 ):
     model = DiffusersGenerator(tiny_generator, settings())
-    sample = model._sample
+    sample = model.sampler.draw
 
-    def limited(rows, generators):
+    def limited(encoded, chosen, generators):
         if len(generators) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return sample(rows, generators)
+        return sample(encoded, chosen, generators)
 
-    monkeypatch.setattr(model, "_sample", limited)
+    monkeypatch.setattr(model.sampler, "draw", limited)
     sizes = [len(drawn.images) for drawn in model.draw(requests_of(texts), 0)]
     assert sizes == [3, 3, 3, 3]
     assert "out of memory with 6 images at once; going on with 3" in caplog.text
@@ -426,15 +428,15 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_no_image(
 def test_memory_that_runs_out_midway_repeats_and_skips_no_image(tiny_generator, settings, texts, monkeypatch):
     model = DiffusersGenerator(tiny_generator, settings())
     expected = draw(model, requests_of(texts))
-    sample, calls = model._sample, []
+    sample, calls = model.sampler.draw, []
 
-    def once(rows, generators):
+    def once(encoded, chosen, generators):
         calls.append(len(generators))
         if len(calls) == 2:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return sample(rows, generators)
+        return sample(encoded, chosen, generators)
 
-    monkeypatch.setattr(model, "_sample", once)
+    monkeypatch.setattr(model.sampler, "draw", once)
     images = draw(model, requests_of(texts))
     assert calls == [6, 6, 3, 3]
     for key, image in expected.items():
@@ -444,10 +446,10 @@ def test_memory_that_runs_out_midway_repeats_and_skips_no_image(tiny_generator, 
 def test_memory_that_does_not_hold_one_image_says_what_to_do(tiny_generator, settings, texts, monkeypatch):
     model = DiffusersGenerator(tiny_generator, settings())
 
-    def never(rows, generators):
+    def never(encoded, chosen, generators):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(model, "_sample", never)
+    monkeypatch.setattr(model.sampler, "draw", never)
     told = r"does not hold one image of 16 px in float32 \(CUDA out.*Set generation\.dtype to bfloat16"
     with pytest.raises(GeneratorError, match=told):
         draw(model, requests_of(texts))
@@ -472,3 +474,29 @@ def test_a_gpu_finds_its_batch_size(tiny_generator, settings, texts):
     model = DiffusersGenerator(tiny_generator, settings(batch_size=None))
     assert model.batch_size == MAX_BATCH_SIZE
     assert len(draw(model, requests_of(texts))) == 12
+
+
+def test_a_diffusion_transformer_draws_what_diffusers_own_call_draws(tiny_sd3, settings):
+    for scale in (1.0, 2.5):
+        assert_as_diffusers_draws(tiny_sd3, settings(guidance_scale=scale), negative_prompt="")
+
+
+def test_a_setting_that_a_diffusion_transformer_cannot_use_is_refused(tiny_sd3, settings):
+    with pytest.raises(ConfigError, match=r"guidance_interval: got \(0.0, 0.5\); must be \(0.0, 1.0\) for"):
+        DiffusersGenerator(tiny_sd3, settings(guidance_interval=(0.0, 0.5)))
+
+
+def test_a_size_that_a_diffusion_transformer_cannot_draw_is_told(tiny_sd3, settings, texts):
+    model = DiffusersGenerator(tiny_sd3, settings(size_px=18))
+    with pytest.raises(GeneratorError, match=r"StableDiffusion3Pipeline refuses: .*divisible by 8"):
+        draw(model, requests_of(texts[:1]))
+
+
+def test_a_model_that_wants_more_than_a_caption_is_refused(tiny_stable_diffusion, tmp_path, settings):
+    from diffusers import StableDiffusionImg2ImgPipeline, UNet2DConditionModel
+
+    pipeline = StableDiffusionImg2ImgPipeline.from_pretrained(tiny_stable_diffusion)
+    pipeline.register_modules(unet=UNet2DConditionModel.from_config(pipeline.unet.config, in_channels=9))
+    pipeline.save_pretrained(tmp_path / "inpainting")
+    with pytest.raises(GeneratorError, match="got a StableDiffusionImg2ImgPipeline; must be a text-to-image"):
+        DiffusersGenerator(tmp_path / "inpainting", settings())

@@ -367,7 +367,9 @@ def test_blanked_images_are_not_drawn_again(make, store, texts, blanked, monkeyp
     before = files_of(store)
     with monkeypatch.context() as patch:
         patch.setattr(workers, "DiffusersGenerator", None)
-        second, ledger = make(texts)
+        with patch.context() as inner:
+            inner.setattr(workers, "write_shard", None)
+            second, ledger = make(texts)
         assert ledger["num_made_images"] == 0 and ledger["num_rejected_unsafe"] == 3
         pd.testing.assert_frame_equal(first, second)
         assert files_of(store) == before
