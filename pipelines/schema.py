@@ -89,7 +89,7 @@ class Generation:
     guidance_scale: float
     num_inference_steps: int
     images_per_caption: int
-    batch_size: int
+    batch_size: int | None
     scheduler: Target
     size_px: int
     negative_prompt: str = ""
@@ -97,14 +97,22 @@ class Generation:
     num_processes: int = 1
     num_shards: int = 8
     saved_size_px: int | None = None
+    guidance_interval: list[float] = field(default_factory=lambda: [0.0, 1.0])
+    safety_checker: bool = False
+    repository: str | None = None
 
     def __post_init__(self) -> None:
         """Checks ranges."""
         where = "conf/params/generator/<name>.yaml"
         check_range("generation.guidance_scale", self.guidance_scale, 0, 100, where=where)
+        name = "generation.guidance_interval"
+        check_range(f"{name}: number of values", len(self.guidance_interval), 2, 2, where=where)
+        for index, share in enumerate(self.guidance_interval):
+            check_range(f"{name}[{index}]", share, 0, 1, where=where)
         check_range("generation.num_inference_steps", self.num_inference_steps, 1, 1000, where=where)
         check_range("generation.images_per_caption", self.images_per_caption, 1, 1000, where=where)
-        check_range("generation.batch_size", self.batch_size, 1, where=where)
+        if self.batch_size is not None:
+            check_range("generation.batch_size", self.batch_size, 1, where=where)
         check_range("generation.size_px", self.size_px, 8, 4096, where=where)
         check_range("generation.num_processes", self.num_processes, 1, 256, where=where)
         check_range("generation.num_shards", self.num_shards, 1, 99_999, where=where)

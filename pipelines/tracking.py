@@ -203,8 +203,11 @@ class Tracker:
 
         from stablerep.shards import read_images
 
-        wanted = manifest["caption_id"].drop_duplicates().head(_NUM_GRID_CAPTIONS)
-        rows = manifest[manifest["caption_id"].isin(wanted)]
+        stored = manifest[manifest["state"] == "intact"]
+        if stored.empty:
+            return
+        wanted = stored["caption_id"].drop_duplicates().head(_NUM_GRID_CAPTIONS)
+        rows = stored[stored["caption_id"].isin(wanted)]
         images, _ = read_images(self._catalog.load("image_store"), rows)
         grid = make_grid(images, nrow=int(rows.groupby("caption_id").size().max()))
         mlflow.log_image(grid.permute(1, 2, 0).numpy(), artifact_file="images_of_captions.png")

@@ -41,7 +41,12 @@ def inspect_images(
     from stablerep.validation.gate import check_images
 
     result = check_images(inspect(image_store, image_manifest), gates["images"], data_docs)
-    return image_manifest, result
+    return stored_images(image_manifest), result
+
+
+def stored_images(image_manifest: pd.DataFrame) -> pd.DataFrame:
+    """Returns a manifest without the images that the safety checker blanked."""
+    return image_manifest[image_manifest["state"] == "intact"].reset_index(drop=True)
 
 
 def generation_settings(generation: dict[str, Any]) -> GenerationSettings:
@@ -53,6 +58,8 @@ def generation_settings(generation: dict[str, Any]) -> GenerationSettings:
     values = {key: value for key, value in generation.items() if key != "model_folder"}
     scheduler = dict(values.pop("scheduler", None) or {})
     target = scheduler.pop("_target_", None)
+    if "guidance_interval" in values:
+        values["guidance_interval"] = tuple(values["guidance_interval"])
     return GenerationSettings(
         **values, scheduler=get_class(target) if target else None, scheduler_options=scheduler
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.evaluation.nodes import rebuild_encoder
-from pipelines.generation.nodes import generation_settings, model_folder
+from pipelines.generation.nodes import generation_settings, model_folder, stored_images
 from pipelines.training.nodes import image_sources, plan_arm
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def tune_guidance(
         store = study_folder / f"images-{guidance_scale:.3f}"
         manifest, ledger = make_image_set(captions, drawing, folder, store, seed)
         per_caption = settings.images_per_caption
-        sources = image_sources({"synthetic"}, manifest, store, captions, per_caption, seed)
+        images = stored_images(manifest)
+        sources = image_sources({"synthetic"}, images, store, captions, per_caption, seed)
         arm = {"name": f"trial_{trial}", "method": _METHOD, "images": "synthetic"}
         plan = plan_arm(arm, methods, model, optimisation, folder, settings.seed)
         trained = train_arm(plan, sources["synthetic"])

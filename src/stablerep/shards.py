@@ -29,6 +29,10 @@ from stablerep.errors import DataError
 
 SHARDS_FOLDER = "shards"
 PARTIAL_SUFFIX = ".partial"
+# States of an image in a manifest. The second is a key of records as well: indices of the images that a
+# safety checker blanked. They count as made, and no bytes of them are stored.
+INTACT = "intact"
+REJECTED_UNSAFE = "rejected_unsafe"
 _SHARD_NAME = re.compile(r"images-(\d{5,})-of-(\d{5,})\.tar")
 # no dot: webdataset takes what stands before the first dot as the sample's key
 _CAPTION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -229,6 +233,7 @@ def _parse_record(path: Path, name: str, data: bytes, faults: list[str]) -> Stor
                 isinstance(image["index"], int) and isinstance(image["digest"], str)
                 for image in record["images"]
             )
+            and all(isinstance(index, int) for index in record.get(REJECTED_UNSAFE, []))
         )
     except (ValueError, KeyError, TypeError):
         fits = False

@@ -1,11 +1,10 @@
 """Draws images of captions with a text-to-image model of diffusers.
 
-One class for the embedded generator and for Stable Diffusion's family. The sampling loop is our own, around
-the model's UNet, sampler and autoencoder, so that the initial noise of an image, and every later draw of a
-stochastic sampler, is a function of (seed, caption id, index) alone: see `image_noise_seed`. It follows
-diffusers' StableDiffusionPipeline.__call__ otherwise, and a test holds the two together.
+One class for the embedded generator and any other: Stable Diffusion's family by `SamplingLoop`, diffusion
+transformers by `OwnCall`. The initial noise of an image, and every later draw of a stochastic sampler, is a
+function of (seed, caption id, index) alone: see `image_noise_seed`.
 
-Legend: N images of a batch, C captions, T tokens, D width of the text encoder, latents (N, 4, h, w).
+Legend: N images of a batch.
 """
 
 import inspect
@@ -14,18 +13,24 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from stablerep.errors import ConfigError, GeneratorError
-from stablerep.generation.identity import check_model_folder, read_model_index
+from stablerep.generation.model import load_model, tokenizers_of
+from stablerep.generation.own_call import OwnCall, is_drawn_by_own_call
+from stablerep.generation.sampling_loop import SamplingLoop
 from stablerep.generation.settings import GenerationSettings
 from stablerep.seeding import seed_of
 
 logger = logging.getLogger(__name__)
+
+CPU_BATCH_PIXELS = 64 * 32 * 32  # the embedded generator's batch; larger images gain nothing from company
+MAX_BATCH_SIZE = 256
+SHARE_OF_MEMORY = 0.8  # of what is free; the rest is for what the allocator cannot join
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,18 @@ class ImageRequest:
     caption_id: str
     text: str
     index: int
+
+
+class Drawn(NamedTuple):
+    """A batch of images.
+
+    Attributes:
+        images: (N, 3, H, W) uint8 on the CPU.
+        unsafe: of each, whether the safety checker blanked it.
+    """
+
+    images: Tensor
+    unsafe: list[bool]
 
 
 def image_noise_seed(seed: int, caption_id: str, index: int) -> int:
@@ -66,29 +83,17 @@ class DiffusersGenerator:
 
         Raises:
             GeneratorError: the folder is missing or incomplete, or the model is of another family.
-            ConfigError: the size does not fit the model.
+            ConfigError: a setting does not fit the model.
         """
         started = time.monotonic()
         self.settings = settings
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype: torch.dtype = getattr(torch, settings.dtype)
-        pipeline = _load(Path(folder), self.dtype)
-        _check_family(Path(folder), pipeline)
-        pipeline.to(self.device)
-        # measured on one CPU thread with the embedded architecture: 15 to 30 % more images a second
-        self.unet = pipeline.unet.eval().to(memory_format=torch.channels_last)
-        self.vae = pipeline.vae.eval().to(memory_format=torch.channels_last)
-        self.tokenizer, self.text_encoder = pipeline.tokenizer, pipeline.text_encoder.eval()
-        self.scheduler = self._choose_scheduler(pipeline.scheduler)
-        factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
-        if settings.size_px % factor:
-            raise ConfigError(
-                f"generation.size_px: got {settings.size_px}; must be a multiple of {factor} for the "
-                f"autoencoder in {folder}. Set it in conf/params/generator/<name>.yaml."
-            )
-        side = settings.size_px // factor
-        self.latent_shape = (self.unet.config.in_channels, side, side)
-        self._empty: Tensor | None = None
+        self.pipeline = load_model(Path(folder), settings).to(self.device)
+        self.scheduler = self._choose_scheduler(self.pipeline.scheduler)
+        kind: Any = OwnCall if is_drawn_by_own_call(self.pipeline) else SamplingLoop
+        self.sampler = kind(self.pipeline, self.scheduler, settings)
+        self.batch_size = settings.batch_size or self._find_batch_size()
         self.load_s = time.monotonic() - started
 
     def _choose_scheduler(self, given: Any) -> Any:
@@ -102,42 +107,46 @@ class DiffusersGenerator:
                 f"generation.scheduler: {chosen.__name__} has no setting {', '.join(unknown)}; it has "
                 f"{', '.join(sorted(known - {'self'}))}. Set it in conf/params/generator/<name>.yaml."
             )
-        return chosen.from_config(given.config, **options)
+        scheduler = chosen.from_config(given.config, **options)
+        num = self.settings.num_inference_steps
+        try:
+            scheduler.set_timesteps(num)
+        except ValueError as error:
+            raise ConfigError(
+                f"generation.num_inference_steps: got {num}; {chosen.__name__} takes other numbers: {error} "
+                "Set it in conf/params/generator/<name>.yaml."
+            ) from error
+        return scheduler
+
+    def _find_batch_size(self) -> int:
+        """Returns how many images fit, from what drawing two of them takes of a GPU's memory."""
+        if self.device.type != "cuda":
+            return max(1, CPU_BATCH_PIXELS // self.settings.size_px**2)
+        self.batch_size = 2
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        for _ in self.draw([ImageRequest("c-probe", "", index) for index in range(2)], 0):
+            pass
+        taken = torch.cuda.max_memory_allocated() - before
+        torch.cuda.empty_cache()
+        size = batch_size_that_fits(torch.cuda.mem_get_info()[0], taken / 2)
+        logger.info("batches of %d images: one takes %.2f GiB of GPU memory", size, taken / 2 / 2**30)
+        return size
 
     # ------------------------------------------------------------------------------------- captions
 
     def truncated(self, texts: Sequence[str]) -> list[bool]:
-        """Tells for each caption whether it has more tokens than the text encoder takes."""
-        if not texts:
-            return []
-        tokens = self.tokenizer(list(texts), truncation=False, verbose=False).input_ids
-        return [len(ids) > self.tokenizer.model_max_length for ids in tokens]
-
-    @torch.inference_mode()
-    def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Encodes texts as diffusers does, padded and cut to the text encoder's length.
-
-        Returns:
-            (C, T, D) in the generator's dtype.
-        """
-        parts = []
-        for start in range(0, len(texts), self.settings.batch_size):
-            tokens = self.tokenizer(
-                list(texts[start : start + self.settings.batch_size]),
-                padding="max_length",
-                max_length=self.tokenizer.model_max_length,
-                truncation=True,
-                return_tensors="pt",
-            )
-            masked = getattr(self.text_encoder.config, "use_attention_mask", False)
-            mask = tokens.attention_mask.to(self.device) if masked else None
-            encoded = self.text_encoder(tokens.input_ids.to(self.device), attention_mask=mask)
-            parts.append(encoded[0].to(self.dtype))
-        return torch.cat(parts)
+        """Tells for each caption whether it has more tokens than a text encoder takes."""
+        too_long = [False] * len(texts)
+        for tokenizer in tokenizers_of(self.pipeline) if texts else []:
+            tokens = tokenizer(list(texts), truncation=False, verbose=False).input_ids
+            limit = tokenizer.model_max_length
+            too_long = [before or len(ids) > limit for before, ids in zip(too_long, tokens, strict=True)]
+        return too_long
 
     # ------------------------------------------------------------------------------------- images
 
-    def draw(self, requests: Sequence[ImageRequest], seed: int) -> Iterator[Tensor]:
+    def draw(self, requests: Sequence[ImageRequest], seed: int) -> Iterator[Drawn]:
         """Draws images in batches across captions, each caption encoded once.
 
         Args:
@@ -145,134 +154,85 @@ class DiffusersGenerator:
             seed: of the image set.
 
         Yields:
-            (N, 3, H, W) uint8 on the CPU, N at most the batch size.
+            Batches of at most the batch size.
 
         Raises:
-            GeneratorError: the model gives values that are not finite, or the sampler draws from the
-                global random state.
+            GeneratorError: the model gives values that are not finite, the sampler draws from the
+                global random state, or memory does not hold a single image.
         """
         texts = list(dict.fromkeys(request.text for request in requests))
-        rows = {text: row for row, text in enumerate(texts)}
+        row_of = {text: row for row, text in enumerate(texts)}
         if not texts:
             return
-        embedded_CTD = self.encode_texts(texts)
-        if self.settings.guided and self._empty is None:
-            self._empty = self.encode_texts([self.settings.negative_prompt])
-        for batch in _even_batches(requests, self.settings.batch_size):
-            chosen = torch.tensor([rows[request.text] for request in batch], device=self.device)
+        encoded = self.sampler.encode(texts, self.batch_size)
+        done, sizes = 0, _even_sizes(len(requests), self.batch_size)
+        while done < len(requests):
+            batch = requests[done : done + sizes[0]]
+            chosen = [row_of[request.text] for request in batch]
             generators = [
                 torch.Generator().manual_seed(image_noise_seed(seed, r.caption_id, r.index)) for r in batch
             ]
-            latents = self._sample(embedded_CTD[chosen], generators)
-            yield self._decode(latents)
+            try:
+                before = torch.get_rng_state()
+                pixels = self.sampler.draw(encoded, chosen, generators)
+                self._check_pixels(pixels, before)
+                drawn = self._finish(pixels)
+            except torch.OutOfMemoryError as error:
+                self._step_down(len(batch), error)
+                sizes = _even_sizes(len(requests) - done, self.batch_size)
+                continue
+            done += sizes.pop(0)
+            yield drawn
 
-    def initial_noise(self, generators: Sequence[torch.Generator]) -> Tensor:
-        """Draws the noise that sampling starts from, one generator an image, on the CPU in float32."""
-        noise = [torch.randn(self.latent_shape, generator=generator) for generator in generators]
-        return torch.stack(noise)
-
-    @torch.inference_mode()
-    def _sample(self, embedded_NTD: Tensor, generators: list[torch.Generator]) -> Tensor:
-        """Runs the sampler; returns latents (N, 4, h, w)."""
-        scheduler, num = self.scheduler, len(generators)
-        # for each batch anew: multistep samplers remember what they predicted before
-        scheduler.set_timesteps(self.settings.num_inference_steps, device=self.device)
-        latents = self.initial_noise(generators).to(self.device, self.dtype)
-        latents = latents * scheduler.init_noise_sigma
-        context = embedded_NTD
-        if self.settings.guided:
-            if self._empty is None:
-                raise GeneratorError("the unconditional caption is not encoded; call `draw`.")
-            context = torch.cat([self._empty.expand(num, -1, -1), embedded_NTD])
-        options: dict[str, Any] = {}
-        if "generator" in inspect.signature(scheduler.step).parameters:
-            options["generator"] = generators
-        before = torch.get_rng_state()
-        for timestep in scheduler.timesteps:
-            predicted = self._predict(latents, timestep, context)
-            latents = scheduler.step(predicted, timestep, latents, return_dict=False, **options)[0]
-        if not torch.equal(before, torch.get_rng_state()):
+    def _step_down(self, num: int, error: torch.OutOfMemoryError) -> None:
+        """Halves the batch size after so many images did not fit."""
+        if num == 1:
             raise GeneratorError(
-                f"{type(scheduler).__name__} draws from the global random state, so that an image would "
+                f"generation: memory does not hold one image of {self.settings.size_px} px in "
+                f"{self.settings.dtype} ({error}). Set generation.dtype to bfloat16 or generation.size_px "
+                "lower in conf/params/generator/<name>.yaml, or free the GPU."
+            ) from error
+        self.batch_size = num // 2
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        logger.warning("out of memory with %d images at once; going on with %d", num, self.batch_size)
+
+    def _check_pixels(self, pixels: Tensor, random_state: Tensor) -> None:
+        if not torch.equal(random_state, torch.get_rng_state()):
+            raise GeneratorError(
+                f"{type(self.scheduler).__name__} draws from the global random state, so that an image would "
                 "depend on its batch. Choose another sampler in conf/params/generator/<name>.yaml."
             )
-        return latents
-
-    def _predict(self, latents: Tensor, timestep: Tensor, context: Tensor) -> Tensor:
-        """Predicts noise or velocity, both halves of the guidance in one pass."""
-        guided = self.settings.guided
-        doubled = torch.cat([latents, latents]) if guided else latents
-        doubled = self.scheduler.scale_model_input(doubled, timestep)
-        predicted = self.unet(doubled, timestep, encoder_hidden_states=context, return_dict=False)[0]
-        if not guided:
-            return predicted
-        without, with_caption = predicted.chunk(2)
-        return without + self.settings.guidance_scale * (with_caption - without)
-
-    @torch.inference_mode()
-    def _decode(self, latents: Tensor) -> Tensor:
-        """Decodes latents to (N, 3, H, W) uint8 on the CPU."""
-        shift = getattr(self.vae.config, "shift_factor", None) or 0.0
-        scaled = latents.to(self.dtype) / self.vae.config.scaling_factor + shift
-        pixels = self.vae.decode(scaled, return_dict=False)[0].float()
         if not torch.isfinite(pixels).all():
             raise GeneratorError(
                 f"the model gives values that are not finite in {self.settings.dtype}. Set "
                 "generation.dtype to float32 or bfloat16 in conf/params/generator/<name>.yaml."
             )
+
+    @torch.inference_mode()
+    def _finish(self, pixels: Tensor) -> Drawn:
+        """Has the safety checker look at the images at the size that was drawn; rounds and resizes."""
+        unsafe = [False] * len(pixels)
+        if self.settings.safety_checker:
+            pixels, unsafe = self.pipeline.run_safety_checker(pixels, self.device, self.dtype)
         size = self.settings.saved_size_px
         if size is not None and size != pixels.shape[-1]:
             pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
-        return ((pixels / 2 + 0.5).clamp_(0, 1) * 255).round_().to(torch.uint8).cpu()
+        images = ((pixels / 2 + 0.5).clamp_(0, 1) * 255).round_().to(torch.uint8).cpu()
+        return Drawn(images, list(unsafe))
 
 
-def _even_batches(requests: Sequence[ImageRequest], most: int) -> Iterator[Sequence[ImageRequest]]:
+def batch_size_that_fits(free_bytes: float, bytes_per_image: float) -> int:
+    """Returns the power of two of images that takes at most `SHARE_OF_MEMORY` of the free memory.
+
+    A power of two, so that a little more or less free memory does not change how a set is batched.
+    """
+    num = min(MAX_BATCH_SIZE, int(SHARE_OF_MEMORY * free_bytes / bytes_per_image))
+    return 1 << (max(1, num).bit_length() - 1)
+
+
+def _even_sizes(num: int, most: int) -> list[int]:
     """Splits into the fewest batches, of sizes that differ by one at most: a rump batch is slow."""
-    num = -(-len(requests) // most)
-    bounds = [len(requests) * i // num for i in range(num + 1)]
-    for start, end in zip(bounds, bounds[1:], strict=False):
-        yield requests[start:end]
-
-
-def _load(folder: Path, dtype: torch.dtype) -> Any:
-    check_model_folder(folder)
-    from diffusers import DiffusionPipeline
-    from diffusers.utils import logging as diffusers_logging
-    from safetensors import SafetensorError
-    from transformers.utils import logging as transformers_logging
-
-    diffusers_logging.disable_progress_bar()
-    transformers_logging.disable_progress_bar()
-    options: dict[str, Any] = {}
-    index = read_model_index(folder)
-    if "safety_checker" in index:
-        options = {"safety_checker": None, "requires_safety_checker": False}
-        if index["safety_checker"][0] is not None:
-            logger.warning("%s: its safety checker is not applied; look at the images", folder.name)
-    try:
-        return DiffusionPipeline.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, dtype=dtype, **options
-        )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise GeneratorError(
-            f"{folder}: diffusers cannot load the model ({type(error).__name__}: {error}). Is a file "
-            "half downloaded? Restore the embedded generator with `git checkout` or `dvc checkout`, or "
-            "download the model again, whole and as safetensors."
-        ) from error
-
-
-def _check_family(folder: Path, pipeline: Any) -> None:
-    """Raises GeneratorError for a model whose UNet wants more than a caption's tokens."""
-    parts = ("unet", "vae", "tokenizer", "text_encoder", "scheduler")
-    missing = [part for part in parts if getattr(pipeline, part, None) is None]
-    extra = getattr(pipeline, "text_encoder_2", None) is not None
-    if not missing and not extra:
-        config = pipeline.unet.config
-        extra = config.addition_embed_type is not None or config.time_cond_proj_dim is not None
-        extra = extra or config.in_channels != pipeline.vae.config.latent_channels
-    if missing or extra:
-        raise GeneratorError(
-            f"{folder}: got a {type(pipeline).__name__}; must be a text-to-image model with one text "
-            "encoder, such as Stable Diffusion 1.x, 2.x or the embedded generator. Choose another with "
-            "generator=<name>."
-        )
+    num_batches = -(-num // most)
+    bounds = [num * i // num_batches for i in range(num_batches + 1)]
+    return [end - start for start, end in zip(bounds, bounds[1:], strict=False)]

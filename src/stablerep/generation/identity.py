@@ -12,35 +12,75 @@ from typing import Any
 from stablerep.errors import GeneratorError
 from stablerep.generation.settings import GenerationSettings
 
-# parts that pipelines list but that the sampling loop does not use
-_UNUSED_PARTS = ("safety_checker", "feature_extractor", "image_encoder")
+_SAFETY_PARTS = ("feature_extractor", "safety_checker")
 _SHAPING_SUFFIXES = (".safetensors", ".json", ".txt", ".model")
+# parts of settings alone; there may be a second tokenizer
+_WEIGHTLESS_PARTS = ("scheduler", "tokenizer", "feature_extractor")
+_MAX_HEADER_BYTES = 100_000_000  # the format's own bound
 _CHUNK_BYTES = 1 << 22
 
 
-def check_model_folder(folder: Path) -> None:
-    """Raises GeneratorError unless the folder holds every part that its index names.
+def check_model_folder(folder: Path, settings: GenerationSettings) -> None:
+    """Raises GeneratorError unless the folder holds, whole, every part that its index names.
 
     Args:
         folder: in diffusers' format, as `save_pretrained` and a download of a model repository leave it.
+        settings: how it is used.
     """
+    hint = _hint(folder, settings.repository)
     if not folder.is_dir():
-        raise GeneratorError(f"{folder}: no such folder; it must hold a text-to-image model. {_hint(folder)}")
-    index = read_model_index(folder)
-    missing = []
-    for part, (library, _) in index.items():
-        if library is None or part in _UNUSED_PARTS:
-            continue
+        raise GeneratorError(
+            f"{folder.absolute()}: no such folder; it must hold a text-to-image model. {hint}"
+        )
+    missing, cut = [], []
+    if settings.safety_checker and not set(_SAFETY_PARTS) <= set(_listed_parts(folder)):
+        raise GeneratorError(
+            f"{folder}: generation.safety_checker is on and the model has none; model_index.json must name "
+            "safety_checker and feature_extractor. Download a model that has them, or set "
+            "generation.safety_checker=false and look at the images."
+        )
+    for part in _used_parts(folder, settings):
         files = [path for path in (folder / part).glob("*") if path.is_file()]
+        weights = [path for path in files if path.suffix == ".safetensors"]
         if not files:
             missing.append(f"{part}/")
-        elif part not in ("scheduler", "tokenizer") and not any(f.suffix == ".safetensors" for f in files):
+        elif not weights and not part.startswith(_WEIGHTLESS_PARTS):
             missing.append(f"{part}/*.safetensors")
+        cut += [f"{part}/{path.name}" for path in sorted(weights) if not _is_whole(path)]
     if missing:
         raise GeneratorError(
-            f"{folder}: the model is incomplete; {', '.join(sorted(missing))} must be there as well. "
-            f"{_hint(folder)}"
+            f"{folder}: the model is incomplete; {', '.join(missing)} must be there as well. {hint}"
         )
+    if cut:
+        raise GeneratorError(
+            f"{folder}: half downloaded: {', '.join(cut)} must have the length that its header tells. {hint}"
+        )
+
+
+def _listed_parts(folder: Path) -> list[str]:
+    return sorted(part for part, (library, _) in read_model_index(folder).items() if library)
+
+
+def _used_parts(folder: Path, settings: GenerationSettings) -> list[str]:
+    unused = ("image_encoder",) if settings.safety_checker else ("image_encoder", *_SAFETY_PARTS)
+    return [part for part in _listed_parts(folder) if part not in unused]
+
+
+def _is_whole(path: Path) -> bool:
+    """Tells whether a safetensors file is as long as its header says.
+
+    Format: https://huggingface.co/docs/safetensors, eight bytes of the header's length, header, tensors.
+    """
+    with path.open("rb") as file:
+        header_length = int.from_bytes(file.read(8), "little")
+        if header_length > _MAX_HEADER_BYTES:
+            return False
+        try:
+            entries = json.loads(file.read(header_length))
+            ends = [entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return False
+    return path.stat().st_size == 8 + header_length + max(ends, default=0)
 
 
 def read_model_index(folder: Path) -> dict[str, tuple[str | None, str | None]]:
@@ -60,11 +100,16 @@ def read_model_index(folder: Path) -> dict[str, tuple[str | None, str | None]]:
     except (OSError, ValueError, AttributeError) as error:
         raise GeneratorError(
             f"{path}: cannot be read ({type(error).__name__}); a folder in diffusers' format has it. "
-            f"{_hint(folder)}"
+            f"{_hint(folder, None)}"
         ) from error
 
 
-def _hint(folder: Path) -> str:
+def _hint(folder: Path, repository: str | None) -> str:
+    if repository is not None:
+        return (
+            f"Download it, whole and as safetensors: `hf download {repository} --local-dir {folder}`, or "
+            "name the folder where it lies: generation.model_folder."
+        )
     return (
         "The embedded generator comes with the project (`git checkout` or `dvc checkout` restores it, "
         "`make generator` trains it anew); any other model has to be downloaded whole, as safetensors, "
@@ -82,15 +127,10 @@ def describe_generator(folder: Path, settings: GenerationSettings) -> dict[str, 
     Raises:
         GeneratorError: see `check_model_folder`.
     """
-    check_model_folder(folder)
-    parts = {
-        part
-        for part, (library, _) in read_model_index(folder).items()
-        if library and part not in _UNUSED_PARTS
-    }
+    check_model_folder(folder, settings)
     files = {
         path.relative_to(folder).as_posix(): _file_digest(path)
-        for part in sorted(parts)
+        for part in _used_parts(folder, settings)
         for path in sorted((folder / part).rglob("*"))
         if path.is_file() and path.suffix in _SHAPING_SUFFIXES
     }

@@ -4,21 +4,24 @@ import json
 import logging
 import os
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from stablerep.errors import DataError
 from stablerep.generation.identity import describe_generator
 from stablerep.generation.plan import (
     ImageSetPlan,
     Wanted,
     distinct_captions,
+    make_image_entry,
     plan_image_set,
 )
 from stablerep.generation.settings import GenerationSettings
 from stablerep.generation.workers import Workshop, make_shards
-from stablerep.shards import PARTIAL_SUFFIX, SHARDS_FOLDER, Record
+from stablerep.shards import INTACT, PARTIAL_SUFFIX, REJECTED_UNSAFE, SHARDS_FOLDER, Record
 
 logger = logging.getLogger(__name__)
 
@@ -61,9 +64,10 @@ def make_image_set(
         seed: of the image set.
 
     Returns:
-        The manifest, a row an image, by caption id and index; and the ledger of this call:
+        The manifest, a row an image, by caption id and index; one that the safety checker blanked has the
+        state `rejected_unsafe`, no digest and no size, for it is not stored. And the ledger of this call:
         `num_captions`, `num_kept`, `num_made_captions`, `num_made_images`, `num_dropped`, `num_truncated`
-        (of all captions), `seconds`, `images_per_second`, `generator_id`.
+        and `num_rejected_unsafe` (of the whole set), `seconds`, `images_per_second`, `generator_id`.
 
     Raises:
         DataError: no captions, or the disk refuses.
@@ -80,14 +84,20 @@ def make_image_set(
     records, num_made = _carry_out(plan, Workshop(Path(model_folder), settings, wanted, store), rates)
     _prune(plan, store)
     manifest = make_manifest(records)
-    _write_beside(store / GENERATOR_FILE, json.dumps(generator, indent=1, sort_keys=True, default=str))
-    _write_manifest(store / MANIFEST_FILE, manifest)
+    _write_text(store / GENERATOR_FILE, json.dumps(generator, indent=1, sort_keys=True, default=str))
+    _write_beside(store / MANIFEST_FILE, lambda path: manifest.to_parquet(path, index=False))
     seconds = time.monotonic() - started
     num_truncated = sum(record["truncated"] for each in records.values() for record in each)
     if num_truncated:
         logger.warning(
             "%d of %d captions are longer than the text encoder takes: drawn from their first words",
             num_truncated, len(distinct),
+        )  # fmt: skip
+    num_rejected = int((manifest["state"] == REJECTED_UNSAFE).sum())
+    if num_rejected:
+        logger.warning(
+            "%d of %d images were blanked by the safety checker: counted, not stored",
+            num_rejected, len(manifest),
         )  # fmt: skip
     ledger = {
         "num_captions": len(distinct),
@@ -96,6 +106,7 @@ def make_image_set(
         "num_made_images": num_made,
         "num_dropped": plan.num_dropped,
         "num_truncated": num_truncated,
+        "num_rejected_unsafe": num_rejected,
         "seconds": round(seconds, 3),
         "images_per_second": round(num_made / seconds, 3),
         "generator_id": wanted.generator_id,
@@ -118,14 +129,21 @@ def make_manifest(records: dict[str, list[Record]]) -> pd.DataFrame:
             "width_px": image["width_px"],
             "height_px": image["height_px"],
             # the same whether it was made now or kept, or each run would hand on another table
-            "state": "intact",
+            "state": state,
         }
         for shard, members in records.items()
         for record in members
-        for image in record["images"]
+        for state, image in _images_of(record)
     ]
     frame = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS))
     return frame.sort_values(["caption_id", "image_index"], ignore_index=True)
+
+
+def _images_of(record: Record) -> Iterator[tuple[str, dict[str, Any]]]:
+    for image in record["images"]:
+        yield INTACT, image
+    for index in record.get(REJECTED_UNSAFE, []):
+        yield REJECTED_UNSAFE, make_image_entry(record["caption_id"], record["seed"], index, "", (0, 0))
 
 
 def _announce(plan: ImageSetPlan, rates: "_Rates") -> None:
@@ -171,16 +189,21 @@ def _prune(plan: ImageSetPlan, store: Path) -> None:
         logger.warning("%s: left alone, no shards: %s", store / SHARDS_FOLDER, ", ".join(stray[:5]))
 
 
-def _write_manifest(path: Path, manifest: pd.DataFrame) -> None:
+def _write_beside(path: Path, write: Callable[[Path], object]) -> None:
     beside = path.with_name(path.name + PARTIAL_SUFFIX)
-    manifest.to_parquet(beside, index=False)
-    os.replace(beside, path)
+    try:
+        write(beside)
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror or error}). The shards are kept; make room or mend "
+            "the permissions and run again."
+        ) from error
 
 
-def _write_beside(path: Path, text: str) -> None:
-    beside = path.with_name(path.name + PARTIAL_SUFFIX)
-    beside.write_text(text + "\n", encoding="utf-8")
-    os.replace(beside, path)
+def _write_text(path: Path, text: str) -> None:
+    _write_beside(path, lambda beside: beside.write_text(text + "\n", encoding="utf-8"))
 
 
 class _Rates:
@@ -208,4 +231,4 @@ class _Rates:
             return
         rate = num_images / max(1e-3, seconds - start_s)
         known = {self.key: {"start_s": round(start_s, 2), "images_per_second": round(rate, 2)}}
-        _write_beside(self.path, json.dumps(known))
+        _write_text(self.path, json.dumps(known))

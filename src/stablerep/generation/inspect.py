@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from stablerep.errors import DataError
-from stablerep.shards import SHARDS_FOLDER, decode_image, digest_of, read_members
+from stablerep.shards import INTACT, SHARDS_FOLDER, decode_image, digest_of, read_members
 
 HEALTH_COLUMNS = (
     "decodable",
@@ -21,26 +21,30 @@ HEALTH_COLUMNS = (
 
 
 def inspect_images(store: Path, manifest: pd.DataFrame) -> pd.DataFrame:
-    """Reads every image of a manifest and measures it.
+    """Reads every stored image of a manifest and measures it.
 
     Args:
         store: the image set's folder.
-        manifest: rows with `shard`, `member`, `digest`, `caption_id`.
+        manifest: rows with `shard`, `member`, `digest`, `caption_id`, `state`.
 
     Returns:
-        The manifest in its order, with `decodable`; `digest_matches`; `width_px` and `height_px` as
-        decoded (0 where it is not); `pixel_std`, the largest standard deviation of a colour channel over
-        the image, of values in [0, 1], near 0 for an image of one colour; and `num_images_of_caption`,
-        the caption's rows in the manifest.
+        The rows of stored images in their order, those that the safety checker blanked left out, with
+        `decodable`; `digest_matches`; `width_px` and `height_px` as decoded (0 where it is not);
+        `pixel_std`, the largest standard deviation of a colour channel over the image, of values in
+        [0, 1], near 0 for an image of one colour; and `num_images_of_caption`, what was drawn of the
+        caption, the blanked ones too.
     """
     measured: dict[int, dict[str, object]] = {}
-    frame = manifest.reset_index(drop=True)
+    stored = manifest["state"] == INTACT
+    frame = manifest[stored].reset_index(drop=True)
+    drawn = manifest.groupby("caption_id")["caption_id"].transform("size").astype(int)
+    counts = drawn[stored].reset_index(drop=True)
     for shard, rows in frame.groupby("shard"):
         found = read_members(store / SHARDS_FOLDER / str(shard), set(rows["member"]))
         for position, member, digest in zip(rows.index, rows["member"], rows["digest"], strict=True):
             measured[position] = _measure(found.get(member, b""), digest)
-    health = pd.DataFrame([measured[position] for position in range(len(frame))], index=frame.index)
-    counts = frame.groupby("caption_id")["caption_id"].transform("size").astype(int)
+    rows_in_order = [measured[position] for position in range(len(frame))]
+    health = pd.DataFrame(rows_in_order, index=frame.index, columns=list(HEALTH_COLUMNS[:-1]))
     kept = frame.drop(columns=[name for name in HEALTH_COLUMNS if name in frame.columns])
     joined = pd.concat([kept, health], axis=1).assign(num_images_of_caption=counts)
     # the manifest's columns stay where they were

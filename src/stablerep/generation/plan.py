@@ -4,7 +4,8 @@ Nothing is judged by its name: each image's bytes are verified against the diges
 record against what would be drawn now (text, seed, generator).
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from stablerep.errors import DataError
 from stablerep.generation.generator import ImageRequest, image_noise_seed
 from stablerep.shards import (
     PARTIAL_SUFFIX,
+    REJECTED_UNSAFE,
     SHARDS_FOLDER,
     Record,
     ShardScan,
@@ -35,6 +37,7 @@ class CaptionPlan:
         source: where the caption came from.
         licence: its terms.
         kept: image index -> file name of the shard that holds it.
+        rejected: indices of the images that the safety checker blanked, as the kept record says.
         truncated: what the kept record says, None where nothing is kept.
         missing: indices of the images to make.
     """
@@ -44,6 +47,7 @@ class CaptionPlan:
     source: str
     licence: str
     kept: dict[int, str] = field(default_factory=dict)
+    rejected: tuple[int, ...] = ()
     truncated: bool | None = None
     missing: tuple[int, ...] = ()
 
@@ -149,19 +153,35 @@ def distinct_captions(captions: pd.DataFrame) -> list[CaptionPlan]:
     plans: dict[str, CaptionPlan] = {}
     for row in captions.to_dict("records"):
         check_caption_id(row["caption_id"])
+        if not isinstance(row["text"], str) or not _shows_something(row["text"]):
+            raise DataError(
+                f"caption {row['caption_id']!r}: got {row['text']!r}; must have a letter, digit or sign to "
+                "draw. Run the curation pipeline, whose filters drop such captions and count them."
+            )
         source, licence = (str(row.get(key, "unknown")) for key in ("source", "licence"))
-        plans.setdefault(row["caption_id"], CaptionPlan(row["caption_id"], str(row["text"]), source, licence))
+        plans.setdefault(row["caption_id"], CaptionPlan(row["caption_id"], row["text"], source, licence))
     return [plans[caption_id] for caption_id in sorted(plans)]
 
 
+def _shows_something(text: str) -> bool:
+    return any(letter.isprintable() and not letter.isspace() for letter in text)
+
+
 def make_record(
-    caption: CaptionPlan, wanted: Wanted, images: list[dict[str, Any]], truncated: bool
+    caption: CaptionPlan,
+    wanted: Wanted,
+    images: list[dict[str, Any]],
+    rejected: Sequence[int],
+    truncated: bool,
 ) -> Record:
     """Returns a sample's record: enough to say what an image is and to make it again.
 
-    The caption's line is left out: a line added above it would touch every record below.
+    The caption's line is left out: a line added above it would touch every record below. The indices of
+    images that the safety checker blanked stand in it where there are any.
     """
+    blanked = {REJECTED_UNSAFE: sorted(rejected)} if rejected else {}
     return {
+        **blanked,
         "caption_id": caption.caption_id,
         "text": caption.text,
         "source": caption.source,
@@ -174,13 +194,13 @@ def make_record(
 
 
 def make_image_entry(
-    caption: CaptionPlan, wanted: Wanted, index: int, digest: str, size_px: tuple[Any, Any]
+    caption_id: str, seed: int, index: int, digest: str, size_px: tuple[Any, Any]
 ) -> dict[str, Any]:
     """Returns what a record says of one image; `size_px` is (width, height)."""
     return {
         "index": index,
-        "member": member_name(caption.caption_id, index),
-        "seed": image_noise_seed(wanted.seed, caption.caption_id, index),
+        "member": member_name(caption_id, index),
+        "seed": image_noise_seed(seed, caption_id, index),
         "digest": digest,
         "width_px": size_px[0],
         "height_px": size_px[1],
@@ -245,6 +265,7 @@ def _plan_caption(
     caption: CaptionPlan, wanted: Wanted, scans: dict[str, ShardScan], found: dict[str, str]
 ) -> CaptionPlan:
     kept: dict[int, str] = {}
+    rejected: tuple[int, ...] = ()
     truncated = None
     name = found.get(caption.caption_id)
     if name is not None:
@@ -252,11 +273,12 @@ def _plan_caption(
         drawn = {key: sample.record.get(key) for key in ("text", "seed", "generator_id")}
         if drawn == {"text": caption.text, "seed": wanted.seed, "generator_id": wanted.generator_id}:
             kept = {i: name for i in sample.digests if i in range(wanted.images_per_caption)}
-            truncated = bool(sample.record.get("truncated")) if kept else None
-    missing = tuple(i for i in range(wanted.images_per_caption) if i not in kept)
-    return CaptionPlan(
-        caption.caption_id, caption.text, caption.source, caption.licence, kept, truncated, missing
-    )
+            blanked = sample.record.get(REJECTED_UNSAFE, [])
+            rejected = tuple(i for i in range(wanted.images_per_caption) if i in blanked)
+            truncated = bool(sample.record.get("truncated")) if kept or rejected else None
+    done = {*kept, *rejected}
+    missing = tuple(i for i in range(wanted.images_per_caption) if i not in done)
+    return replace(caption, kept=kept, rejected=rejected, truncated=truncated, missing=missing)
 
 
 def _is_ready(scan: ShardScan, name: str, members: list[CaptionPlan], wanted: Wanted) -> bool:
@@ -264,14 +286,16 @@ def _is_ready(scan: ShardScan, name: str, members: list[CaptionPlan], wanted: Wa
     if scan.faults or list(scan.samples) != [caption.caption_id for caption in members]:
         return False
     for caption in members:
-        if caption.missing or set(caption.kept.values()) != {name}:
+        # a caption may have no image, where the safety checker blanked each
+        if caption.missing or set(caption.kept.values()) - {name}:
             return False
         record = scan.samples[caption.caption_id].record
         images = [image for image in record["images"] if image["index"] in caption.kept]
-        if record != make_record(caption, wanted, images, bool(caption.truncated)):
+        if record != make_record(caption, wanted, images, caption.rejected, bool(caption.truncated)):
             return False
         for image in images:
             size = image.get("width_px"), image.get("height_px")
-            if image != make_image_entry(caption, wanted, image["index"], image["digest"], size):
+            index, digest = image["index"], image["digest"]
+            if image != make_image_entry(caption.caption_id, wanted.seed, index, digest, size):
                 return False
     return True

@@ -8,6 +8,7 @@ from stablerep.errors import ConfigError, check_range
 
 _WHERE = "conf/params/generator/<name>.yaml"
 DTYPES = ("float32", "bfloat16", "float16")
+WHOLE_RUN = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,8 @@ class GenerationSettings:
     Attributes:
         guidance_scale: weight of classifier-free guidance (arXiv:2207.12598, with 1 for none, as in
             diffusers). Up to 1 the unconditional half is left out; above it each step has both halves.
+        guidance_interval: share of the steps at which guidance starts and ends; outside it the
+            unconditional half is left out (arXiv:2404.07724, there as noise levels).
         num_inference_steps: of the sampler.
         images_per_caption: images of each caption.
         size_px: height and width that the model draws.
@@ -26,9 +29,13 @@ class GenerationSettings:
         saved_size_px: height and width that are stored; None for `size_px`. The paper draws 512 and
             stores 256.
         dtype: of the networks' arithmetic.
-        batch_size: images drawn at once by a process.
+        batch_size: images drawn at once by a process, or None for as many as a GPU's free memory holds
+            (on a CPU 64 of 32 px, or their pixels). Either is halved when memory runs out.
         num_processes: processes on a CPU, which share its threads; a GPU is served by one.
         num_shards: files of the image set. A caption's file follows from its id and this number.
+        safety_checker: whether the model's own safety checker looks at each image; what it blanks is
+            counted and not stored.
+        repository: of huggingface.co that has the model, for the message when its folder is missing.
     """
 
     guidance_scale: float
@@ -40,9 +47,12 @@ class GenerationSettings:
     negative_prompt: str = ""
     saved_size_px: int | None = None
     dtype: str = "float32"
-    batch_size: int = 64
+    batch_size: int | None = None
     num_processes: int = 1
     num_shards: int = 8
+    guidance_interval: tuple[float, float] = WHOLE_RUN
+    safety_checker: bool = False
+    repository: str | None = None
 
     def __post_init__(self) -> None:
         """Checks ranges.
@@ -52,15 +62,19 @@ class GenerationSettings:
         """
         # 100: far above every scale that anyone reports, and it keeps infinity out
         check_range("generation.guidance_scale", self.guidance_scale, 0, 100, where=_WHERE)
+        start, end = self.guidance_interval
+        check_range("generation.guidance_interval[0]", start, 0, 1, where=_WHERE)
+        check_range("generation.guidance_interval[1]", end, 0, 1, where=_WHERE)
         for name, maximum in (
             ("num_inference_steps", 1000),
             ("images_per_caption", 10_000),
             ("size_px", 8192),
-            ("batch_size", None),
             ("num_processes", 256),
             ("num_shards", 99_999),
         ):
             check_range(f"generation.{name}", getattr(self, name), 1, maximum, where=_WHERE)
+        if self.batch_size is not None:
+            check_range("generation.batch_size", self.batch_size, 1, where=_WHERE)
         if self.saved_size_px is not None:
             check_range("generation.saved_size_px", self.saved_size_px, 1, self.size_px, where=_WHERE)
         if self.dtype not in DTYPES:
@@ -68,16 +82,27 @@ class GenerationSettings:
                 f"generation.dtype: got {self.dtype!r}; must be one of {', '.join(DTYPES)}. "
                 f"Set it in {_WHERE}."
             )
+        num = self.num_inference_steps
+        if not any(self.guides(step / num) for step in range(num)):
+            raise ConfigError(
+                f"generation.guidance_interval: got {[start, end]}; must hold the start of at least one of "
+                f"{num} steps. For no guidance set generation.guidance_scale to 1. Set it in {_WHERE}."
+            )
 
     @property
     def guided(self) -> bool:
-        """Whether each step has an unconditional half."""
+        """Whether any step has an unconditional half."""
         return self.guidance_scale > 1
+
+    def guides(self, share: float) -> bool:
+        """Tells whether the step that comes after this share of the steps is in the interval."""
+        start, end = self.guidance_interval
+        return start <= share < end
 
     def facts_of_pixels(self) -> dict[str, Any]:
         """Returns what of the settings shapes an image, JSON-able; the rest is speed and layout."""
         scheduler = self.scheduler.__name__ if self.scheduler is not None else None
-        return {
+        facts: dict[str, Any] = {
             "scheduler": scheduler,
             "scheduler_options": dict(self.scheduler_options),
             "num_inference_steps": self.num_inference_steps,
@@ -88,3 +113,9 @@ class GenerationSettings:
             "saved_size_px": self.saved_size_px or self.size_px,
             "dtype": self.dtype,
         }
+        # options are facts where they are used: images that were made before there was one keep their id
+        if self.guided and self.guidance_interval != WHOLE_RUN:
+            facts["guidance_interval"] = list(self.guidance_interval)
+        if self.safety_checker:
+            facts["safety_checker"] = True
+        return facts

@@ -88,6 +88,7 @@ class ShardMaker:
         """Draws what is missing, takes the rest from where it lies, writes the shard."""
         shop = self.workshop
         images = self._read_kept(plan)
+        rejected = {(c.caption_id, index) for c in plan.captions for index in c.rejected}
         truncated = {c.caption_id: bool(c.truncated) for c in plan.captions}
         requests = [request for caption in plan.captions for request in caption.requests()]
         if requests:
@@ -96,13 +97,14 @@ class ShardMaker:
             texts = {request.caption_id: request.text for request in requests}
             too_long = self.generator.truncated(list(texts.values()))
             truncated |= dict(zip(texts, too_long, strict=True))
-            position = 0
+            keys = iter((request.caption_id, request.index) for request in requests)
             for batch in self.generator.draw(requests, shop.wanted.seed):
-                for image in batch:
-                    request = requests[position]
-                    images[request.caption_id, request.index] = encode_image(image)
-                    position += 1
-        samples = [self._sample(c, images, truncated[c.caption_id]) for c in plan.captions]
+                for image, unsafe, key in zip(batch.images, batch.unsafe, keys, strict=False):
+                    if unsafe:
+                        rejected.add(key)
+                    else:
+                        images[key] = encode_image(image)
+        samples = [self._sample(c, images, rejected, truncated[c.caption_id]) for c in plan.captions]
         write_shard(shop.store / SHARDS_FOLDER / plan.name, samples)
         load_s = self.generator.load_s if self.generator is not None else 0.0
         return MadeShard(plan.name, [record for record, _ in samples], len(requests), load_s)
@@ -120,16 +122,23 @@ class ShardMaker:
         return images
 
     def _sample(
-        self, caption: CaptionPlan, images: dict[tuple[str, int], bytes], truncated: bool
+        self,
+        caption: CaptionPlan,
+        images: dict[tuple[str, int], bytes],
+        rejected: set[tuple[str, int]],
+        truncated: bool,
     ) -> tuple[Record, dict[int, bytes]]:
-        own = {i: images[caption.caption_id, i] for i in (*caption.kept, *caption.missing)}
+        indices = set(range(self.workshop.wanted.images_per_caption))
+        unsafe = sorted(i for i in indices if (caption.caption_id, i) in rejected)
+        own = {i: images[caption.caption_id, i] for i in sorted(indices - set(unsafe))}
         entries = []
         for index, data in own.items():
             _, height, width = decode_image(data).shape
+            size = (width, height)
             entries.append(
-                make_image_entry(caption, self.workshop.wanted, index, digest_of(data), (width, height))
+                make_image_entry(caption.caption_id, self.workshop.wanted.seed, index, digest_of(data), size)
             )
-        return make_record(caption, self.workshop.wanted, entries, truncated), own
+        return make_record(caption, self.workshop.wanted, entries, unsafe, truncated), own
 
 
 def make_shards(workshop: Workshop, plans: Sequence[ShardPlan]) -> Iterator[MadeShard]:

@@ -51,7 +51,7 @@ def draw_images(
         for text in texts
         for index in range(images_per_caption)
     ]
-    return torch.cat(list(generator.draw(requests, seed))).float() / 255
+    return torch.cat([drawn.images for drawn in generator.draw(requests, seed)]).float() / 255
 
 
 def measure(

@@ -19,6 +19,7 @@ _MAX_VALUE_LENGTH = 60  # characters of one value in a message
 _WHOLE_TABLE = "DataFrameSchema"  # pandera's word for the checks of several columns
 _CAPTION_ID = r"^c-[0-9a-f]{16}$"  # stablerep.records.caption_id_of
 _DIGEST = r"^[0-9a-f]{32}$"  # stablerep.shards.digest_of
+_DIGEST_OR_NONE = r"^([0-9a-f]{32})?$"
 _ARM_KEY = ["arm", "attribute", "metric"]
 _METRICS = ["linear_probe", "knn"]
 _NOT_EMPTY = {"min_value": 1}
@@ -139,23 +140,32 @@ class RejectedCaptions(Table):
 
 
 class ImageManifest(Table):
-    """One row an image of the image set; also of those that passed the gate."""
+    """One row an image of the image set; what the safety checker blanked has no digest and no size."""
 
     caption_id: Series[str] = pa.Field(str_matches=_CAPTION_ID)
     image_index: Series[int] = pa.Field(ge=0)
     seed: Series[int] = pa.Field(ge=0)
     generator_id: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     shard: Series[str] = pa.Field(str_endswith=".tar")
-    digest: Series[str] = pa.Field(str_matches=_DIGEST)
+    digest: Series[str] = pa.Field(str_matches=_DIGEST_OR_NONE)
     member: Series[str] = pa.Field(str_length=_NOT_EMPTY)
-    width_px: Series[int] = pa.Field(ge=1)
-    height_px: Series[int] = pa.Field(ge=1)
-    state: Series[str] = pa.Field(isin=["intact"])
+    width_px: Series[int] = pa.Field(ge=0)
+    height_px: Series[int] = pa.Field(ge=0)
+    state: Series[str] = pa.Field(isin=["intact", "rejected_unsafe"])
 
     class Config(Table.Config):
         """An image is a caption's and an index's."""
 
         unique = ["caption_id", "image_index"]
+
+
+class AcceptedImages(ImageManifest):
+    """One row an image that passed the gate; all are stored."""
+
+    digest: Series[str] = pa.Field(str_matches=_DIGEST)
+    width_px: Series[int] = pa.Field(ge=1)
+    height_px: Series[int] = pa.Field(ge=1)
+    state: Series[str] = pa.Field(isin=["intact"])
 
 
 class Metrics(Table):

@@ -2,6 +2,8 @@
 
 import logging
 import multiprocessing
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from stablerep.generation.image_set import MANIFEST_COLUMNS, make_image_set
 from stablerep.generation.inspect import inspect_images
 from stablerep.records import caption_id_of
 from stablerep.shards import SHARDS_FOLDER, read_images, scan_shard, shard_name
+from stablerep.validation.schemas import AcceptedImages, ImageManifest
 
 
 @pytest.fixture
@@ -57,8 +60,6 @@ def test_the_manifest_has_a_row_an_image_and_the_images_are_there(make, store, t
 
 
 def test_the_manifest_passes_its_schema(make, texts):
-    from stablerep.validation.schemas import ImageManifest
-
     ImageManifest.validate(make(texts)[0])
 
 
@@ -257,6 +258,49 @@ def test_a_caption_set_without_texts_names_the_column(settings, store, tiny_gene
         make_image_set(pd.DataFrame({"caption_id": ["c-a"]}), settings(), tiny_generator, store, 0)
 
 
+@pytest.mark.parametrize("text", ["", "\x07\x1b\x00", " \n\t", "\u200b", None, float("nan")])
+def test_a_caption_that_shows_nothing_is_named(make, settings, captions_of, store, tiny_generator, text):
+    frame = captions_of(["a nine", "a red two"])
+    frame["text"] = frame["text"].astype(object)
+    frame.loc[1, "text"] = text
+    told = rf"caption '{frame.caption_id[1]}': got .*; must have a letter, digit or sign"
+    with pytest.raises(DataError, match=told):
+        make_image_set(frame, settings(), tiny_generator, store, 0)
+
+
+@pytest.mark.parametrize("file", ["manifest.parquet", "generator.json"])
+def test_a_disk_that_fills_up_at_the_end_keeps_shards_and_table(make, store, texts, monkeypatch, file):
+    make(texts[:3])
+    before = (store / file).read_bytes()
+    replace = os.replace
+
+    def full(source, target):
+        if str(target).endswith(file):
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("stablerep.generation.image_set.os.replace", full)
+        with pytest.raises(DataError, match=rf"{file}: cannot be written \(No space left on device\)"):
+            make(texts)
+    assert (store / file).read_bytes() == before
+    assert not list(store.glob("*.partial"))
+    _, ledger = make(texts)
+    assert ledger["num_made_images"] == 0
+
+
+def test_a_cut_off_weight_file_costs_no_image(make, store, texts, tiny_generator, tmp_path):
+    make(texts)
+    before = files_of(store)
+    folder = tmp_path / "cut"
+    shutil.copytree(tiny_generator, folder)
+    weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(GeneratorError, match=r"half downloaded: vae/diffusion_pytorch_model\.safetensors"):
+        make(texts, folder=folder)
+    assert files_of(store) == before
+
+
 def test_a_missing_model_costs_no_image(make, store, texts, tmp_path):
     make(texts)
     before = files_of(store)
@@ -271,14 +315,80 @@ def test_guidance_below_zero_is_refused(make, texts):
 
 
 def test_a_card_beside_the_weights_makes_no_other_generator(make, texts, tiny_generator, tmp_path):
-    import shutil
-
     folder = tmp_path / "renamed"
     shutil.copytree(tiny_generator, folder)
     (folder / "README.md").write_text("a card")
     first, _ = make(texts)
     _, ledger = make(texts, folder=folder)
     assert ledger["num_made_images"] == 0 and ledger["generator_id"] == first.generator_id[0]
+
+
+# ----------------------------------------------------------------------------------- safety checker
+
+
+@pytest.fixture
+def blanked(texts, monkeypatch):
+    """Has the safety checker blank the second image of the first caption and both of the second."""
+    wanted = {(caption_id_of(text), index) for text, index in ((texts[0], 1), (texts[1], 0), (texts[1], 1))}
+    draw = workers.DiffusersGenerator.draw
+
+    def checked(self, requests, seed):
+        done = 0
+        for drawn in draw(self, requests, seed):
+            keys = [(r.caption_id, r.index) for r in requests[done : done + len(drawn.images)]]
+            done += len(keys)
+            yield drawn._replace(unsafe=[key in wanted for key in keys])
+
+    monkeypatch.setattr(workers.DiffusersGenerator, "draw", checked)
+    return wanted
+
+
+def test_blanked_images_are_counted_and_not_stored(make, store, texts, blanked, caplog):
+    manifest, ledger = make(texts)
+    assert ledger["num_rejected_unsafe"] == 3 and len(manifest) == 12
+    assert "3 of 12 images were blanked by the safety checker" in caplog.text
+    ImageManifest.validate(manifest)
+    pd.testing.assert_frame_equal(pd.read_parquet(store / "manifest.parquet"), manifest)
+    rejected = manifest[manifest.state == "rejected_unsafe"]
+    assert set(zip(rejected.caption_id, rejected.image_index, strict=True)) == blanked
+    stored = manifest[manifest.state == "intact"]
+    images, _ = read_images(store, stored)
+    assert len(images) == 9 and (images.flatten(1).float().std(dim=1) > 0).all()
+    frame = inspect_images(store, manifest)
+    assert list(frame.member) == list(stored.member)
+    assert set(frame.num_images_of_caption) == {2}
+    with pytest.raises(DataError, match="column 'state'"):
+        AcceptedImages.validate(manifest)
+    AcceptedImages.validate(frame[list(MANIFEST_COLUMNS)])
+
+
+def test_blanked_images_are_not_drawn_again(make, store, texts, blanked, monkeypatch):
+    first, _ = make(texts)
+    before = files_of(store)
+    with monkeypatch.context() as patch:
+        patch.setattr(workers, "DiffusersGenerator", None)
+        with patch.context() as inner:
+            inner.setattr(workers, "write_shard", None)
+            second, ledger = make(texts)
+        assert ledger["num_made_images"] == 0 and ledger["num_rejected_unsafe"] == 3
+        pd.testing.assert_frame_equal(first, second)
+        assert files_of(store) == before
+        moved, ledger = make(texts, num_shards=2)
+        assert ledger["num_rejected_unsafe"] == 3
+        fewer, ledger = make(texts, images_per_caption=1)
+        assert ledger["num_rejected_unsafe"] == 1 and len(fewer) == 6
+    # the blanked one of the index that was dropped is drawn again, and blanked again
+    _, ledger = make(texts)
+    assert ledger["num_made_images"] == 6 and ledger["num_rejected_unsafe"] == 3
+    assert files_of(store) == before
+
+
+def test_unchecked_images_are_those_of_another_generator(make, texts, tiny_stable_diffusion):
+    before, _ = make(texts, folder=tiny_stable_diffusion)
+    after, ledger = make(texts, folder=tiny_stable_diffusion, safety_checker=True)
+    assert ledger["num_made_images"] == 12 and ledger["num_rejected_unsafe"] == 0
+    assert set(before.generator_id) != set(after.generator_id)
+    assert list(before.digest) == list(after.digest)
 
 
 # ------------------------------------------------------------------------------- several processes

@@ -44,3 +44,28 @@ def test_the_negative_prompt_shapes_pixels_only_under_guidance(settings):
     assert (
         settings(guidance_scale=1.0, negative_prompt="blurred").facts_of_pixels() == alone.facts_of_pixels()
     )
+
+
+def test_an_interval_that_limits_nothing_leaves_the_generator_as_it_was(settings):
+    assert "guidance_interval" not in settings().facts_of_pixels()
+    limited = settings(guidance_interval=(0.2, 0.8))
+    assert limited.facts_of_pixels() == settings().facts_of_pixels() | {"guidance_interval": [0.2, 0.8]}
+    plain = settings(guidance_scale=1.0)
+    assert (
+        settings(guidance_scale=1.0, guidance_interval=(0.2, 0.8)).facts_of_pixels()
+        == plain.facts_of_pixels()
+    )
+
+
+@pytest.mark.parametrize(
+    ("interval", "told"),
+    [
+        ((-0.1, 1.0), r"guidance_interval\[0\]: got -0.1; must be >= 0"),
+        ((0.0, 1.5), r"guidance_interval\[1\]: got 1.5; must be >= 0 and <= 1"),
+        ((0.8, 0.2), r"guidance_interval: got \[0.8, 0.2\]; must hold the start of at least one of 3 steps"),
+        ((0.7, 1.0), r"guidance_interval: got \[0.7, 1.0\]; must hold the start"),
+    ],
+)
+def test_an_interval_without_a_step_is_refused(settings, interval, told):
+    with pytest.raises(ConfigError, match=told):
+        settings(guidance_interval=interval)

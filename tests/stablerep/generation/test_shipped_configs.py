@@ -12,7 +12,22 @@ from stablerep.generation.generator import DiffusersGenerator, ImageRequest
 
 PROJECT = Path(__file__).parents[3]
 PARAMS = PROJECT / "conf" / "params"
-MINIATURES = {"embedded": "tiny_generator", "stable_diffusion_1_5": "tiny_stable_diffusion"}
+MINIATURES = {
+    "embedded": "tiny_generator",
+    "stable_diffusion_1_5": "tiny_stable_diffusion",
+    "sdxl_turbo": "tiny_sdxl",
+    "lcm_dreamshaper_v7": "tiny_lcm",
+}
+
+
+@pytest.mark.parametrize("name", MINIATURES)
+def test_a_config_whose_model_is_not_shipped_tells_its_licence_and_where_to_get_it(name):
+    text = (PARAMS / "generator" / f"{name}.yaml").read_text()
+    repository = compose(PARAMS, {"generator": name, "generation": {"images_per_caption": 4}})["generation"][
+        "repository"
+    ]
+    assert (repository is None) == (name == "embedded")
+    assert ("\n# Licence:" in text) == (repository is not None)
 
 
 def test_every_shipped_config_has_a_miniature():
@@ -29,7 +44,8 @@ def test_a_shipped_config_draws(name, request):
     small = dataclasses.replace(settings, size_px=16, saved_size_px=8, dtype="float32")
     generator = DiffusersGenerator(request.getfixturevalue(MINIATURES[name]), small)
     requests = [ImageRequest("c-a", "a nine", index) for index in range(2)]
-    (images,) = generator.draw(requests, 0)
+    ((images, unsafe),) = generator.draw(requests, 0)
+    assert unsafe == [False, False]
     assert images.shape == (2, 3, 8, 8) and images.dtype == torch.uint8
     assert not torch.equal(images[0], images[1])
 

@@ -11,6 +11,7 @@ from stablerep.errors import DataError
 from stablerep.records import caption_id_of
 from stablerep.validation import schemas
 from stablerep.validation.schemas import (
+    AcceptedImages,
     CaptionsIn,
     CuratedCaptions,
     GuidanceTrials,
@@ -57,6 +58,7 @@ _METRIC = {
     "probe_c": float("nan"),
 }
 _HAND = {"arm": "a", "attribute": "digit", "metric": "knn", "hand_id": 7, "accuracy": 0.25}
+_BLANKED = {"digest": "", "width_px": 0, "height_px": 0, "state": "rejected_unsafe"}
 _TRIAL = {
     "trial": 0,
     "guidance_scale": 3.0,
@@ -68,7 +70,8 @@ VALID = {
     CaptionsIn: _CURATED.drop(columns="caption_id").rename(columns={"text": "caption"}),
     CuratedCaptions: _CURATED,
     RejectedCaptions: _CURATED.assign(filter="length", reason="too_few_words"),
-    ImageManifest: pd.DataFrame([_IMAGE, {**_IMAGE, "image_index": 1}]),
+    ImageManifest: pd.DataFrame([_IMAGE, {**_IMAGE, "image_index": 1, **_BLANKED}]),
+    AcceptedImages: pd.DataFrame([_IMAGE, {**_IMAGE, "image_index": 1}]),
     Metrics: pd.DataFrame([_METRIC, {**_METRIC, "metric": "linear_probe", "probe_c": 0.1}]),
     HandScores: pd.DataFrame([_HAND, {**_HAND, "hand_id": 8}]),
     GuidanceTrials: pd.DataFrame([_TRIAL, {**_TRIAL, "trial": 1}]),
@@ -92,9 +95,11 @@ FAULTS: list[tuple[type[Table], Callable[[pd.DataFrame], Any], str]] = [
     (RejectedCaptions, lambda f: f.assign(reason="Too few!"), r"column 'reason': str_matches"),
     (RejectedCaptions, lambda f: f.assign(filter=""), r"column 'filter': str_length"),
     (ImageManifest, lambda f: f.assign(image_index=0), r"rows: multiple_fields_uniqueness: row 0"),
-    (ImageManifest, lambda f: f.assign(width_px=0), r"column 'width_px': greater_than"),
+    (AcceptedImages, lambda f: f.assign(width_px=0), r"column 'width_px': greater_than"),
     (ImageManifest, lambda f: f.assign(digest="no"), r"column 'digest': str_matches"),
     (ImageManifest, lambda f: f.assign(shard="00000"), r"column 'shard': str_endswith"),
+    (AcceptedImages, lambda f: f.assign(digest=""), r"column 'digest': str_matches"),
+    (AcceptedImages, lambda f: f.assign(state="rejected_unsafe"), r"column 'state': isin"),
     (ImageManifest, lambda f: f.assign(state="torn"), r"column 'state': isin"),
     (Metrics, lambda f: f.assign(low=0.55), r"rows: low <= value <= high: row 0: arm 'simclr_real'"),
     (Metrics, lambda f: f.assign(value=50.0, high=60.0), r"column 'value': less_than_or_equal_to\(1\)"),
