@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from stablerep.errors import DataError
 from stablerep.generation.identity import describe_generator
 from stablerep.generation.plan import (
     ImageSetPlan,
@@ -17,6 +18,12 @@ from stablerep.generation.plan import (
     plan_image_set,
 )
 from stablerep.generation.settings import GenerationSettings
+from stablerep.generation.software import (
+    SOFTWARE_FILE,
+    describe_software,
+    read_software,
+    software_of_plan,
+)
 from stablerep.generation.workers import Workshop, make_shards
 from stablerep.shards import PARTIAL_SUFFIX, SHARDS_FOLDER, Record
 
@@ -56,8 +63,8 @@ def make_image_set(
             captions count once.
         settings: how to draw.
         model_folder: the text-to-image model, in diffusers' format.
-        store: the image set's folder. Shards under `shards/`, beside them `manifest.parquet` and
-            `generator.json` (what made the images).
+        store: the image set's folder. Shards under `shards/`, beside them `manifest.parquet`,
+            `generator.json` (what made the images) and `software.json` (with which versions).
         seed: of the image set.
 
     Returns:
@@ -77,11 +84,12 @@ def make_image_set(
     plan = plan_image_set(distinct, wanted, store)
     rates = _Rates(store, f"{wanted.generator_id} x {settings.num_processes}")
     _announce(plan, rates)
+    _note_software(plan, store)
     records, num_made = _carry_out(plan, Workshop(Path(model_folder), settings, wanted, store), rates)
     _prune(plan, store)
     manifest = make_manifest(records)
     _write_beside(store / GENERATOR_FILE, json.dumps(generator, indent=1, sort_keys=True, default=str))
-    _write_manifest(store / MANIFEST_FILE, manifest)
+    write_manifest(store / MANIFEST_FILE, manifest)
     seconds = time.monotonic() - started
     num_truncated = sum(record["truncated"] for each in records.values() for record in each)
     if num_truncated:
@@ -128,6 +136,18 @@ def make_manifest(records: dict[str, list[Record]]) -> pd.DataFrame:
     return frame.sort_values(["caption_id", "image_index"], ignore_index=True)
 
 
+def _note_software(plan: ImageSetPlan, store: Path) -> None:
+    software = software_of_plan(plan, read_software(store), describe_software())
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+        _write_beside(store / SOFTWARE_FILE, json.dumps(software.to_json(), indent=1, sort_keys=True))
+    except OSError as error:
+        raise DataError(
+            f"{store / SOFTWARE_FILE}: cannot be written ({error.strerror or error}). What is there is kept; "
+            "make room or mend the permissions and run again."
+        ) from error
+
+
 def _announce(plan: ImageSetPlan, rates: "_Rates") -> None:
     for fault in plan.faults[:_NUM_FAULTS_SHOWN]:
         logger.warning("%s; made again", fault)
@@ -171,7 +191,8 @@ def _prune(plan: ImageSetPlan, store: Path) -> None:
         logger.warning("%s: left alone, no shards: %s", store / SHARDS_FOLDER, ", ".join(stray[:5]))
 
 
-def _write_manifest(path: Path, manifest: pd.DataFrame) -> None:
+def write_manifest(path: Path, manifest: pd.DataFrame) -> None:
+    """Writes a set's manifest, whole or not at all."""
     beside = path.with_name(path.name + PARTIAL_SUFFIX)
     manifest.to_parquet(beside, index=False)
     os.replace(beside, path)
