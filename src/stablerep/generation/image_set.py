@@ -9,9 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from stablerep.curation.takedowns import CAPTION, SOURCE, taken_down
 from stablerep.errors import DataError
-from stablerep.generation.identity import describe_generator
+from stablerep.generation.identity import check_not_taken_down, describe_generator
 from stablerep.generation.plan import (
+    CaptionPlan,
     ImageSetPlan,
     Wanted,
     distinct_captions,
@@ -52,6 +54,7 @@ def make_image_set(
     model_folder: Path,
     store: Path,
     seed: int,
+    takedowns: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Makes the images of captions, only those that are not there and intact.
 
@@ -66,6 +69,8 @@ def make_image_set(
         store: the image set's folder. Shards under `shards/`, beside them `manifest.parquet`,
             `generator.json` (what made the images) and `software.json` (with which versions).
         seed: of the image set.
+        takedowns: as `stablerep.curation.takedowns.read_takedowns` gives them. Curation has dropped their
+            captions already; here they count where the caption set is older than the takedown.
 
     Returns:
         The manifest, a row an image, by caption id and index; and the ledger of this call:
@@ -74,12 +79,15 @@ def make_image_set(
 
     Raises:
         DataError: no captions, or the disk refuses.
-        GeneratorError: the model is missing, incomplete or of a family that cannot be used, or a
-            process died.
+        GeneratorError: the model is missing, incomplete or of a family that cannot be used, was taken
+            down, or a process died.
     """
     started = time.monotonic()
     distinct = distinct_captions(captions)
     generator = describe_generator(Path(model_folder), settings)
+    if takedowns is not None:
+        check_not_taken_down(generator, takedowns)
+        distinct = _without_taken_down(distinct, takedowns)
     wanted = Wanted(generator["generator_id"], seed, settings.images_per_caption, settings.num_shards)
     plan = plan_image_set(distinct, wanted, store)
     rates = _Rates(store, f"{wanted.generator_id} x {settings.num_processes}")
@@ -134,6 +142,21 @@ def make_manifest(records: dict[str, list[Record]]) -> pd.DataFrame:
     ]
     frame = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS))
     return frame.sort_values(["caption_id", "image_index"], ignore_index=True)
+
+
+def _without_taken_down(captions: list[CaptionPlan], takedowns: pd.DataFrame) -> list[CaptionPlan]:
+    ids, sources = taken_down(takedowns, CAPTION), taken_down(takedowns, SOURCE)
+    left = [each for each in captions if each.caption_id not in ids and each.source not in sources]
+    if not left:
+        raise DataError(
+            f"caption set: all {len(captions)} captions were taken down; must be at least one that is not. "
+            "Add captions to data/01_raw/captions.csv."
+        )
+    if len(left) < len(captions):
+        logger.warning(
+            "%d captions of the set were taken down: no image is kept or made", len(captions) - len(left)
+        )
+    return left
 
 
 def _note_software(plan: ImageSetPlan, store: Path) -> None:
