@@ -167,8 +167,8 @@ def takedown(what: str, reason: str | None, who: str | None, yes: bool, shows_al
         path = catalog_path("takedowns")
         known = read_takedowns(path)
         recorded = bool(((known["what"] == what) & (known["kind"] == kind)).any())
-        store = catalog_path("image_store")
-        affected = find_affected(store, kind, what)
+        found = {store: find_affected(store, kind, what) for store in _stores()}
+        affected = [each for those in found.values() for each in those]
         encoders = _encoders(kind, what)
         if not affected and not recorded and all(each.num_captions is None for each in encoders):
             _check_known(kind, what)
@@ -181,12 +181,17 @@ def takedown(what: str, reason: str | None, who: str | None, yes: bool, shows_al
             return
         if not recorded:
             add_takedown(path, _line(what, kind, reason, who, yes))
-        num = remove_images(store, affected)
+        num = sum(remove_images(store, those) for store, those in found.items() if those)
         click.echo(
             f"{num} images removed; {path} has the takedown: commit it. `dvc repro` trains without them. "
             "Earlier versions stay in DVC's cache and remote until `dvc gc`, the encoders above until you "
             "delete them."
         )
+
+
+def _stores() -> list[Path]:
+    """Returns the folders of image sets: the one that is trained on, and those of the guidance study."""
+    return [catalog_path("image_store"), *sorted(catalog_path("study_folder").glob("images-*/"))]
 
 
 @contextmanager
@@ -258,8 +263,9 @@ def _list(
     encoders: "Sequence[TrackedEncoder]",
     shows_all: bool,
 ) -> None:
-    ids = [image_id for each in affected for image_id in each.image_ids]
-    click.echo(f"{len(ids)} images of {len(affected)} captions came from {kind} {what!r}:")
+    ids = sorted(image_id for each in affected for image_id in each.image_ids)
+    num_captions = len({each.record["caption_id"] for each in affected})
+    click.echo(f"{len(ids)} images of {num_captions} captions came from {kind} {what!r}:")
     _echo_some(ids, shows_all)
     told = [each for each in encoders if each.num_captions is not None]
     click.echo(f"{len(told)} tracked encoders came from it:")

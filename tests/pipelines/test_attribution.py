@@ -196,6 +196,16 @@ def test_without_a_yes_nothing_changes(project: Path, answer: str) -> None:
     assert files_of(project) == before
 
 
+def test_the_image_sets_of_a_study_are_cleared_too(project: Path) -> None:
+    study = project / "data/07_model_output/study/images-2.500"
+    write_store(study)
+    result = invoke("takedown", "two", "--yes", "--reason", "x")
+    assert "2 images of 1 captions came from" in result.output
+    assert f"  {caption_id_of('a red two')}.0" in result.output
+    left = {path.stem for path in (study / SHARDS_FOLDER).iterdir()}
+    assert left and b"a red two" not in b"".join(p.read_bytes() for p in (study / SHARDS_FOLDER).iterdir())
+
+
 def test_a_question_answered_with_yes_asks_why(project: Path) -> None:
     result = invoke("takedown", "two", typed="y\nshows a face\n")
     assert result.exit_code == 0, result.output
