@@ -137,7 +137,7 @@ def main() -> None:
     for row in measure(given):
         rows.append(row)
         shown = ", ".join(
-            f"{key} {value:.4g}" for key, value in row.items() if key not in ("encoder", "seed")
+            f"{key} {value:,.1f}" for key, value in row.items() if key not in ("encoder", "seed")
         )
         print(f"{row['encoder']}, seed {row['seed']}: {shown}", flush=True)
     if not rows:

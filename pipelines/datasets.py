@@ -1,4 +1,4 @@
-"""The datasets that Kedro does not have: captions, folders, encoders, figures, seconds.
+"""The datasets that Kedro does not have: captions, takedowns, folders, encoders, figures, seconds.
 
 Whatever they write is whole or not there: a killed run leaves what was there before.
 """
@@ -52,6 +52,20 @@ class CaptionsCSVDataset(_PathDataset):
         from stablerep.curation import read_captions
 
         return read_captions(self._filepath)
+
+    def save(self, data: Any) -> None:
+        """Raises DataError."""
+        self._refuse()
+
+
+class TakedownsCSVDataset(_PathDataset):
+    """What was taken down; read by `stablerep.curation.takedowns`, written by `stablerep takedown`."""
+
+    def load(self) -> "pd.DataFrame":
+        """Returns what, kind, reason, date, who."""
+        from stablerep.curation.takedowns import read_takedowns
+
+        return read_takedowns(self._filepath)
 
     def save(self, data: Any) -> None:
         """Raises DataError."""

@@ -17,7 +17,7 @@ PROJECT = Path(__file__).parents[1]
 SOURCES = {
     "curation": ["curation", "records.py"],
     "validation": ["validation"],
-    "generation": ["generation", "shards.py", "seeding.py", "validation"],
+    "generation": ["generation", "curation/takedowns.py", "shards.py", "seeding.py", "validation"],
     "training": ["training", "losses", "models", "views.py", "shards.py", "corpora", "seeding.py"],
     "evaluation": ["evaluation", "models", "corpora", "seeding.py"],
     "reporting": ["reporting", "shards.py"],

@@ -20,6 +20,7 @@ import mlflow
 from mlflow.entities import Metric
 
 from pipelines.config_loader import write_parameters
+from pipelines.tracked_captions import captions_of_arms, captions_tags, log_captions
 from stablerep.errors import GateError
 
 # for each arm they warn that its model is pickled (its weights stand beside it as safetensors) and that the
@@ -41,6 +42,12 @@ _MAX_TAG_CHARS = 5000  # below MLflow's limit of 8,000
 _NUM_GRID_CAPTIONS = 8  # rows of the picture of captions with their images
 
 
+def store_uri(project: Path) -> str:
+    """Returns the store's URI, absolute unless the environment names another."""
+    local = f"sqlite:///{project.absolute() / 'mlflow' / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI", local)
+
+
 def point_to_store(project: Path) -> None:
     """Chooses the store and the experiment."""
     if "MLFLOW_TRACKING_URI" in os.environ:
@@ -49,7 +56,7 @@ def point_to_store(project: Path) -> None:
         return
     folder = project.absolute() / "mlflow"
     folder.mkdir(exist_ok=True)
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    mlflow.set_tracking_uri(store_uri(project))
     if mlflow.get_experiment_by_name(EXPERIMENT) is None:
         mlflow.create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
     mlflow.set_experiment(EXPERIMENT)
@@ -150,6 +157,9 @@ class Tracker:
         end_open_runs("FAILED")
 
     def _log_encoders(self, arms: "dict[str, TrainedArm]") -> None:
+        captions = captions_of_arms(self._catalog)
+        if captions is not None:
+            log_captions(captions)
         for name, arm in arms.items():
             with mlflow.start_run(run_name=name, nested=True) as run:
                 self._run_of_arm[name] = run.info.run_id
@@ -158,6 +168,8 @@ class Tracker:
                 settings = {"encoder": arm.encoder_config, "method_settings": method}
                 optimisation = {"optimisation": self._parameters["optimisation"]}
                 _log_params(flatten({**described, **settings, **optimisation}))
+                if captions is not None:
+                    mlflow.set_tags(captions_tags(captions))
                 self._log_batches(run.info.run_id, history_metrics(arm.history))
                 self._log_model(arm)
 

@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             node(
                 curate_captions,
-                ["captions", "params:captions"],
+                ["captions", "takedowns", "params:captions"],
                 ["curated_captions", "rejected_captions"],
                 name="curate_captions",
             )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def generate_images(
     caption_set: pd.DataFrame,
+    takedowns: pd.DataFrame,
     generator_folder: Path,
     image_store: Path,
     generation: dict[str, Any],
@@ -27,6 +28,7 @@ def generate_images(
         model_folder(generation, generator_folder),
         image_store,
         seed,
+        takedowns,
     )
 
 

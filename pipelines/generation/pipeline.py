@@ -13,6 +13,7 @@ def create_pipeline() -> Pipeline:
                 generate_images,
                 [
                     "caption_set",
+                    "takedowns",
                     "generator_folder",
                     "image_store",
                     "params:generation",

@@ -19,6 +19,7 @@ _METHOD = "stablerep"
 
 def tune_guidance(
     caption_set: pd.DataFrame,
+    takedowns: pd.DataFrame,
     generator_folder: Path,
     study_folder: Path,
     study: dict[str, Any],
@@ -51,7 +52,7 @@ def tune_guidance(
     def objective(guidance_scale: float, trial: int) -> dict[str, float]:
         drawing = generation_settings({**generation, "guidance_scale": guidance_scale})
         store = study_folder / f"images-{guidance_scale:.3f}"
-        manifest, ledger = make_image_set(captions, drawing, folder, store, seed)
+        manifest, ledger = make_image_set(captions, drawing, folder, store, seed, takedowns)
         per_caption = settings.images_per_caption
         images = stored_images(manifest)
         sources = image_sources({"synthetic"}, images, store, captions, per_caption, seed)

@@ -13,6 +13,7 @@ def create_pipeline() -> Pipeline:
                 tune_guidance,
                 [
                     "caption_set",
+                    "takedowns",
                     "generator_folder",
                     "study_folder",
                     "params:study",

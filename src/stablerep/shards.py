@@ -60,9 +60,14 @@ def is_shard_name(name: str) -> bool:
     return _SHARD_NAME.fullmatch(name) is not None
 
 
+def image_id_of(caption_id: str, image_index: int) -> str:
+    """Returns the name by which people ask for an image: `<caption id>.<k>`."""
+    return f"{caption_id}.{image_index}"
+
+
 def member_name(caption_id: str, image_index: int) -> str:
     """Returns the name of an image inside its shard."""
-    return f"{caption_id}.{image_index}.png"
+    return f"{image_id_of(caption_id, image_index)}.png"
 
 
 def check_caption_id(caption_id: object) -> None:

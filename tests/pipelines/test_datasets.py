@@ -14,6 +14,7 @@ from pipelines.datasets import (
     FigureDataset,
     FolderDataset,
     SecondsDataset,
+    TakedownsCSVDataset,
 )
 from stablerep.errors import DataError
 from stablerep.training.arms import TrainedArm
@@ -103,6 +104,18 @@ def test_a_missing_captions_file_is_the_users_to_mend(tmp_path: Path) -> None:
         CaptionsCSVDataset(str(tmp_path / "captions.csv")).load()
     assert isinstance(user_error(caught.value), DataError)
     assert "captions.csv" in str(user_error(caught.value))
+
+
+def test_takedowns_are_read_and_no_output_of_a_node(tmp_path: Path) -> None:
+    path = tmp_path / "takedowns.csv"
+    dataset = TakedownsCSVDataset(str(path))
+    with pytest.raises(DatasetError) as caught:
+        dataset.load()
+    assert "takedowns.csv: cannot be read" in str(user_error(caught.value))
+    path.write_text("what,kind,reason,date,who\nx,source,why,2026-01-31,Ada\n")
+    assert dataset.load()["what"].tolist() == ["x"]
+    with pytest.raises(DatasetError, match="must not be an output"):
+        dataset.save(dataset.load())
 
 
 def test_metadata_is_kept_for_the_catalogs_readers(tmp_path: Path) -> None:

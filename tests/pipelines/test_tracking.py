@@ -105,13 +105,21 @@ def test_a_run_holds_configuration_arms_scores_and_seconds(project: Path, parame
     import mlflow
     from safetensors.torch import load_file
 
+    from pipelines.tracked_captions import find_encoders
+
     nodes = [
         node(make_encoders, "start", "encoders", name="train"),
         node(score, "encoders", "metrics", name="score"),
     ]
-    run_nodes(project, parameters, nodes, start=0)
+    captions = pd.DataFrame({"caption_id": ["c-1"], "source": ["one"], "licence": ["CC0-1.0"]})
+    images = pd.DataFrame({"caption_id": ["c-1"], "generator_id": ["g-1"]})
+    taken = {"caption_set": captions, "accepted_images": images, "image_store": project}
+    run_nodes(project, parameters, nodes, start=0, **taken)
     found = runs(project)
     parent, arm = found["smoke training"], found["first"]
+    encoders = find_encoders(f"sqlite:///{project / 'mlflow' / 'mlflow.db'}", "source", "one")
+    assert [(each.run_id, each.num_captions) for each in encoders] == [(arm.info.run_id, 1)]
+    assert arm.data.tags["captions.generator_id"] == "g-1"
     assert parent.info.status == arm.info.status == "FINISHED"
     assert arm.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert parent.data.params["generation.num_inference_steps"] == "4"

@@ -25,7 +25,7 @@ _HEADER = "caption,source,licence"
 _NUM_SHOWN = 5  # faulty lines named in a message; more would bury the first
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
     """One record and the line on which it starts: quoted fields may span lines."""
 
     line: int
@@ -47,7 +47,7 @@ def read_captions(path: Path | str) -> pd.DataFrame:
             caption column or one name twice, rows that do not fit the header, or no rows.
     """
     path = Path(path)
-    rows = _split(path, _decode(path, _read(path)))
+    rows = split_csv(path, decode_csv(path, _read(path)))
     if not rows:
         raise DataError(f"{path}: is empty; must start with a header such as {_HEADER}.")
     names = [name.strip() for name in rows[0].fields]
@@ -78,8 +78,12 @@ def _line_of(data: bytes, offset: int) -> int:
     return 1 + before.count(b"\n") + before.count(b"\r") - before.count(b"\r\n")
 
 
-def _decode(path: Path, data: bytes) -> str:
-    """Decodes UTF-8; the first fault is named by line and byte."""
+def decode_csv(path: Path, data: bytes) -> str:
+    """Decodes UTF-8; a byte order mark is passed over.
+
+    Raises:
+        DataError: other bytes; the first fault is named by line and byte.
+    """
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{path}: line 1, byte 1: is UTF-16; must be UTF-8. Save it as UTF-8.")
     nul = data.find(b"\x00")
@@ -99,15 +103,19 @@ def _decode(path: Path, data: bytes) -> str:
         ) from error
 
 
-def _split(path: Path, text: str) -> list[_Row]:
-    """Splits CSV into records; blank lines are none."""
+def split_csv(path: Path, text: str) -> list[Row]:
+    """Splits CSV into records; blank lines are none.
+
+    Raises:
+        DataError: a record is malformed.
+    """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows = []
     start = 1
     try:
         for fields in reader:
             if fields:
-                rows.append(_Row(start, fields))
+                rows.append(Row(start, fields))
             start = reader.line_num + 1
     except csv.Error as error:
         raise DataError(
@@ -138,7 +146,7 @@ def _check_header(path: Path, names: list[str]) -> None:
     raise DataError(f"{path}: line 1: no column {CAPTION!r}; the columns are {got}.{hint}")
 
 
-def _check_rows(path: Path, names: list[str], rows: list[_Row]) -> None:
+def _check_rows(path: Path, names: list[str], rows: list[Row]) -> None:
     if not rows:
         raise DataError(f"{path}: no captions under the header; must hold at least one. Add a row for each.")
     ragged = [row for row in rows if len(row.fields) != len(names)]
@@ -152,7 +160,7 @@ def _check_rows(path: Path, names: list[str], rows: list[_Row]) -> None:
     )
 
 
-def _to_frame(names: list[str], rows: list[_Row]) -> pd.DataFrame:
+def _to_frame(names: list[str], rows: list[Row]) -> pd.DataFrame:
     columns = {CAPTION: [row.fields[names.index(CAPTION)] for row in rows]}
     for name in OPTIONAL:
         if name in names:

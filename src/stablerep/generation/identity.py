@@ -6,9 +6,13 @@ that images made by anything else are told apart whatever the folder is called.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from stablerep.curation.takedowns import GENERATOR
 from stablerep.errors import GeneratorError
 from stablerep.generation.settings import GenerationSettings
 
@@ -138,6 +142,33 @@ def describe_generator(folder: Path, settings: GenerationSettings) -> dict[str, 
     text = json.dumps(facts, sort_keys=True, default=str)
     generator_id = "g-" + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
     return {"generator_id": generator_id, "model": folder.name, **facts}
+
+
+def model_id_of(generator: Mapping[str, Any]) -> str:
+    """Returns the id of a generator's model alone: its weights and networks, however they are sampled.
+
+    Args:
+        generator: as `describe_generator` gives it.
+    """
+    text = json.dumps(generator["files"], sort_keys=True)
+    return "m-" + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def check_not_taken_down(generator: Mapping[str, Any], takedowns: pd.DataFrame) -> None:
+    """Raises GeneratorError for a generator that was taken down, by its own id or by its model's.
+
+    Args:
+        generator: as `describe_generator` gives it.
+        takedowns: as `stablerep.curation.takedowns.read_takedowns` gives them.
+    """
+    ids = (generator["generator_id"], model_id_of(generator))
+    for row in takedowns[takedowns["kind"] == GENERATOR].to_dict("records"):
+        if row["what"] in ids:
+            raise GeneratorError(
+                f"generator {row['what']} ({generator['model']}): taken down on {row['date']} by "
+                f"{row['who']}: {row['reason']}. Choose another with generator=<name>, or, if the takedown "
+                "was a mistake, remove its line from data/01_raw/takedowns.csv."
+            )
 
 
 def _file_digest(path: Path) -> str:

@@ -10,9 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from stablerep.curation.takedowns import CAPTION, SOURCE, taken_down
 from stablerep.errors import DataError
-from stablerep.generation.identity import describe_generator
+from stablerep.generation.identity import check_not_taken_down, describe_generator
 from stablerep.generation.plan import (
+    CaptionPlan,
     ImageSetPlan,
     Wanted,
     distinct_captions,
@@ -20,6 +22,12 @@ from stablerep.generation.plan import (
     plan_image_set,
 )
 from stablerep.generation.settings import GenerationSettings
+from stablerep.generation.software import (
+    SOFTWARE_FILE,
+    describe_software,
+    read_software,
+    software_of_plan,
+)
 from stablerep.generation.workers import Workshop, make_shards
 from stablerep.shards import INTACT, PARTIAL_SUFFIX, REJECTED_UNSAFE, SHARDS_FOLDER, Record
 
@@ -48,6 +56,7 @@ def make_image_set(
     model_folder: Path,
     store: Path,
     seed: int,
+    takedowns: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Makes the images of captions, only those that are not there and intact.
 
@@ -59,9 +68,11 @@ def make_image_set(
             captions count once.
         settings: how to draw.
         model_folder: the text-to-image model, in diffusers' format.
-        store: the image set's folder. Shards under `shards/`, beside them `manifest.parquet` and
-            `generator.json` (what made the images).
+        store: the image set's folder. Shards under `shards/`, beside them `manifest.parquet`,
+            `generator.json` (what made the images) and `software.json` (with which versions).
         seed: of the image set.
+        takedowns: as `stablerep.curation.takedowns.read_takedowns` gives them. Curation has dropped their
+            captions already; here they count where the caption set is older than the takedown.
 
     Returns:
         The manifest, a row an image, by caption id and index; one that the safety checker blanked has the
@@ -71,21 +82,25 @@ def make_image_set(
 
     Raises:
         DataError: no captions, or the disk refuses.
-        GeneratorError: the model is missing, incomplete or of a family that cannot be used, or a
-            process died.
+        GeneratorError: the model is missing, incomplete or of a family that cannot be used, was taken
+            down, or a process died.
     """
     started = time.monotonic()
     distinct = distinct_captions(captions)
     generator = describe_generator(Path(model_folder), settings)
+    if takedowns is not None:
+        check_not_taken_down(generator, takedowns)
+        distinct = _without_taken_down(distinct, takedowns)
     wanted = Wanted(generator["generator_id"], seed, settings.images_per_caption, settings.num_shards)
     plan = plan_image_set(distinct, wanted, store)
     rates = _Rates(store, f"{wanted.generator_id} x {settings.num_processes}")
     _announce(plan, rates)
+    _note_software(plan, store)
     records, num_made = _carry_out(plan, Workshop(Path(model_folder), settings, wanted, store), rates)
     _prune(plan, store)
     manifest = make_manifest(records)
     _write_text(store / GENERATOR_FILE, json.dumps(generator, indent=1, sort_keys=True, default=str))
-    _write_beside(store / MANIFEST_FILE, lambda path: manifest.to_parquet(path, index=False))
+    write_manifest(store / MANIFEST_FILE, manifest)
     seconds = time.monotonic() - started
     num_truncated = sum(record["truncated"] for each in records.values() for record in each)
     if num_truncated:
@@ -146,6 +161,33 @@ def _images_of(record: Record) -> Iterator[tuple[str, dict[str, Any]]]:
         yield REJECTED_UNSAFE, make_image_entry(record["caption_id"], record["seed"], index, "", (0, 0))
 
 
+def _without_taken_down(captions: list[CaptionPlan], takedowns: pd.DataFrame) -> list[CaptionPlan]:
+    ids, sources = taken_down(takedowns, CAPTION), taken_down(takedowns, SOURCE)
+    left = [each for each in captions if each.caption_id not in ids and each.source not in sources]
+    if not left:
+        raise DataError(
+            f"caption set: all {len(captions)} captions were taken down; must be at least one that is not. "
+            "Add captions to data/01_raw/captions.csv."
+        )
+    if len(left) < len(captions):
+        logger.warning(
+            "%d captions of the set were taken down: no image is kept or made", len(captions) - len(left)
+        )
+    return left
+
+
+def _note_software(plan: ImageSetPlan, store: Path) -> None:
+    software = software_of_plan(plan, read_software(store), describe_software())
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+        _write_text(store / SOFTWARE_FILE, json.dumps(software.to_json(), indent=1, sort_keys=True))
+    except OSError as error:
+        raise DataError(
+            f"{store / SOFTWARE_FILE}: cannot be written ({error.strerror or error}). What is there is kept; "
+            "make room or mend the permissions and run again."
+        ) from error
+
+
 def _announce(plan: ImageSetPlan, rates: "_Rates") -> None:
     for fault in plan.faults[:_NUM_FAULTS_SHOWN]:
         logger.warning("%s; made again", fault)
@@ -187,6 +229,11 @@ def _prune(plan: ImageSetPlan, store: Path) -> None:
     stray = sorted({path.name for path in (store / SHARDS_FOLDER).iterdir()} - {s.name for s in plan.shards})
     if stray:
         logger.warning("%s: left alone, no shards: %s", store / SHARDS_FOLDER, ", ".join(stray[:5]))
+
+
+def write_manifest(path: Path, manifest: pd.DataFrame) -> None:
+    """Writes a set's manifest, whole or not at all."""
+    _write_beside(path, lambda beside: manifest.to_parquet(beside, index=False))
 
 
 def _write_beside(path: Path, write: Callable[[Path], object]) -> None:

@@ -117,6 +117,16 @@ class CaptionsIn(Table):
     line: Series[int] = pa.Field(ge=1)
 
 
+class Takedowns(Table):
+    """What is to be made and kept no more."""
+
+    what: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    kind: Series[str] = pa.Field(isin=["caption", "source", "generator"])
+    reason: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    date: Series[str] = pa.Field(str_matches=r"^\d{4}-?\d{2}-?\d{2}$")
+    who: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+
+
 class CuratedCaptions(Table):
     """Captions that every filter kept; also those that passed the gate."""
 

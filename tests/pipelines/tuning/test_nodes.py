@@ -8,6 +8,7 @@ import pytest
 from pipelines.tuning.nodes import tune_guidance
 from stablerep.errors import ConfigError
 
+NONE = pd.DataFrame()
 STUDY = {
     "num_trials": 1,
     "low": 1.0,
@@ -30,5 +31,5 @@ def test_a_study_that_cannot_train_its_arm_says_so_before_an_image_is_made(
     tmp_path: Path, methods: dict, message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        tune_guidance(pd.DataFrame(), tmp_path, tmp_path, STUDY, {}, {}, methods, {}, {}, {}, 0)
+        tune_guidance(NONE, NONE, tmp_path, tmp_path, STUDY, {}, {}, methods, {}, {}, {}, 0)
     assert list(tmp_path.iterdir()) == []

@@ -391,6 +391,51 @@ def test_unchecked_images_are_those_of_another_generator(make, texts, tiny_stabl
     assert list(before.digest) == list(after.digest)
 
 
+# ------------------------------------------------------------------------------- takedowns
+
+
+def takedown_of(kind, what):
+    row = {"what": what, "kind": kind, "reason": "why", "date": "2026-01-31", "who": "Ada"}
+    return pd.DataFrame([row])
+
+
+def test_a_caption_set_older_than_a_takedown_brings_nothing_back(
+    make, store, texts, captions_of, settings, tiny_generator, caplog
+):
+    make(texts)
+    taken = takedown_of("caption", caption_id_of(texts[1]))
+    frame = captions_of(texts)
+    manifest, ledger = make_image_set(frame, settings(), tiny_generator, store, 0, taken)
+    assert caption_id_of(texts[1]) not in set(manifest.caption_id)
+    assert (ledger["num_captions"], ledger["num_dropped"], ledger["num_made_images"]) == (5, 1, 0)
+    assert "1 captions of the set were taken down" in caplog.text
+    before = files_of(store)
+    with pytest.raises(DataError, match="all 6 captions were taken down"):
+        make_image_set(frame, settings(), tiny_generator, store, 0, takedown_of("source", "test"))
+    assert files_of(store) == before
+
+
+def test_a_generator_that_was_taken_down_draws_nothing(
+    make, store, texts, captions_of, settings, tiny_generator
+):
+    from stablerep.generation.identity import describe_generator, model_id_of
+
+    make(texts)
+    before = files_of(store)
+    facts = describe_generator(tiny_generator, settings())
+    frame = captions_of(texts)
+    for what in (facts["generator_id"], model_id_of(facts)):
+        told = rf"generator {what} \(tiny\): taken down on 2026-01-31 by Ada: why"
+        with pytest.raises(GeneratorError, match=told):
+            make_image_set(frame, settings(), tiny_generator, store, 0, takedown_of("generator", what))
+    assert files_of(store) == before
+    # by its id it is these settings alone, by its model's whatever the settings
+    other = settings(num_inference_steps=2)
+    make_image_set(frame, other, tiny_generator, store, 0, takedown_of("generator", facts["generator_id"]))
+    with pytest.raises(GeneratorError, match="taken down"):
+        make_image_set(frame, other, tiny_generator, store, 0, takedown_of("generator", model_id_of(facts)))
+
+
 # ------------------------------------------------------------------------------- several processes
 
 

@@ -1,0 +1,111 @@
+"""The images of a set that came from a caption, a source or a generator, and their removal."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from stablerep.attribution.find import read_generator, scan_shards
+from stablerep.curation.takedowns import CAPTION, SOURCE
+from stablerep.generation.identity import model_id_of
+from stablerep.generation.image_set import MANIFEST_FILE, write_manifest
+from stablerep.shards import (
+    SHARDS_FOLDER,
+    Record,
+    ShardScan,
+    image_id_of,
+    member_name,
+    read_members,
+    write_shard,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AffectedCaption:
+    """A caption whose images came from what is taken down.
+
+    Attributes:
+        shard: file name of the shard that holds it.
+        record: of the sample.
+    """
+
+    shard: str
+    record: Record
+
+    @property
+    def image_ids(self) -> list[str]:
+        """Of its images, those whose bytes are damaged too."""
+        return [image_id_of(self.record["caption_id"], image["index"]) for image in self.record["images"]]
+
+
+def find_affected(store: Path, kind: str, what: str) -> list[AffectedCaption]:
+    """Finds the captions of an image set that came from something.
+
+    Args:
+        store: the image set's folder; may be absent.
+        kind: see `stablerep.curation.takedowns.KINDS`.
+        what: likewise.
+
+    Returns:
+        By shard and caption id.
+    """
+    scans = scan_shards(store)
+    records = [(shard, each.record) for shard, scan in scans.items() for each in scan.samples.values()]
+    key = {CAPTION: "caption_id", SOURCE: "source"}.get(kind, "generator_id")
+    wanted = {what} if key != "generator_id" else {what, *_generators_of_model(store, what, records)}
+    return [AffectedCaption(shard, record) for shard, record in records if record.get(key) in wanted]
+
+
+def remove_images(store: Path, affected: list[AffectedCaption]) -> int:
+    """Removes captions with their images from the shards and from the set's manifest.
+
+    Each shard is replaced whole: killed at any moment, what was not removed yet is as it was, and the next
+    generation removes it as well. Images of other captions are copied byte for byte.
+
+    Returns:
+        The number of images removed.
+
+    Raises:
+        DataError: the disk refuses.
+    """
+    scans = scan_shards(store)
+    for shard in sorted({each.shard for each in affected}):
+        gone = {each.record["caption_id"] for each in affected if each.shard == shard}
+        _rewrite(store / SHARDS_FOLDER / shard, scans[shard], gone)
+    _shorten_manifest(store, {each.record["caption_id"] for each in affected})
+    return sum(len(each.image_ids) for each in affected)
+
+
+def _generators_of_model(store: Path, model_id: str, records: list[tuple[str, Record]]) -> set[str]:
+    generator_ids = {str(record.get("generator_id")) for _, record in records}
+    facts = {each: read_generator(store, each) for each in generator_ids}
+    return {each for each, known in facts.items() if known and model_id_of(known) == model_id}
+
+
+def _rewrite(path: Path, scan: ShardScan, gone: set[str]) -> None:
+    kept = {key: sample for key, sample in scan.samples.items() if key not in gone}
+    for fault in scan.faults:
+        logger.warning("%s; the next generation makes it again", fault)
+    if not kept:
+        path.unlink()
+        return
+    names = {member_name(key, index) for key, sample in kept.items() for index in sample.digests}
+    data = read_members(path, names)
+    write_shard(
+        path,
+        [
+            (sample.record, {index: data[member_name(key, index)] for index in sample.digests})
+            for key, sample in kept.items()
+        ],
+    )
+
+
+def _shorten_manifest(store: Path, gone: set[str]) -> None:
+    path = store / MANIFEST_FILE
+    if not path.is_file():
+        return
+    manifest = pd.read_parquet(path)
+    write_manifest(path, manifest[~manifest["caption_id"].isin(gone)].reset_index(drop=True))

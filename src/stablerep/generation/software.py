@@ -1,0 +1,105 @@
+"""Which software made which image of a set: `software.json` beside the shards.
+
+Not in the shards: equal pixels are to be equal bytes, whatever release drew them. Written before anything is
+drawn, so that a killed run does not leave images that a later release claims.
+"""
+
+import hashlib
+import json
+import logging
+import platform
+from collections import Counter
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stablerep.generation.plan import ImageSetPlan
+from stablerep.shards import image_id_of
+
+logger = logging.getLogger(__name__)
+
+SOFTWARE_FILE = "software.json"
+UNKNOWN = "unknown"
+_PACKAGES = ("stablerep", "torch", "diffusers", "transformers", "tokenizers", "numpy", "pillow")
+
+
+@dataclass(frozen=True)
+class SoftwareOfImages:
+    """Who made what.
+
+    Attributes:
+        versions: an id for each set of versions -> name -> version.
+        rest: the id for all images that `images` does not name; `unknown` where nobody wrote it down.
+        images: image id -> the id of what made it, where that is not `rest`.
+    """
+
+    versions: dict[str, dict[str, str]] = field(default_factory=dict)
+    rest: str = UNKNOWN
+    images: dict[str, str] = field(default_factory=dict)
+
+    def id_of(self, image_id: str) -> str:
+        """Returns the id of what made an image."""
+        return self.images.get(image_id, self.rest)
+
+    def versions_of(self, image_id: str) -> dict[str, str]:
+        """Returns the versions that made an image; none where they are not known."""
+        return self.versions.get(self.id_of(image_id), {})
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what the file holds."""
+        return {"versions": self.versions, "rest": self.rest, "images": self.images}
+
+
+def describe_software() -> dict[str, str]:
+    """Returns the versions that an image depends on, and the device: kernels differ between the two."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    found["device"] = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
+    return found
+
+
+def read_software(store: Path) -> SoftwareOfImages:
+    """Reads what made the images of a set; unknown where the file is missing or malformed."""
+    path = store / SOFTWARE_FILE
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return SoftwareOfImages(dict(values["versions"]), str(values["rest"]), dict(values["images"]))
+    except FileNotFoundError:
+        return SoftwareOfImages()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        logger.warning("%s: cannot be read (%s); what made the images is unknown", path, error)
+        return SoftwareOfImages()
+
+
+def software_of_plan(
+    plan: ImageSetPlan, before: SoftwareOfImages, current: dict[str, str]
+) -> SoftwareOfImages:
+    """Returns what will have made the images when a plan is carried out.
+
+    Args:
+        plan: what is kept keeps its versions, what is made gets the current ones.
+        before: as `read_software` gives it.
+        current: as `describe_software` gives it.
+    """
+    text = json.dumps(current, sort_keys=True)
+    current_id = "s-" + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    made: dict[str, str] = {}
+    for caption in plan.captions:
+        ids = {index: image_id_of(caption.caption_id, index) for index in (*caption.kept, *caption.missing)}
+        made |= {ids[index]: before.id_of(ids[index]) for index in caption.kept}
+        made |= {ids[index]: current_id for index in caption.missing}
+    counts = Counter(made.values())
+    rest = max(counts, key=lambda each: (counts[each], each), default=UNKNOWN)
+    known = before.versions | {current_id: current}
+    return SoftwareOfImages(
+        versions={each: known[each] for each in sorted(counts) if each in known},
+        rest=rest,
+        images={image_id: each for image_id, each in sorted(made.items()) if each != rest},
+    )

@@ -1,0 +1,80 @@
+"""Which software made which image: kept, added to, and never claimed by a later release."""
+
+import json
+
+import pytest
+
+from stablerep.errors import DataError
+from stablerep.generation import image_set
+from stablerep.generation.image_set import make_image_set
+from stablerep.generation.software import SOFTWARE_FILE, SoftwareOfImages, read_software
+from stablerep.records import caption_id_of
+
+
+@pytest.fixture
+def make(tiny_generator, settings, captions_of, tmp_path, monkeypatch):
+    """Returns a function that makes an image set with a release of its own."""
+
+    def run(texts, release, **changes):
+        monkeypatch.setattr(image_set, "describe_software", lambda: {"torch": release})
+        make_image_set(captions_of(texts), settings(**changes), tiny_generator, tmp_path / "images", 0)
+        return read_software(tmp_path / "images")
+
+    return run
+
+
+def release_of(software, text, index=0):
+    return software.versions_of(f"{caption_id_of(text)}.{index}").get("torch")
+
+
+def test_one_release_is_one_line_for_all(make, texts):
+    software = make(texts, "1")
+    assert software.images == {} and len(software.versions) == 1
+    assert release_of(software, texts[0]) == "1"
+
+
+def test_kept_images_keep_the_release_that_made_them(make, texts):
+    make(texts[:4], "1")
+    software = make(texts, "2")
+    assert [release_of(software, text) for text in texts] == ["1"] * 4 + ["2"] * 2
+    more = make(texts, "3", images_per_caption=3)
+    assert [release_of(more, texts[0], index) for index in range(3)] == ["1", "1", "3"]
+
+
+def test_releases_that_made_nothing_that_is_left_are_forgotten(make, texts):
+    make(texts[:2], "1")
+    software = make(texts[2:], "2")
+    assert list(software.versions.values()) == [{"torch": "2"}]
+
+
+def test_a_killed_run_leaves_no_image_to_the_next_release(make, texts, monkeypatch):
+    from stablerep.generation import workers
+
+    real, written = workers.write_shard, []
+
+    def die_at_the_second(path, samples):
+        if written:
+            raise KeyboardInterrupt
+        written.append(path)
+        real(path, samples)
+
+    monkeypatch.setattr(workers, "write_shard", die_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        make(texts, "1")
+    monkeypatch.setattr(workers, "write_shard", real)
+    software = make(texts, "2")
+    assert {release_of(software, text) for text in texts} == {"1", "2"}
+
+
+def test_a_disk_that_refuses_is_told_before_anything_is_drawn(make, texts, tmp_path):
+    (tmp_path / "images").write_text("a file where the folder should be")
+    with pytest.raises(DataError, match=r"software\.json: cannot be written .*; make room"):
+        make(texts, "1")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", json.dumps({"versions": {}})])
+def test_a_file_that_cannot_be_read_is_unknown_and_said(tmp_path, caplog, content):
+    (tmp_path / SOFTWARE_FILE).write_text(content)
+    assert read_software(tmp_path) == SoftwareOfImages()
+    assert "what made the images is unknown" in caplog.text
+    assert read_software(tmp_path / "nowhere").versions_of("c-a.0") == {}
