@@ -80,7 +80,7 @@ def remake(record: ImageRecord, model_folder: Path) -> Tensor:
         )
     generator = DiffusersGenerator(Path(model_folder), settings)
     request = ImageRequest(record.caption_id, record.text, record.index)
-    return next(iter(generator.draw([request], record.set_seed)))[0]
+    return next(iter(generator.draw([request], record.set_seed))).images[0]
 
 
 def compare(record: ImageRecord, data: bytes | None, remade: Tensor) -> Comparison:

@@ -10,11 +10,16 @@ import torch
 from pipelines.config_loader import compose
 from pipelines.generation.nodes import generate_images
 from pipelines.training.nodes import train_arms
+from stablerep.curation.takedowns import COLUMNS
 from stablerep.models.encoders import build_encoder
 from stablerep.records import caption_id_of
 
 PARAMS = Path(__file__).parents[3] / "conf" / "params"
 TEXTS = ("a red bus by the sea", "two dogs on a lawn", "a bowl of soup", "a city at night")
+
+
+def no_takedowns():
+    return pd.DataFrame(columns=list(COLUMNS), dtype="str")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +59,7 @@ def test_miniatures_of_its_components_go_from_captions_to_encoders(paper, tiny_s
     arms = [arm for arm in paper["arms"] if arm["method"].startswith("stablerep")]
     captions = pd.DataFrame({"caption_id": [caption_id_of(text) for text in TEXTS], "text": TEXTS})
     none, store = tmp_path / "no_generator", tmp_path / "images"
-    manifest, ledger = generate_images(captions, none, store, generation, 0)
+    manifest, ledger = generate_images(captions, no_takedowns(), none, store, generation, 0)
     assert ledger["num_made_images"] == len(TEXTS) * 10
     trained = train_arms(
         manifest,
