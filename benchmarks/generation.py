@@ -100,7 +100,7 @@ def draw_ours(task: Task) -> tuple[Tensor, float]:
         store = Path(folder) / "images"
         manifest, _ = make_image_set(frame, settings, Path(task.model), store, seed=0)
         # the rate without the loading of the model, as the engine remembers it for its forecasts
-        rates = json.loads(store.with_name("images.rate.json").read_text())
+        rates = json.loads(store.with_name("images.ledger.json").read_text())["rates"]
         images, caption_ids = read_images(store, manifest)
     place = {caption_id: row for row, caption_id in enumerate(frame["caption_id"])}
     order = sorted(range(len(caption_ids)), key=lambda row: place[caption_ids[row]])

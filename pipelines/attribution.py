@@ -162,6 +162,7 @@ def takedown(what: str, reason: str | None, who: str | None, yes: bool, shows_al
     with told_in_one_message(), _data_held():
         from stablerep.attribution.takedown import find_affected, remove_images
         from stablerep.curation.takedowns import add_takedown, kind_of, read_takedowns
+        from stablerep.generation.cache import SampleCache
 
         kind = kind_of(what)
         path = catalog_path("takedowns")
@@ -182,6 +183,8 @@ def takedown(what: str, reason: str | None, who: str | None, yes: bool, shows_al
         if not recorded:
             add_takedown(path, _line(what, kind, reason, who, yes))
         num = sum(remove_images(store, those) for store, those in found.items() if those)
+        for store in found:
+            SampleCache(store, 0).forget_taken_down(read_takedowns(path))
         click.echo(
             f"{num} images removed; {path} has the takedown: commit it. `dvc repro` trains without them. "
             "Earlier versions stay in DVC's cache and remote until `dvc gc`, the encoders above until you "

@@ -100,6 +100,9 @@ class Generation:
     guidance_interval: list[float] = field(default_factory=lambda: [0.0, 1.0])
     safety_checker: bool = False
     repository: str | None = None
+    compile: bool = False
+    cache_mib: float = 0.0
+    price_per_hour: float | None = None
 
     def __post_init__(self) -> None:
         """Checks ranges."""
@@ -113,6 +116,9 @@ class Generation:
         check_range("generation.images_per_caption", self.images_per_caption, 1, 1000, where=where)
         if self.batch_size is not None:
             check_range("generation.batch_size", self.batch_size, 1, where=where)
+        check_range("generation.cache_mib", self.cache_mib, 0, where=where)
+        if self.price_per_hour is not None:
+            check_range("generation.price_per_hour", self.price_per_hour, 0, where=where)
         check_range("generation.size_px", self.size_px, 8, 4096, where=where)
         check_range("generation.num_processes", self.num_processes, 1, 256, where=where)
         check_range("generation.num_shards", self.num_shards, 1, 99_999, where=where)

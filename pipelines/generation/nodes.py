@@ -48,7 +48,9 @@ def inspect_images(
 
 def stored_images(image_manifest: pd.DataFrame) -> pd.DataFrame:
     """Returns a manifest without the images that the safety checker blanked."""
-    return image_manifest[image_manifest["state"] == "intact"].reset_index(drop=True)
+    stored = image_manifest[image_manifest["state"] == "intact"].reset_index(drop=True)
+    stored.attrs = {}  # the ledger: what images cost changes nothing for what is trained on them
+    return stored
 
 
 def generation_settings(generation: dict[str, Any]) -> GenerationSettings:

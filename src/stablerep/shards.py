@@ -14,10 +14,12 @@ import json
 import os
 import re
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -112,32 +114,49 @@ def write_shard(path: Path, samples: Iterable[tuple[Record, Mapping[int, bytes]]
     Raises:
         DataError: the disk refuses; what stood under `path` is untouched then.
     """
-    ordered = sorted(samples, key=lambda sample: sample[0]["caption_id"])
+    with open_shard(path) as add:
+        for record, images in sorted(samples, key=lambda sample: sample[0]["caption_id"]):
+            add(record, images)
+
+
+@contextmanager
+def open_shard(path: Path) -> Iterator[Callable[[Record, Mapping[int, bytes]], None]]:
+    """Writes a shard sample by sample: under a temporary name, synced and renamed at the end.
+
+    Args:
+        path: of the shard.
+
+    Yields:
+        What adds a sample: its record and its encoded images by index, by ascending caption id.
+
+    Raises:
+        DataError: the disk refuses. Whatever is raised, what stood under `path` is untouched.
+    """
     # the process id: a dying run's writer and the next run's must not share a file
     beside = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("wb") as file:
-            _write_tar(file, ordered)
+            with _open_for_writing(file) as tar:
+                yield partial(_add_sample, tar)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise DataError(
             f"{path}: cannot be written ({error.strerror or error}). The shards that were finished "
             "are kept; make room or mend the permissions and run again."
         ) from error
+    finally:
+        beside.unlink(missing_ok=True)
 
 
-def _write_tar(file: IO[bytes], samples: list[tuple[Record, Mapping[int, bytes]]]) -> None:
-    with _open_for_writing(file) as tar:
-        for record, images in samples:
-            caption_id = record["caption_id"]
-            _add(tar, f"{caption_id}.json", encode_record(record))
-            for index in sorted(images):
-                _add(tar, member_name(caption_id, index), images[index])
+def _add_sample(tar: tarfile.TarFile, record: Record, images: Mapping[int, bytes]) -> None:
+    caption_id = record["caption_id"]
+    _add(tar, f"{caption_id}.json", encode_record(record))
+    for index in sorted(images):
+        _add(tar, member_name(caption_id, index), images[index])
 
 
 def _open_for_writing(file: Any) -> tarfile.TarFile:

@@ -206,6 +206,21 @@ def test_the_image_sets_of_a_study_are_cleared_too(project: Path) -> None:
     assert left and b"a red two" not in b"".join(p.read_bytes() for p in (study / SHARDS_FOLDER).iterdir())
 
 
+def test_what_is_taken_down_leaves_the_cache_beside_the_images_too(project: Path) -> None:
+    from stablerep.generation.cache import SampleCache
+    from stablerep.shards import scan_shard
+
+    store = project / "data/05_model_input/images"
+    cache = SampleCache(store, 1 << 20)
+    for shard in (store / SHARDS_FOLDER).iterdir():
+        for sample in scan_shard(shard).samples.values():
+            cache.put(sample, shard, [0], {})
+    assert len(list(cache.folder.iterdir())) == 3
+    assert invoke("takedown", "one", "--yes", "--reason", "x").exit_code == 0
+    (left,) = cache.folder.iterdir()
+    assert left.name.startswith(caption_id_of("a red two"))
+
+
 def test_a_question_answered_with_yes_asks_why(project: Path) -> None:
     result = invoke("takedown", "two", typed="y\nshows a face\n")
     assert result.exit_code == 0, result.output

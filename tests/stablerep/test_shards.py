@@ -121,6 +121,22 @@ def test_webdataset_opens_a_shard(path, samples):
             assert np.array_equal(sample[f"{index}.png"], decode_image(data).permute(1, 2, 0).numpy())
 
 
+def test_datasets_opens_a_shard(path, samples, tmp_path):
+    import datasets
+
+    read = datasets.load_dataset(
+        "webdataset", data_files={"train": [str(path)]}, split="train", cache_dir=str(tmp_path / "cache")
+    )
+    assert read["__key__"] == sorted(IDS)
+    expected = {record["caption_id"]: (record, images) for record, images in samples}
+    for sample in read:
+        record, images = expected[sample["__key__"]]
+        assert sample["json"]["text"] == record["text"]
+        for index, data in images.items():
+            drawn = decode_image(data).permute(1, 2, 0).numpy()
+            assert np.array_equal(np.asarray(sample[f"{index}.png"].convert("RGB")), drawn)
+
+
 def test_the_shard_of_a_caption_follows_from_its_id_alone():
     names = [shard_name(f"c-{i}", 8) for i in range(800)]
     assert names == [shard_name(f"c-{i}", 8) for i in range(800)]

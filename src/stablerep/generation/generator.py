@@ -90,6 +90,9 @@ class DiffusersGenerator:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype: torch.dtype = getattr(torch, settings.dtype)
         self.pipeline = load_model(Path(folder), settings).to(self.device)
+        if settings.compile:
+            denoiser = getattr(self.pipeline, "unet", None) or self.pipeline.transformer
+            denoiser.compile()  # in place: the module keeps its class and its settings
         self.scheduler = self._choose_scheduler(self.pipeline.scheduler)
         kind: Any = OwnCall if is_drawn_by_own_call(self.pipeline) else SamplingLoop
         self.sampler = kind(self.pipeline, self.scheduler, settings)

@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import pandas as pd
 
 from stablerep.curation.takedowns import CAPTION, SOURCE, taken_down
 from stablerep.errors import DataError
+from stablerep.generation.cache import SampleCache
+from stablerep.generation.energy import processor_counters_j, processor_energy_j
 from stablerep.generation.identity import check_not_taken_down, describe_generator
+from stablerep.generation.ledger import Ledger, duration
 from stablerep.generation.plan import (
     CaptionPlan,
     ImageSetPlan,
@@ -24,12 +28,13 @@ from stablerep.generation.plan import (
 from stablerep.generation.settings import GenerationSettings
 from stablerep.generation.software import (
     SOFTWARE_FILE,
+    SoftwareOfImages,
     describe_software,
     read_software,
     software_of_plan,
 )
 from stablerep.generation.workers import Workshop, make_shards
-from stablerep.shards import INTACT, PARTIAL_SUFFIX, REJECTED_UNSAFE, SHARDS_FOLDER, Record
+from stablerep.shards import INTACT, PARTIAL_SUFFIX, REJECTED_UNSAFE, SHARDS_FOLDER, Record, image_id_of
 
 logger = logging.getLogger(__name__)
 
@@ -76,9 +81,11 @@ def make_image_set(
 
     Returns:
         The manifest, a row an image, by caption id and index; one that the safety checker blanked has the
-        state `rejected_unsafe`, no digest and no size, for it is not stored. And the ledger of this call:
-        `num_captions`, `num_kept`, `num_made_captions`, `num_made_images`, `num_dropped`, `num_truncated`
-        and `num_rejected_unsafe` (of the whole set), `seconds`, `images_per_second`, `generator_id`.
+        state `rejected_unsafe`, no digest and no size, for it is not stored. Its `attrs["ledger"]` says what
+        the generator's images cost in all runs. And the ledger of this call: `num_captions`, `num_kept`,
+        `num_from_cache`, `num_made_captions`, `num_made_images`, `num_dropped`, `num_truncated` and
+        `num_rejected_unsafe` (of the whole set), `seconds`, `images_per_second`, `gpu_energy_j`,
+        `processor_energy_j` and `price` (None where nothing tells them), `generator_id`.
 
     Raises:
         DataError: no captions, or the disk refuses.
@@ -88,20 +95,30 @@ def make_image_set(
     started = time.monotonic()
     distinct = distinct_captions(captions)
     generator = describe_generator(Path(model_folder), settings)
+    cache = SampleCache(store, round(settings.cache_mib * 2**20))
     if takedowns is not None:
         check_not_taken_down(generator, takedowns)
         distinct = _without_taken_down(distinct, takedowns)
+        cache.forget_taken_down(takedowns)
     wanted = Wanted(generator["generator_id"], seed, settings.images_per_caption, settings.num_shards)
-    plan = plan_image_set(distinct, wanted, store)
-    rates = _Rates(store, f"{wanted.generator_id} x {settings.num_processes}")
-    _announce(plan, rates)
+    plan = plan_image_set(distinct, wanted, store, cache)
+    ledger = Ledger(store, settings.price_per_hour)
+    rate_key = f"{wanted.generator_id} x {settings.num_processes}"
+    _announce(plan, ledger.forecast(rate_key, plan.num_images_to_make))
+    stashed = _stash(plan, cache, read_software(store), takedowns)
     _note_software(plan, store)
-    records, num_made = _carry_out(plan, Workshop(Path(model_folder), settings, wanted, store), rates)
+    records, made = _carry_out(plan, Workshop(Path(model_folder), settings, wanted, store), ledger)
     _prune(plan, store)
+    cache.forget(set(plan.from_cache) - stashed)
+    cache.trim()
     manifest = make_manifest(records)
     _write_text(store / GENERATOR_FILE, json.dumps(generator, indent=1, sort_keys=True, default=str))
     write_manifest(store / MANIFEST_FILE, manifest)
-    seconds = time.monotonic() - started
+    spent = made.spent(time.monotonic() - started, ledger)
+    if made.num_images:
+        ledger.add(rate_key, wanted.generator_id, spent, made.rate())
+    # Parquet keeps it as the manifest's metadata; a run that draws nothing changes nothing in it
+    manifest.attrs["ledger"] = {"generator_id": wanted.generator_id, **ledger.total(wanted.generator_id)}
     num_truncated = sum(record["truncated"] for each in records.values() for record in each)
     if num_truncated:
         logger.warning(
@@ -114,20 +131,19 @@ def make_image_set(
             "%d of %d images were blanked by the safety checker: counted, not stored",
             num_rejected, len(manifest),
         )  # fmt: skip
-    ledger = {
+    logger.info("%d images made in %.1f s", made.num_images, spent["seconds"])
+    return manifest, {
         "num_captions": len(distinct),
         "num_kept": len(distinct) - plan.num_to_make,
+        "num_from_cache": len(plan.from_cache),
         "num_made_captions": plan.num_to_make,
-        "num_made_images": num_made,
         "num_dropped": plan.num_dropped,
         "num_truncated": num_truncated,
         "num_rejected_unsafe": num_rejected,
-        "seconds": round(seconds, 3),
-        "images_per_second": round(num_made / seconds, 3),
+        "images_per_second": round(made.num_images / spent["seconds"], 3),
         "generator_id": wanted.generator_id,
+        **spent,
     }
-    logger.info("%d images made in %.1f s", num_made, seconds)
-    return manifest, ledger
 
 
 def make_manifest(records: dict[str, list[Record]]) -> pd.DataFrame:
@@ -188,38 +204,89 @@ def _note_software(plan: ImageSetPlan, store: Path) -> None:
         ) from error
 
 
-def _announce(plan: ImageSetPlan, rates: "_Rates") -> None:
+def _announce(plan: ImageSetPlan, forecast: str) -> None:
     for fault in plan.faults[:_NUM_FAULTS_SHOWN]:
         logger.warning("%s; made again", fault)
     if len(plan.faults) > _NUM_FAULTS_SHOWN:
         logger.warning("%d more such faults", len(plan.faults) - _NUM_FAULTS_SHOWN)
-    forecast = rates.forecast(plan.num_images_to_make)
-    logger.info("%s%s", plan.summary(), f"; {forecast}" if forecast else "")
+    logger.info("%s; %s", plan.summary(), forecast)
+
+
+def _stash(
+    plan: ImageSetPlan, cache: SampleCache, software: SoftwareOfImages, takedowns: pd.DataFrame | None
+) -> set[Path]:
+    """Copies what leaves the set to the cache, as much as it may hold; returns where it lies there."""
+    gone = {kind: taken_down(takedowns, kind) for kind in (CAPTION, SOURCE)} if takedowns is not None else {}
+    paths: set[Path] = set()
+    num_bytes = 0
+    for each in plan.leaving:
+        record = each.sample.record
+        if record["caption_id"] in gone.get(CAPTION, ()) or record.get("source") in gone.get(SOURCE, ()):
+            continue
+        if num_bytes >= cache.max_bytes:
+            break
+        ids = {index: image_id_of(record["caption_id"], index) for index in each.indices}
+        versions = {index: software.versions_of(image_id) for index, image_id in ids.items()}
+        path = cache.put(each.sample, each.shard, each.indices, versions)
+        num_bytes += path.stat().st_size
+        paths.add(path)
+    return paths
+
+
+@dataclass
+class _Made:
+    """What a run drew so far."""
+
+    num_images: int = 0
+    seconds: float = 0.0
+    load_s: float = 0.0
+    gpu_energy_j: float | None = None
+    processor_energy_j: float | None = None
+
+    def spent(self, seconds: float, ledger: Ledger) -> dict[str, Any]:
+        """Returns what `Ledger.add` takes, for so many seconds in all."""
+        return {
+            "num_made_images": self.num_images,
+            "seconds": round(seconds, 3),
+            "gpu_energy_j": self.gpu_energy_j,
+            "processor_energy_j": self.processor_energy_j,
+            "price": ledger.price(seconds),
+        }
+
+    def rate(self) -> dict[str, float]:
+        """Returns seconds before the first image, and images a second from then on."""
+        rate = self.num_images / max(1e-3, self.seconds - self.load_s)
+        return {"start_s": round(self.load_s, 2), "images_per_second": round(rate, 2)}
 
 
 def _carry_out(
-    plan: ImageSetPlan, workshop: Workshop, rates: "_Rates"
-) -> tuple[dict[str, list[Record]], int]:
+    plan: ImageSetPlan, workshop: Workshop, ledger: Ledger
+) -> tuple[dict[str, list[Record]], _Made]:
     for path in plan.stale:
         if path.name.endswith(PARTIAL_SUFFIX):
             path.unlink()
     records = {shard.name: shard.records for shard in plan.shards if shard.records is not None}
     to_write = [shard for shard in plan.shards if shard.records is None]
-    started = time.monotonic()
-    num_made, load_s = 0, 0.0
-    for number, made in enumerate(make_shards(workshop, to_write), 1):
-        records[made.name] = made.records
-        num_made += made.num_images
-        load_s = max(load_s, made.load_s)
-        elapsed = time.monotonic() - started
-        rate = num_made / max(1e-6, elapsed)
-        left = (plan.num_images_to_make - num_made) / rate if num_made else 0.0
+    made, total = _Made(), plan.num_images_to_make
+    started, counters = time.monotonic(), processor_counters_j()
+    for number, shard in enumerate(make_shards(workshop, to_write), 1):
+        records[shard.name] = shard.records
+        made.num_images += shard.num_images
+        made.load_s = max(made.load_s, shard.load_s)
+        made.seconds = time.monotonic() - started
+        if shard.gpu_energy_j is not None:
+            made.gpu_energy_j = (made.gpu_energy_j or 0.0) + shard.gpu_energy_j
+        rate = made.num_images / max(1e-6, made.seconds)
+        outlook = ""
+        if made.num_images:
+            left, whole = duration((total - made.num_images) / rate), ledger.told(total / rate)
+            outlook = f", {rate:.1f} images/s, about {left} left of {whole}"
         logger.info(
-            "shard %d of %d written: %d images, %.1f images/s, about %.0f s left",
-            number, len(to_write), num_made, rate, left,
+            "shard %d of %d written: %d of %d images%s",
+            number, len(to_write), made.num_images, total, outlook,
         )  # fmt: skip
-    rates.remember(num_made, time.monotonic() - started, load_s)
-    return records, num_made
+    made.processor_energy_j = processor_energy_j(counters, processor_counters_j())
+    return records, made
 
 
 def _prune(plan: ImageSetPlan, store: Path) -> None:
@@ -251,31 +318,3 @@ def _write_beside(path: Path, write: Callable[[Path], object]) -> None:
 
 def _write_text(path: Path, text: str) -> None:
     _write_beside(path, lambda beside: beside.write_text(text + "\n", encoding="utf-8"))
-
-
-class _Rates:
-    """Remembers, beside the image set, how fast this machine made images, for the next forecast.
-
-    Not inside the set: that is to be the same however long it took.
-    """
-
-    def __init__(self, store: Path, key: str) -> None:
-        self.path = store.with_name(store.name + ".rate.json")
-        self.key = key
-
-    def forecast(self, num_images: int) -> str:
-        """Returns `about 3 s`, or nothing where nothing was measured yet."""
-        try:
-            known = json.loads(self.path.read_text())[self.key]
-            seconds = known["start_s"] + num_images / known["images_per_second"]
-        except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
-            return ""  # a forecast is a courtesy: no rate, or a file of another version, is no fault
-        return f"about {seconds if num_images else 0:.0f} s"
-
-    def remember(self, num_images: int, seconds: float, start_s: float) -> None:
-        """Keeps the rate of a run that drew images."""
-        if not num_images:
-            return
-        rate = num_images / max(1e-3, seconds - start_s)
-        known = {self.key: {"start_s": round(start_s, 2), "images_per_second": round(rate, 2)}}
-        _write_text(self.path, json.dumps(known))

@@ -7,11 +7,12 @@ record against what would be drawn now (text, seed, generator).
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from stablerep.errors import DataError
+from stablerep.generation.cache import SampleCache
 from stablerep.generation.generator import ImageRequest, image_noise_seed
 from stablerep.shards import (
     PARTIAL_SUFFIX,
@@ -19,6 +20,7 @@ from stablerep.shards import (
     SHARDS_FOLDER,
     Record,
     ShardScan,
+    StoredSample,
     check_caption_id,
     is_shard_name,
     member_name,
@@ -36,7 +38,7 @@ class CaptionPlan:
         text: what is drawn.
         source: where the caption came from.
         licence: its terms.
-        kept: image index -> file name of the shard that holds it.
+        kept: image index -> shard, or sample of the cache, that holds it.
         rejected: indices of the images that the safety checker blanked, as the kept record says.
         truncated: what the kept record says, None where nothing is kept.
         missing: indices of the images to make.
@@ -46,10 +48,15 @@ class CaptionPlan:
     text: str
     source: str
     licence: str
-    kept: dict[int, str] = field(default_factory=dict)
+    kept: dict[int, Path] = field(default_factory=dict)
     rejected: tuple[int, ...] = ()
     truncated: bool | None = None
     missing: tuple[int, ...] = ()
+
+    @property
+    def done(self) -> set[int]:
+        """Indices of the images that need not be made."""
+        return {*self.kept, *self.rejected}
 
     def requests(self) -> list[ImageRequest]:
         """Returns the images to draw."""
@@ -76,6 +83,20 @@ class ShardPlan:
         return sum(len(caption.missing) for caption in self.captions)
 
 
+class Leaving(NamedTuple):
+    """Images of a sample that are there and that the wanted set has no place for.
+
+    Attributes:
+        shard: that holds them.
+        sample: as it was found.
+        indices: of the images.
+    """
+
+    shard: Path
+    sample: StoredSample
+    indices: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class ImageSetPlan:
     """What is to be done for the image set.
@@ -85,12 +106,16 @@ class ImageSetPlan:
         num_dropped: captions that are there and no longer wanted.
         faults: what was found damaged.
         stale: files that are no part of the wanted set.
+        leaving: what is intact and will not be part of the set.
+        from_cache: samples of the cache that become part of the set -> their records.
     """
 
     shards: list[ShardPlan]
     num_dropped: int
     faults: list[str]
     stale: list[Path]
+    leaving: list[Leaving]
+    from_cache: dict[Path, Record]
 
     @property
     def captions(self) -> list[CaptionPlan]:
@@ -110,8 +135,9 @@ class ImageSetPlan:
     def summary(self) -> str:
         """Says it in one line."""
         num = len(self.captions)
+        cached = f" ({len(self.from_cache):,} back from the cache)" if self.from_cache else ""
         return (
-            f"{num:,} captions: {num - self.num_to_make:,} kept, {self.num_to_make:,} to make, "
+            f"{num:,} captions: {num - self.num_to_make:,} kept{cached}, {self.num_to_make:,} to make, "
             f"{self.num_dropped:,} to drop"
         )
 
@@ -207,29 +233,53 @@ def make_image_entry(
     }
 
 
-def plan_image_set(captions: list[CaptionPlan], wanted: Wanted, store: Path) -> ImageSetPlan:
+def plan_image_set(
+    captions: list[CaptionPlan], wanted: Wanted, store: Path, cache: SampleCache
+) -> ImageSetPlan:
     """Compares what is wanted with what is in `store`, reading and verifying all of it.
 
     Args:
         captions: from `distinct_captions`.
         wanted: the rest of what is wanted.
         store: the image set's folder; may be absent.
+        cache: where samples that left the set lie.
     """
     folder = store / SHARDS_FOLDER
     files = sorted(folder.iterdir()) if folder.is_dir() else []
     scans = {path.name: scan_shard(path) for path in files if is_shard_name(path.name)}
     found = _locate(scans, wanted.num_shards)
     by_shard: dict[str, list[CaptionPlan]] = {}
+    leaving: list[Leaving] = []
+    from_cache: dict[Path, Record] = {}
     for caption in captions:
-        name = shard_name(caption.caption_id, wanted.num_shards)
-        by_shard.setdefault(name, []).append(_plan_caption(caption, wanted, scans, found))
+        planned = caption
+        name = found.pop(caption.caption_id, None)
+        if name is not None:
+            sample = scans[name].samples[caption.caption_id]
+            planned = _plan_to_keep(planned, wanted, folder / name, sample)
+            rest = set(sample.digests) - set(planned.kept)
+            leaving.append(Leaving(folder / name, sample, tuple(sorted(rest))))
+        if len(planned.done) < wanted.images_per_caption:
+            cached = cache.find(caption.caption_id, wanted.generator_id, wanted.seed)
+            if cached is not None:
+                path, sample = cached
+                planned = _plan_to_keep(planned, wanted, path, sample)
+                if path in planned.kept.values():
+                    from_cache[path] = sample.record
+        missing = tuple(i for i in range(wanted.images_per_caption) if i not in planned.done)
+        own = shard_name(caption.caption_id, wanted.num_shards)
+        by_shard.setdefault(own, []).append(replace(planned, missing=missing))
     shards = []
     for name, members in sorted(by_shard.items()):
         scan = scans.get(name)
-        ready = scan is not None and _is_ready(scan, name, members, wanted)
+        ready = scan is not None and _is_ready(scan, folder / name, members, wanted)
         samples = scan.samples if ready and scan is not None else {}
         records = [samples[caption.caption_id].record for caption in members] if ready else None
         shards.append(ShardPlan(name, members, records))
+    # what is left of `found` are the captions that nobody wants
+    for caption_id, name in sorted(found.items()):
+        sample = scans[name].samples[caption_id]
+        leaving.append(Leaving(folder / name, sample, tuple(sorted(sample.digests))))
     wanted_ids = {caption.caption_id for caption in captions}
     there = {caption_id for scan in scans.values() for caption_id in scan.samples}
     return ImageSetPlan(
@@ -241,6 +291,8 @@ def plan_image_set(captions: list[CaptionPlan], wanted: Wanted, store: Path) -> 
             for path in files
             if path.name.endswith(PARTIAL_SUFFIX) or (is_shard_name(path.name) and path.name not in by_shard)
         ],
+        leaving=[each for each in leaving if each.indices],
+        from_cache=from_cache,
     )
 
 
@@ -261,33 +313,31 @@ def _locate(scans: dict[str, ShardScan], num_shards: int) -> dict[str, str]:
     return found
 
 
-def _plan_caption(
-    caption: CaptionPlan, wanted: Wanted, scans: dict[str, ShardScan], found: dict[str, str]
-) -> CaptionPlan:
-    kept: dict[int, str] = {}
-    rejected: tuple[int, ...] = ()
-    truncated = None
-    name = found.get(caption.caption_id)
-    if name is not None:
-        sample = scans[name].samples[caption.caption_id]
-        drawn = {key: sample.record.get(key) for key in ("text", "seed", "generator_id")}
-        if drawn == {"text": caption.text, "seed": wanted.seed, "generator_id": wanted.generator_id}:
-            kept = {i: name for i in sample.digests if i in range(wanted.images_per_caption)}
-            blanked = sample.record.get(REJECTED_UNSAFE, [])
-            rejected = tuple(i for i in range(wanted.images_per_caption) if i in blanked)
-            truncated = bool(sample.record.get("truncated")) if kept or rejected else None
-    done = {*kept, *rejected}
-    missing = tuple(i for i in range(wanted.images_per_caption) if i not in done)
-    return replace(caption, kept=kept, rejected=rejected, truncated=truncated, missing=missing)
+def _plan_to_keep(caption: CaptionPlan, wanted: Wanted, path: Path, sample: StoredSample) -> CaptionPlan:
+    """Returns the plan with those images of a sample that are wanted and not there yet."""
+    drawn = {key: sample.record.get(key) for key in ("text", "seed", "generator_id")}
+    if drawn != {"text": caption.text, "seed": wanted.seed, "generator_id": wanted.generator_id}:
+        return caption
+    open_indices = [i for i in range(wanted.images_per_caption) if i not in caption.done]
+    kept = {index: path for index in open_indices if index in sample.digests}
+    rejected = tuple(index for index in open_indices if index in sample.record.get(REJECTED_UNSAFE, []))
+    if not kept and not rejected:
+        return caption
+    return replace(
+        caption,
+        kept=caption.kept | kept,
+        rejected=tuple(sorted((*caption.rejected, *rejected))),
+        truncated=bool(sample.record.get("truncated")),
+    )
 
 
-def _is_ready(scan: ShardScan, name: str, members: list[CaptionPlan], wanted: Wanted) -> bool:
+def _is_ready(scan: ShardScan, path: Path, members: list[CaptionPlan], wanted: Wanted) -> bool:
     """Tells whether a shard is already what it is to be, to the byte."""
     if scan.faults or list(scan.samples) != [caption.caption_id for caption in members]:
         return False
     for caption in members:
         # a caption may have no image, where the safety checker blanked each
-        if caption.missing or set(caption.kept.values()) - {name}:
+        if caption.missing or set(caption.kept.values()) - {path}:
             return False
         record = scan.samples[caption.caption_id].record
         images = [image for image in record["images"] if image["index"] in caption.kept]

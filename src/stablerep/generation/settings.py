@@ -35,6 +35,10 @@ class GenerationSettings:
         num_shards: files of the image set. A caption's file follows from its id and this number.
         safety_checker: whether the model's own safety checker looks at each image; what it blanks is
             counted and not stored.
+        compile: whether torch.compile compiles the denoising network: minutes at the start of each
+            process, faster steps after them.
+        cache_mib: of the samples that left the image set and are kept beside it; 0 for none.
+        price_per_hour: of all machines that draw, in any currency, for forecasts and the ledger.
         repository: of huggingface.co that has the model, for the message when its folder is missing.
     """
 
@@ -53,6 +57,9 @@ class GenerationSettings:
     guidance_interval: tuple[float, float] = WHOLE_RUN
     safety_checker: bool = False
     repository: str | None = None
+    compile: bool = False
+    cache_mib: float = 0.0
+    price_per_hour: float | None = None
 
     def __post_init__(self) -> None:
         """Checks ranges.
@@ -73,6 +80,9 @@ class GenerationSettings:
             ("num_shards", 99_999),
         ):
             check_range(f"generation.{name}", getattr(self, name), 1, maximum, where=_WHERE)
+        check_range("generation.cache_mib", self.cache_mib, 0, where=_WHERE)
+        if self.price_per_hour is not None:
+            check_range("generation.price_per_hour", self.price_per_hour, 0, where=_WHERE)
         if self.batch_size is not None:
             check_range("generation.batch_size", self.batch_size, 1, where=_WHERE)
         if self.saved_size_px is not None:
@@ -118,4 +128,6 @@ class GenerationSettings:
             facts["guidance_interval"] = list(self.guidance_interval)
         if self.safety_checker:
             facts["safety_checker"] = True
+        if self.compile:
+            facts["compile"] = True  # fused kernels round otherwise
         return facts

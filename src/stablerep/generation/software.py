@@ -9,6 +9,7 @@ import json
 import logging
 import platform
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import torch
 
+from stablerep.generation.cache import SOFTWARE
 from stablerep.generation.plan import ImageSetPlan
 from stablerep.shards import image_id_of
 
@@ -88,18 +90,26 @@ def software_of_plan(
         before: as `read_software` gives it.
         current: as `describe_software` gives it.
     """
-    text = json.dumps(current, sort_keys=True)
-    current_id = "s-" + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    known = {**before.versions, _id_of(current): current}
     made: dict[str, str] = {}
     for caption in plan.captions:
-        ids = {index: image_id_of(caption.caption_id, index) for index in (*caption.kept, *caption.missing)}
-        made |= {ids[index]: before.id_of(ids[index]) for index in caption.kept}
-        made |= {ids[index]: current_id for index in caption.missing}
+        made |= {image_id_of(caption.caption_id, index): _id_of(current) for index in caption.missing}
+        for index, path in caption.kept.items():
+            image_id = image_id_of(caption.caption_id, index)
+            made[image_id] = before.id_of(image_id)
+            if path in plan.from_cache:
+                versions = plan.from_cache[path].get(SOFTWARE, {}).get(str(index))
+                made[image_id] = _id_of(versions) if versions else UNKNOWN
+                known |= {made[image_id]: versions} if versions else {}
     counts = Counter(made.values())
     rest = max(counts, key=lambda each: (counts[each], each), default=UNKNOWN)
-    known = before.versions | {current_id: current}
     return SoftwareOfImages(
         versions={each: known[each] for each in sorted(counts) if each in known},
         rest=rest,
         images={image_id: each for image_id, each in sorted(made.items()) if each != rest},
     )
+
+
+def _id_of(versions: Mapping[str, str]) -> str:
+    text = json.dumps(versions, sort_keys=True)
+    return "s-" + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

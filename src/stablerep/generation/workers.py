@@ -7,8 +7,9 @@ result does not depend on who makes it and when, and a process that dies costs i
 import logging
 import multiprocessing
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,28 +19,17 @@ from typing import Any
 import torch
 
 from stablerep.errors import GeneratorError
+from stablerep.generation.assembly import Assembly
+from stablerep.generation.energy import gpu_energy_j
 from stablerep.generation.generator import DiffusersGenerator
-from stablerep.generation.plan import (
-    CaptionPlan,
-    ShardPlan,
-    Wanted,
-    make_image_entry,
-    make_record,
-)
+from stablerep.generation.plan import ShardPlan, Wanted
 from stablerep.generation.settings import GenerationSettings
 from stablerep.processes import end_with_parent
-from stablerep.shards import (
-    SHARDS_FOLDER,
-    Record,
-    decode_image,
-    digest_of,
-    encode_image,
-    member_name,
-    read_members,
-    write_shard,
-)
+from stablerep.shards import SHARDS_FOLDER, Record, member_name, open_shard, read_members
 
 logger = logging.getLogger(__name__)
+
+MAX_PENDING_BATCHES = 2  # drawn and not yet written: what a slow disk may hold in memory
 
 
 @dataclass(frozen=True)
@@ -68,12 +58,14 @@ class MadeShard:
         records: of its samples.
         num_images: that were drawn for it.
         load_s: seconds that loading the model took in the process that made it.
+        gpu_energy_j: that the process's GPU took meanwhile, None where it does not tell.
     """
 
     name: str
     records: list[Record]
     num_images: int
     load_s: float
+    gpu_energy_j: float | None = None
 
 
 class ShardMaker:
@@ -85,10 +77,12 @@ class ShardMaker:
         self.generator: DiffusersGenerator | None = None
 
     def make(self, plan: ShardPlan) -> MadeShard:
-        """Draws what is missing, takes the rest from where it lies, writes the shard."""
-        shop = self.workshop
-        images = self._read_kept(plan)
-        rejected = {(c.caption_id, index) for c in plan.captions for index in c.rejected}
+        """Draws what is missing, takes the rest from where it lies, writes the shard.
+
+        A batch is encoded and written while the next is drawn.
+        """
+        shop, energy_before = self.workshop, gpu_energy_j()
+        kept = self._read_kept(plan)
         truncated = {c.caption_id: bool(c.truncated) for c in plan.captions}
         requests = [request for caption in plan.captions for request in caption.requests()]
         if requests:
@@ -97,48 +91,34 @@ class ShardMaker:
             texts = {request.caption_id: request.text for request in requests}
             too_long = self.generator.truncated(list(texts.values()))
             truncated |= dict(zip(texts, too_long, strict=True))
-            keys = iter((request.caption_id, request.index) for request in requests)
-            for batch in self.generator.draw(requests, shop.wanted.seed):
-                for image, unsafe, key in zip(batch.images, batch.unsafe, keys, strict=False):
-                    if unsafe:
-                        rejected.add(key)
-                    else:
-                        images[key] = encode_image(image)
-        samples = [self._sample(c, images, rejected, truncated[c.caption_id]) for c in plan.captions]
-        write_shard(shop.store / SHARDS_FOLDER / plan.name, samples)
+        with (
+            open_shard(shop.store / SHARDS_FOLDER / plan.name) as add,
+            ThreadPoolExecutor(1) as writer,
+        ):
+            assembly = Assembly(plan, shop.wanted, kept, truncated, add)
+            pending = deque([writer.submit(assembly.flush)])
+            if self.generator is not None and requests:
+                for batch in self.generator.draw(requests, shop.wanted.seed):
+                    pending.append(writer.submit(assembly.take, batch))
+                    while len(pending) > MAX_PENDING_BATCHES:
+                        pending.popleft().result()
+            for each in pending:
+                each.result()
         load_s = self.generator.load_s if self.generator is not None else 0.0
-        return MadeShard(plan.name, [record for record, _ in samples], len(requests), load_s)
+        energy = gpu_energy_j()
+        taken = None if energy is None or energy_before is None else energy - energy_before
+        return MadeShard(plan.name, assembly.records, len(requests), load_s, taken)
 
     def _read_kept(self, plan: ShardPlan) -> dict[tuple[str, int], bytes]:
-        wanted: dict[str, dict[str, tuple[str, int]]] = {}
+        wanted: dict[Path, dict[str, tuple[str, int]]] = {}
         for caption in plan.captions:
-            for index, name in caption.kept.items():
+            for index, path in caption.kept.items():
                 member = member_name(caption.caption_id, index)
-                wanted.setdefault(name, {})[member] = (caption.caption_id, index)
+                wanted.setdefault(path, {})[member] = (caption.caption_id, index)
         images: dict[tuple[str, int], bytes] = {}
-        for name, keys in wanted.items():
-            found = read_members(self.workshop.store / SHARDS_FOLDER / name, set(keys))
-            images |= {keys[member]: data for member, data in found.items()}
+        for path, keys in wanted.items():
+            images |= {keys[member]: data for member, data in read_members(path, set(keys)).items()}
         return images
-
-    def _sample(
-        self,
-        caption: CaptionPlan,
-        images: dict[tuple[str, int], bytes],
-        rejected: set[tuple[str, int]],
-        truncated: bool,
-    ) -> tuple[Record, dict[int, bytes]]:
-        indices = set(range(self.workshop.wanted.images_per_caption))
-        unsafe = sorted(i for i in indices if (caption.caption_id, i) in rejected)
-        own = {i: images[caption.caption_id, i] for i in sorted(indices - set(unsafe))}
-        entries = []
-        for index, data in own.items():
-            _, height, width = decode_image(data).shape
-            size = (width, height)
-            entries.append(
-                make_image_entry(caption.caption_id, self.workshop.wanted.seed, index, digest_of(data), size)
-            )
-        return make_record(caption, self.workshop.wanted, entries, unsafe, truncated), own
 
 
 def make_shards(workshop: Workshop, plans: Sequence[ShardPlan]) -> Iterator[MadeShard]:

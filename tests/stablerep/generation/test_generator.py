@@ -500,3 +500,22 @@ def test_a_model_that_wants_more_than_a_caption_is_refused(tiny_stable_diffusion
     pipeline.save_pretrained(tmp_path / "inpainting")
     with pytest.raises(GeneratorError, match="got a StableDiffusionImg2ImgPipeline; must be a text-to-image"):
         DiffusersGenerator(tmp_path / "inpainting", settings())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile wants a C++ compiler on a CPU")
+def test_a_compiled_network_draws_the_images_of_one_that_is_not(tiny_generator, settings):
+    requests = [ImageRequest("c-a", "a nine", index) for index in range(3)]
+    plain, compiled = (
+        next(DiffusersGenerator(tiny_generator, settings(compile=each)).draw(requests, 0)).images
+        for each in (False, True)
+    )
+    levels = (plain.int() - compiled.int()).abs()
+    assert levels.max() <= 1 and (levels > 0).float().mean() < 1e-3
+
+
+def test_compiling_is_asked_of_the_denoising_network(tiny_generator, settings, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(type(self).__name__))
+    DiffusersGenerator(tiny_generator, settings(compile=True))
+    assert compiled == ["UNet2DConditionModel"]

@@ -50,18 +50,18 @@ def test_releases_that_made_nothing_that_is_left_are_forgotten(make, texts):
 def test_a_killed_run_leaves_no_image_to_the_next_release(make, texts, monkeypatch):
     from stablerep.generation import workers
 
-    real, written = workers.write_shard, []
+    real, written = workers.open_shard, []
 
-    def die_at_the_second(path, samples):
+    def die_at_the_second(path):
         if written:
             raise KeyboardInterrupt
         written.append(path)
-        real(path, samples)
+        return real(path)
 
-    monkeypatch.setattr(workers, "write_shard", die_at_the_second)
+    monkeypatch.setattr(workers, "open_shard", die_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         make(texts, "1")
-    monkeypatch.setattr(workers, "write_shard", real)
+    monkeypatch.setattr(workers, "open_shard", real)
     software = make(texts, "2")
     assert {release_of(software, text) for text in texts} == {"1", "2"}
 
