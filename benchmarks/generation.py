@@ -2,16 +2,19 @@
 
     python benchmarks/generation.py                        # the embedded generator
     python benchmarks/generation.py --model FOLDER --size 512 --captions captions.txt
+    python benchmarks/generation.py --random-sd15 --size 512 --steps 20 --captions captions.txt  # for a GPU
 
-Every side draws images of the same captions and runs in processes of its own, one side after the other, so
-that peak memory is its own. Images/s count drawing and encoding, not the loading of the model. Alignment (the
-share of named digits that are drawn) and diversity are the attribute judge's and exist for digit scenes only.
-The last line is the speed-up over the authors' recipe.
+Every side draws images of the same captions, each round in a process of its own and the sides in turn, so
+that peak memory is its own and a slow hour of the machine hits all. Images/s count drawing and encoding, not
+the loading of the model. Alignment (the share of named digits that are drawn) and diversity are the attribute
+judge's and exist for digit scenes only. The last line is the speed-up over the authors' recipe.
 """
 
 import argparse
 import json
+import platform
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,6 +27,7 @@ import diffusers
 import numpy as np
 import pandas as pd
 import torch
+from random_stable_diffusion import save_random_stable_diffusion
 from torch import Tensor
 
 from stablerep.corpora.grammar import draw_distinct_captions
@@ -55,12 +59,14 @@ class Task:
     size_px: int
     batch_size: int
     num_processes: int
+    dtype: str
+    compile: bool
 
 
 def draw_plainly(task: Task, prompts_a_call: int, scheduler: type, steps: int) -> tuple[Tensor, float]:
     """Draws as a user of diffusers would; returns (N, 3, H, W) uint8 and the seconds."""
     pipeline: Any = diffusers.StableDiffusionPipeline.from_pretrained(
-        task.model, torch_dtype=torch.float32, safety_checker=None
+        task.model, dtype=getattr(torch, task.dtype), safety_checker=None
     )
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -95,6 +101,8 @@ def draw_ours(task: Task) -> tuple[Tensor, float]:
         scheduler=diffusers.DPMSolverMultistepScheduler,
         batch_size=task.batch_size,
         num_processes=task.num_processes,
+        dtype=task.dtype,
+        compile=task.compile,
     )
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "images"
@@ -150,9 +158,13 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=32, help="pixels")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--dtype", default="float32", help="of all sides")
+    parser.add_argument("--compile", action="store_true", help="our side's network")
+    parser.add_argument("--random-sd15", action="store_true", help="Stable Diffusion 1.5 of random weights")
     parser.add_argument("--judge", type=Path, help="where to keep the judge; trained there if it is missing")
-    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=3, help="of all sides in turn")
     parser.add_argument("--slow-share", type=float, default=0.25, help="of the captions, for the slow sides")
+    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     given = parser.parse_args()
     captions = (
         given.captions.read_text().splitlines()[: given.num_captions]
@@ -164,27 +176,46 @@ def main() -> None:
             captions = captions[: max(6, round(len(captions) * given.slow_share))]
         task = Task(
             given.model, captions, given.images_per_caption, given.guidance_scale, given.steps, given.size,
-            given.batch_size, given.processes,
+            given.batch_size, given.processes, given.dtype, given.compile,
         )  # fmt: skip
         print(json.dumps(measure_side(given.side, task, str(given.judge) if given.judge else None)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        arguments = sys.argv[1:]
-        if given.captions is None:
-            judge = given.judge or Path(folder) / "judge.safetensors"
-            if not judge.exists():
-                save_judge(train_judge(JudgeRecipe()), judge)
-            arguments += ["--judge", str(judge)]
-        results = {}
+        compare(given, Path(folder))
+
+
+def compare(given: argparse.Namespace, folder: Path) -> None:
+    """Runs all sides in turn, round by round, and prints a table and the speed-up."""
+    arguments = sys.argv[1:]
+    if given.random_sd15:
+        save_random_stable_diffusion(folder / "model", getattr(torch, given.dtype))
+        arguments += ["--model", str(folder / "model")]
+    elif given.captions is None:
+        judge = given.judge or folder / "judge.safetensors"
+        if not judge.exists():
+            save_judge(train_judge(JudgeRecipe()), judge)
+        arguments += ["--judge", str(judge)]
+    found: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
+    for _ in range(given.rounds):
         for side in SIDES:
             command = [sys.executable, __file__, *arguments, "--side", side]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            results[side] = json.loads(done.stdout.splitlines()[-1])
-            figures = ", ".join(f"{name} {value:.3g}" for name, value in results[side].items())
-            print(f"{side:14} {figures}   ({SIDES[side]})", flush=True)
-    speed = {side: figures["images_per_s"] for side, figures in results.items()}
-    print(f"over the batched plain call: {speed['ours'] / speed['plain_batched']:.2f}x")
-    print(f"over the authors' recipe: {speed['ours'] / speed['authors']:.1f}x")
+            found[side].append(json.loads(done.stdout.splitlines()[-1]))
+    device = (
+        torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} threads"
+    )
+    print(f"{platform.platform()}, {device}, torch {torch.__version__}, {given.dtype}, {given.rounds} rounds")
+    speed = {}
+    for side, rounds in found.items():
+        rates = sorted(each["images_per_s"] for each in rounds)
+        speed[side] = statistics.median(rates)
+        rest = {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
+        rest.pop("images_per_s")
+        figures = ", ".join(f"{name} {value:.3g}" for name, value in rest.items())
+        spread = f"{rates[0]:.3g} to {rates[-1]:.3g}"
+        print(f"{side:14} {speed[side]:8.3g} images/s ({spread}), {figures}   ({SIDES[side]})")
+    print(f"speed-up over the batched plain call = {speed['ours'] / speed['plain_batched']:.2f}")
+    print(f"generation speed-up over the authors' recipe = {speed['ours'] / speed['authors']:.1f}")
 
 
 if __name__ == "__main__":
