@@ -207,6 +207,10 @@ class Optimisation:
         log_every: steps between rows of the history.
         num_processes: arms trained at the same time on a CPU.
         checkpoint_every_s: seconds between checkpoints.
+        num_checkpoints: the newest ones, which are kept.
+        chunk: views that the encoder takes at once; None for all of a process's.
+        max_grad_norm: to which gradients are clipped; None leaves them.
+        ema_decay: of the average of the weights that is exported; None exports the weights.
     """
 
     num_images: int
@@ -220,6 +224,10 @@ class Optimisation:
     log_every: int = 20
     num_processes: int = 1
     checkpoint_every_s: float = 60.0
+    num_checkpoints: int = 1
+    chunk: int | None = None
+    max_grad_norm: float | None = None
+    ema_decay: float | None = None
 
     def __post_init__(self) -> None:
         """Checks ranges."""
@@ -232,6 +240,14 @@ class Optimisation:
         check_range("optimisation.log_every", self.log_every, 1, where=where)
         _check_choice("optimisation.mixed_precision", self.mixed_precision, PRECISIONS)
         check_range("optimisation.checkpoint_every_s", self.checkpoint_every_s, 0, where=where)
+        check_range("optimisation.num_checkpoints", self.num_checkpoints, 1, where=where)
+        for name, minimum, maximum in (
+            ("chunk", 1, None),
+            ("max_grad_norm", 1e-9, None),
+            ("ema_decay", 0, 1),
+        ):
+            if getattr(self, name) is not None:
+                check_range(f"optimisation.{name}", getattr(self, name), minimum, maximum, where=where)
         check_range("optimisation.num_processes", self.num_processes, 1, 256, where=where)
         check_range("optimisation.betas: number of values", len(self.betas), 2, 2, where=where)
         for index, beta in enumerate(self.betas):

@@ -25,6 +25,10 @@ class TrainingError(StableRepError):
     """A training run cannot go on, for instance because its loss is not finite."""
 
 
+class StoppedError(StableRepError):
+    """A signal asked the run to stop; its state is kept."""
+
+
 class BusyError(StableRepError):
     """Another run holds the data folder."""
 

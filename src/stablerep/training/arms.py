@@ -7,6 +7,7 @@ threads each collapse (docs/experiments.md).
 import hashlib
 import logging
 import multiprocessing
+import shutil
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from stablerep.errors import ConfigError, TrainingError
+from stablerep.errors import ConfigError, StoppedError, TrainingError
 from stablerep.losses.method import Method
 from stablerep.models.encoders import build_encoder
 from stablerep.models.heads import ProjectionHead
@@ -26,8 +27,10 @@ from stablerep.processes import end_with_parent
 from stablerep.seeding import seed_everything
 from stablerep.training.batches import ImageSource
 from stablerep.training.checkpoint import Checkpoint, Row
-from stablerep.training.loop import Arm, Networks, run_arm
+from stablerep.training.loop import Arm, run_arm
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
+from stablerep.training.step import Networks
+from stablerep.training.stop import StopSignal
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +89,9 @@ class ArmPlan:
 
 def train_arm(plan: ArmPlan, source: ImageSource, work: Path | None = None) -> TrainedArm:
     """Trains one arm in this process, going on from its checkpoint below `work` where there is one."""
+    if StopSignal.taken:
+        # a pool hands its processes the next arm before anyone can take it back
+        raise StoppedError(f"arm {plan.name!r}: stopped by a signal before it began; run the command again.")
     if plan.num_threads:
         torch.set_num_threads(plan.num_threads)
     # all arms start from the same encoder; what they see afterwards differs by method and source
@@ -131,17 +137,18 @@ def train_arm(plan: ArmPlan, source: ImageSource, work: Path | None = None) -> T
     arm = Arm(plan.name, plan.method, source, plan.seed)
     checkpoint = None
     if work is not None:
-        every_s = plan.optimisation.checkpoint_every_s
-        checkpoint = Checkpoint(_checkpoint_path(work, plan), _fingerprint(plan, source), every_s)
+        settings = plan.optimisation
+        checkpoint = Checkpoint(
+            work / plan.name,
+            _fingerprint(plan, source),
+            settings.checkpoint_every_s,
+            settings.num_checkpoints,
+        )
     history = run_arm(arm, networks, plan.optimisation, tokenize, log, checkpoint)
     weights = {k: v.detach().clone().contiguous() for k, v in encoder.state_dict().items()}
     return TrainedArm(
         plan.name, plan.method_name, plan.images, plan.encoder_config, weights, pd.DataFrame(history)
     )
-
-
-def _checkpoint_path(work: Path, plan: ArmPlan) -> Path:
-    return work / f"{plan.name}.safetensors"
 
 
 def _fingerprint(plan: ArmPlan, source: ImageSource) -> str:
@@ -182,7 +189,7 @@ def train_arms(
         trained = _train_in_processes(plans, sources, work, workers)
     if work is not None:
         for plan in plans:
-            _checkpoint_path(work, plan).unlink(missing_ok=True)
+            shutil.rmtree(work / plan.name, ignore_errors=True)
     return {plan.name: trained[plan.name] for plan in plans}
 
 
@@ -191,18 +198,29 @@ def _train_in_processes(
 ) -> dict[str, TrainedArm]:
     context = multiprocessing.get_context("spawn")
     trained: dict[str, TrainedArm] = {}
-    with ProcessPoolExecutor(workers, context, _start_worker, (logger.getEffectiveLevel(),)) as pool:
-        futures = {pool.submit(train_arm, plan, sources[plan.images], work): plan for plan in plans}
-        for future in as_completed(futures):
-            name = futures[future].name
-            try:
-                trained[name] = future.result()
-            except BrokenProcessPool as error:
-                raise TrainingError(
-                    f"arms.{name}: its process died, most likely for want of memory. Set a smaller "
-                    "optimisation.num_processes and run again."
-                ) from error
-            logger.info("%s: trained (%d of %d arms)", name, len(trained), len(plans))
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (logger.getEffectiveLevel(),))
+    try:
+        # a scheduler's signal may reach this process alone
+        children = multiprocessing.active_children
+        with StopSignal(lambda: [each.pid for each in children() if each.pid]) as stop:
+            futures = {pool.submit(train_arm, plan, sources[plan.images], work): plan for plan in plans}
+            for future in as_completed(futures):
+                name = futures[future].name
+                try:
+                    trained[name] = future.result()
+                except BrokenProcessPool as error:
+                    if stop.asked:  # it had not begun to listen
+                        raise StoppedError(
+                            f"arms.{name}: stopped by a signal; run the same command again."
+                        ) from error
+                    raise TrainingError(
+                        f"arms.{name}: its process died, most likely for want of memory. Set a smaller "
+                        "optimisation.num_processes and run again."
+                    ) from error
+                logger.info("%s: trained (%d of %d arms)", name, len(trained), len(plans))
+    finally:
+        # an arm that waits for its turn does not start when another has failed or was stopped
+        pool.shutdown(wait=True, cancel_futures=True)
     return trained
 
 

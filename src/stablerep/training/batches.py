@@ -45,6 +45,20 @@ class Batch:
     caption_N: Tensor
     text_rows: Tensor
 
+    def part(self, rank: int, num_processes: int) -> "Batch":
+        """Returns the captions, with their images, that fall to one of several processes.
+
+        Args:
+            rank: of the process.
+            num_processes: among which the captions divide evenly.
+        """
+        if num_processes == 1:
+            return self
+        text_rows = self.text_rows.chunk(num_processes)[rank]
+        first = rank * len(text_rows)
+        mine = (self.caption_N >= first) & (self.caption_N < first + len(text_rows))
+        return Batch(self.image_rows[mine], self.caption_N[mine] - first, text_rows)
+
 
 class GroupedSampler:
     """Draws captions without replacement, and images of each; a function of (seed, epoch) alone.

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from stablerep.checkpoints import load_checkpoint, read_facts, save_checkpoint
 
@@ -38,35 +38,62 @@ class Checkpoint:
     """Where a run keeps its state, and which run's state it is.
 
     Args:
-        path: of the file; removed by whoever keeps the result.
+        folder: of the files, `step-<number>.safetensors`; removed by whoever keeps the result.
         fingerprint: of everything that decides the result; the state of another run is not gone on with.
         every_s: seconds between two writings.
+        num_kept: files that are kept, the newest ones.
     """
 
-    def __init__(self, path: Path, fingerprint: str, every_s: float) -> None:
+    def __init__(self, folder: Path, fingerprint: str, every_s: float, num_kept: int = 1) -> None:
         """Remembers them; writes nothing yet."""
-        self.path = path
+        self.folder = folder
         self.fingerprint = fingerprint
         self.every_s = every_s
+        self.num_kept = num_kept
         self._last_s = time.monotonic()
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-        """Restores the networks, the optimiser and torch's random states; a new start where nothing fits."""
-        if not self.path.exists():
+    def files(self) -> list[Path]:
+        """Returns the files, the oldest first."""
+        return sorted(self.folder.glob("step-*.safetensors"), key=_step_of)
+
+    def newest(self) -> Path | None:
+        """Returns the newest file."""
+        return next(reversed(self.files()), None)
+
+    def restore(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, average: dict[str, Tensor]
+    ) -> Progress:
+        """Restores networks, optimiser, average and torch's random states; a new start where nothing fits."""
+        path = self.newest()
+        if path is None:
             return Progress()
-        if read_facts(self.path).get("fingerprint") != self.fingerprint:
-            logger.info("%s: of another run; starts anew", self.path)
+        if read_facts(path).get("fingerprint") != self.fingerprint:
+            logger.info("%s: of another run; starts anew", self.folder)
+            for each in self.files():
+                each.unlink()
             return Progress()
-        facts = load_checkpoint(self.path, model, optimizer)
+        facts = load_checkpoint(path, model, optimizer, average)
         del facts["fingerprint"]
         self._last_s = time.monotonic()
         return Progress(**facts)
 
     def keep(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, last: bool
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        progress: Progress,
+        average: dict[str, Tensor],
+        last: bool,
     ) -> None:
         """Writes the state if the time has come, or if it is the last."""
         if last or time.monotonic() - self._last_s >= self.every_s:
             facts = {"fingerprint": self.fingerprint} | asdict(progress)
-            save_checkpoint(self.path, model, optimizer, facts)
+            path = self.folder / f"step-{progress.step}.safetensors"
+            save_checkpoint(path, model, optimizer, facts, average)
+            for each in self.files()[: -self.num_kept]:
+                each.unlink()
             self._last_s = time.monotonic()
+
+
+def _step_of(path: Path) -> int:
+    return int(path.stem.partition("-")[2])

@@ -13,55 +13,18 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from stablerep.errors import TrainingError
+from stablerep.errors import ConfigError, TrainingError
 from stablerep.losses.method import Embedded, Method
-from stablerep.models.encoder import Encoder
-from stablerep.models.heads import ProjectionHead
-from stablerep.models.text import TextTower
+from stablerep.training.average import Average
 from stablerep.training.batches import Batch, GroupedSampler, ImageSource
 from stablerep.training.checkpoint import Checkpoint, Progress, Row
 from stablerep.training.monitor import spread_of, warn_of_collapse
 from stablerep.training.settings import OptimisationSettings
+from stablerep.training.step import ChunkedEncoder, Networks, gather, offset_of_captions
+from stablerep.training.stop import StopSignal
 from stablerep.views import Augmentation
 
 logger = logging.getLogger(__name__)
-
-
-class Networks(nn.Module):
-    """Encoder, head and text tower as one module, so that one forward pass serves them all."""
-
-    def __init__(self, encoder: Encoder, head: ProjectionHead | None, text: TextTower | None) -> None:
-        """Joins them; a method has at least one of head and text tower."""
-        super().__init__()
-        self.encoder = encoder
-        self.head = head
-        self.text = text
-
-    def forward(
-        self,
-        views: Tensor,
-        labels_N: Tensor,
-        caption_N: Tensor,
-        token_ids: Tensor | None,
-    ) -> tuple[Embedded, Tensor | None]:
-        """Embeds a batch.
-
-        Args:
-            views: (N, 3, H, W) in [0, 1].
-            labels_N: (N,) positives share a label.
-            caption_N: (N,) row in token_ids.
-            token_ids: (M, T), or None without a text tower.
-
-        Returns:
-            The embedded batch and the logit scale.
-        """
-        features = self.encoder(views)
-        z_ND = self.head(features) if self.head is not None else features.new_zeros(len(views), 0)
-        if self.text is None or token_ids is None:
-            return Embedded(z_ND, labels_N), None
-        images = self.text.embed_images(features)
-        texts = self.text.embed_text(token_ids)
-        return Embedded(z_ND, labels_N, images, texts, caption_N), self.text.logit_scale
 
 
 @dataclass(frozen=True)
@@ -121,70 +84,151 @@ def run_arm(
 
     Returns:
         The history: step, images, loss and its parts, learning_rate, grad_norm, embedding_std,
-        effective_rank, images_per_second; means over the steps since the row before where that applies.
+        effective_rank, images_per_second, waited_share (of the time, for data); means over the steps
+        since the row before where that applies.
 
     Raises:
         TrainingError: the loss is not finite.
         DataError: the source cannot fill a batch.
     """
-    method = arm.method
-    num_images = settings.batch_size // method.views_per_image
-    sampler = GroupedSampler(arm.source, num_images, method.images_per_caption, arm.seed)
-    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=settings.mixed_precision)
-    augment = Augmentation(settings.augmentation, networks.encoder.size_px)
-    optimizer = torch.optim.AdamW(
-        decay_groups(networks, settings.weight_decay),
-        lr=settings.learning_rate,
-        betas=settings.betas,
-    )
-    model, optimizer = accelerator.prepare(networks, optimizer)
-    progress = Progress()
-    bare = accelerator.unwrap_model(model)
-    if checkpoint is not None:
-        progress = checkpoint.restore(bare, optimizer)
-        if progress.step:
-            logger.info("%s: goes on from step %d of %d", arm.name, progress.step, settings.num_steps)
-    first, started = progress.step, time.monotonic()
-    model.train()
-    for step, batch in zip(range(first, settings.num_steps), sampler.batches(first), strict=False):
+    training = _Training(arm, networks, settings, tokenize, checkpoint)
+    first = training.progress.step
+    if first:
+        logger.info("%s: goes on from step %d of %d", arm.name, first, settings.num_steps)
+    with StopSignal() as stop:
+        for step in range(first, settings.num_steps):
+            row = training.step(step)
+            if row is not None:
+                warn_of_collapse(arm.name, step + 1, row)
+                if on_row is not None:
+                    on_row(row)
+            last = step + 1 == settings.num_steps
+            training.keep(last or stop.asked)
+            if stop.asked and not last:
+                raise stop.error(arm.name, step + 1, settings.num_steps, kept=checkpoint is not None)
+    training.average.apply_to(networks)
+    networks.to("cpu")
+    return training.progress.history
+
+
+class _Training:
+    """What a run holds between its steps."""
+
+    def __init__(
+        self,
+        arm: Arm,
+        networks: Networks,
+        settings: OptimisationSettings,
+        tokenize: Callable[[list[str]], Tensor] | None,
+        checkpoint: Checkpoint | None,
+    ) -> None:
+        self.arm, self.networks, self.settings = arm, networks, settings
+        self.tokenize, self.checkpoint = tokenize, checkpoint
+        self.accelerator = Accelerator(
+            cpu=not torch.cuda.is_available(), mixed_precision=settings.mixed_precision
+        )
+        sampler = _sampler_of(arm, settings, self.accelerator.num_processes)
+        self.augment = Augmentation(settings.augmentation, networks.encoder.size_px)
+        optimizer = torch.optim.AdamW(
+            decay_groups(networks, settings.weight_decay),
+            lr=settings.learning_rate,
+            betas=settings.betas,
+        )
+        self.encoder, self.projector, self.optimizer = self.accelerator.prepare(
+            networks.encoder, networks.projector, optimizer
+        )
+        self.average = Average(networks, settings.ema_decay)
+        self.progress = Progress()
+        if checkpoint is not None:
+            self.progress = checkpoint.restore(networks, self.optimizer, self.average.weights)
+        networks.train()
+        self.first = self.progress.step
+        self.batches = sampler.batches(self.first)
+        self.started, self.waited_s = time.monotonic(), 0.0
+
+    def step(self, step: int) -> Row | None:
+        """Takes a step; returns a row of the history where one is due."""
+        settings, progress = self.settings, self.progress
         rate = settings.learning_rate * rate_factor(step, settings.num_steps, settings.warmup_share)
-        for group in optimizer.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = rate
-        inputs = _inputs_of(arm, batch, augment, tokenize, accelerator.device)
-        with accelerator.autocast():
-            embedded, logit_scale = model(*inputs)
+        asked = time.monotonic()
+        batch = next(self.batches).part(self.accelerator.process_index, self.accelerator.num_processes)
+        self.waited_s += time.monotonic() - asked
+        embedded, logit_scale, measured = self._descend(step, batch)
+        progress.add(measured)
+        progress.step = done = step + 1
+        if done % settings.log_every and done != settings.num_steps:
+            return None
+        span = (done - 1) % settings.log_every + 1
+        row = {name: value / span for name, value in progress.sums.items()}
+        row |= _spread(embedded, self.arm.method)
+        elapsed = time.monotonic() - self.started
+        row |= {"step": done, "images": done * settings.batch_size, "learning_rate": rate}
+        row |= {"images_per_second": (done - self.first) * settings.batch_size / elapsed}
+        row |= {"waited_share": self.waited_s / elapsed}
+        if logit_scale is not None:
+            row["logit_scale"] = float(logit_scale.detach())
+        progress.history.append(row)
+        progress.sums = {}
+        return row
+
+    def _descend(self, step: int, batch: Batch) -> tuple[Embedded, Tensor | None, Row]:
+        """Computes the gradients of the whole batch and moves the weights."""
+        method, device = self.arm.method, self.accelerator.device
+        inputs = _inputs_of(self.arm, batch, self.tokenize, device)
+        views = _views_of(self.arm, batch, self.augment, device)
+        chunked = ChunkedEncoder(self.encoder, self.accelerator, views, self.settings.chunk)
+        features_NF = gather(chunked.encode(len(batch.image_rows) * method.views_per_image))
+        with self.accelerator.autocast():
+            embedded, logit_scale = self.projector(features_NF, *inputs)
         parts = method(embedded, logit_scale)
         loss = torch.stack(list(parts.values())).sum()
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"arm {arm.name!r}: got a loss of {float(loss.detach())} at step {step}; must be finite. "
-                f"Captions of the batch: {batch.text_rows[:5].tolist()}... Lower optimisation.learning_rate."
-            )
-        accelerator.backward(loss)
-        norm = accelerator.clip_grad_norm_(model.parameters(), math.inf)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        norm = torch.tensor(math.nan)
+        if torch.isfinite(loss):
+            self.optimizer.zero_grad(set_to_none=True)
+            self.accelerator.backward(loss)
+            chunked.backward()
+            bound = self.settings.max_grad_norm or math.inf
+            norm = nn.utils.clip_grad_norm_(self.networks.parameters(), bound)
+        if not torch.isfinite(norm):
+            raise self._not_finite(step, batch, loss, norm)
+        self.optimizer.step()
+        self.average.update(self.networks)
         measured = {name: float(value.detach()) for name, value in parts.items()}
-        progress.add(measured | {"loss": float(loss.detach()), "grad_norm": float(norm)})
-        progress.step = done = step + 1
-        if done % settings.log_every == 0 or done == settings.num_steps:
-            span = (done - 1) % settings.log_every + 1
-            row = {name: value / span for name, value in progress.sums.items()}
-            row |= _spread(embedded, method)
-            speed = (done - first) * settings.batch_size / (time.monotonic() - started)
-            row |= {"step": done, "images": done * settings.batch_size, "learning_rate": rate}
-            row |= {"images_per_second": speed}
-            if logit_scale is not None:
-                row["logit_scale"] = float(logit_scale.detach())
-            progress.history.append(row)
-            warn_of_collapse(arm.name, done, row)
-            if on_row is not None:
-                on_row(row)
-            progress.sums = {}
-        if checkpoint is not None:
-            checkpoint.keep(bare, optimizer, progress, last=done == settings.num_steps)
-    networks.to("cpu")
-    return progress.history
+        return embedded, logit_scale, measured | {"loss": float(loss.detach()), "grad_norm": float(norm)}
+
+    def keep(self, last: bool) -> None:
+        """Writes a checkpoint where one is due, or if it is the last."""
+        if self.checkpoint is not None and self.accelerator.is_main_process:
+            self.checkpoint.keep(
+                self.networks, self.optimizer, self.progress, self.average.weights, last=last
+            )
+
+    def _not_finite(self, step: int, batch: Batch, loss: Tensor, norm: Tensor) -> TrainingError:
+        """Keeps the state before the step, which is still good, and returns the error."""
+        self.keep(last=True)
+        kept = "" if self.checkpoint is None else f" The state before is kept in {self.checkpoint.newest()}."
+        rows = sorted(set(batch.text_rows.tolist()))
+        texts = [self.arm.source.texts[row] for row in rows[:5]]
+        return TrainingError(
+            f"arm {self.arm.name!r}: got a loss of {float(loss.detach())} and a gradient of norm "
+            f"{float(norm)} at step {step}; must be finite.{kept} Captions of the batch, by row: "
+            f"{rows[:20]}, the first of them {texts}. Lower optimisation.learning_rate, or set "
+            "optimisation.max_grad_norm."
+        )
+
+
+def _sampler_of(arm: Arm, settings: OptimisationSettings, num_processes: int) -> GroupedSampler:
+    method = arm.method
+    num_images = settings.batch_size // method.views_per_image
+    if num_images // method.images_per_caption % num_processes:
+        raise ConfigError(
+            f"optimisation.batch_size: got {settings.batch_size}, which are "
+            f"{num_images // method.images_per_caption} captions; must be captions for each of "
+            f"{num_processes} processes alike. Set it in conf/params/training/<name>.yaml."
+        )
+    return GroupedSampler(arm.source, num_images, method.images_per_caption, arm.seed)
 
 
 def _spread(embedded: Embedded, method: Method) -> Row:
@@ -193,23 +237,32 @@ def _spread(embedded: Embedded, method: Method) -> Row:
     return spread_of(watched.detach())
 
 
+def _views_of(
+    arm: Arm, batch: Batch, augment: Augmentation, device: torch.device
+) -> Callable[[slice], Tensor]:
+    rows_N = batch.image_rows.repeat(arm.method.views_per_image)
+
+    def draw(rows: slice) -> Tensor:
+        return augment(arm.source.images[rows_N[rows]].to(device).float() / 255)
+
+    return draw
+
+
 def _inputs_of(
-    arm: Arm,
-    batch: Batch,
-    augment: Augmentation,
-    tokenize: Callable[[list[str]], Tensor] | None,
-    device: torch.device,
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Draws the views of a batch; labels are the caption's row, or the image's for several views of one."""
+    arm: Arm, batch: Batch, tokenize: Callable[[list[str]], Tensor] | None, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Labels and captions of all processes, token ids of this one.
+
+    A label is the caption's row, or the image's for several views of one.
+    """
     method = arm.method
-    images = arm.source.images[batch.image_rows].to(device).float() / 255
-    views = torch.cat([augment(images) for _ in range(method.views_per_image)])
     same = batch.image_rows if method.views_per_image > 1 else batch.text_rows[batch.caption_N]
-    labels_N = same.repeat(method.views_per_image).to(device)
-    caption_N = batch.caption_N.repeat(method.views_per_image).to(device)
+    labels_N = gather(same.repeat(method.views_per_image).to(device))
+    own_N = batch.caption_N + offset_of_captions(len(batch.text_rows))
+    caption_N = gather(own_N.repeat(method.views_per_image).to(device))
     token_ids = None
     if method.uses_text:
         if tokenize is None:
             raise TrainingError(f"arm {arm.name!r}: its method uses captions; a tokenizer is needed")
         token_ids = tokenize([arm.source.texts[row] for row in batch.text_rows.tolist()]).to(device)
-    return views, labels_N, caption_N, token_ids
+    return labels_N, caption_N, token_ids

@@ -21,6 +21,11 @@ class OptimisationSettings:
         log_every: steps between rows of the history.
         num_processes: arms trained at the same time, one thread each on a CPU.
         checkpoint_every_s: seconds between checkpoints.
+        num_checkpoints: the newest ones, which are kept.
+        chunk: views that the encoder takes at once, in two passes; None takes a process's all in one. The
+            gradients are those of the whole batch either way.
+        max_grad_norm: to which gradients are clipped; None leaves them.
+        ema_decay: of the moving average of the weights that is exported; None exports the weights.
         augmentation: of the views.
     """
 
@@ -34,15 +39,25 @@ class OptimisationSettings:
     log_every: int = 20
     num_processes: int = 2
     checkpoint_every_s: float = 60.0
+    num_checkpoints: int = 1
+    chunk: int | None = None
+    max_grad_norm: float | None = None
+    ema_decay: float | None = None
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
 
     def __post_init__(self) -> None:
         """Checks ranges."""
-        for name in ("num_images", "batch_size", "log_every", "num_processes"):
+        for name in ("num_images", "batch_size", "log_every", "num_processes", "num_checkpoints"):
             check_range(f"optimisation.{name}", getattr(self, name), 1)
         check_range("optimisation.learning_rate", self.learning_rate, 0)
         check_range("optimisation.checkpoint_every_s", self.checkpoint_every_s, 0)
         check_range("optimisation.warmup_share", self.warmup_share, 0, 1)
+        if self.chunk is not None:
+            check_range("optimisation.chunk", self.chunk, 1)
+        if self.max_grad_norm is not None:
+            check_range("optimisation.max_grad_norm", self.max_grad_norm, 1e-9)
+        if self.ema_decay is not None:
+            check_range("optimisation.ema_decay", self.ema_decay, 0, 1)
 
     @property
     def num_steps(self) -> int:

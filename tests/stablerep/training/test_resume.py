@@ -2,9 +2,12 @@
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import torch
 
 from stablerep.checkpoints import read_facts
 from stablerep.corpora.digit_scenes import draw_scenes_of_captions
+from stablerep.errors import TrainingError
 from stablerep.losses.stablerep import StableRep
 from stablerep.training.arms import ArmPlan, train_arm, train_arms
 from stablerep.training.batches import GroupedSampler, ImageSource
@@ -39,6 +43,15 @@ def make_source() -> ImageSource:
     return ImageSource("drawn", (scenes.images * 255).to(torch.uint8), rows, texts)
 
 
+def kept_seldom() -> OptimisationSettings:
+    return replace(make_plan().optimisation, checkpoint_every_s=1000.0)
+
+
+def newest(work: Path, arm: str = "arm") -> Path:
+    (path,) = (work / arm).iterdir()
+    return path
+
+
 class KillAtStep(logging.Handler):
     """Kills this process when the log tells of a step."""
 
@@ -54,26 +67,24 @@ def killed(tmp_path_factory) -> Path:
     done = subprocess.run([sys.executable, __file__, str(work)], check=False)
     assert done.returncode == -signal.SIGKILL
     # the step that was told of had not been kept yet
-    assert read_facts(work / "arm.safetensors")["step"] == KILLED_AT - 1
+    assert read_facts(newest(work))["step"] == KILLED_AT - 1
     return work
 
 
 def test_a_killed_run_goes_on_and_gives_the_weights_of_an_uninterrupted_one(killed, tmp_path, caplog):
-    path = tmp_path / "arm.safetensors"
-    path.write_bytes((killed / "arm.safetensors").read_bytes())
+    shutil.copytree(killed / "arm", tmp_path / "arm")
     with caplog.at_level(logging.INFO):
         resumed = train_arm(make_plan(), make_source(), tmp_path)
     assert f"goes on from step {KILLED_AT - 1} of 30" in caplog.text
     whole = train_arm(make_plan(), make_source())
     assert all(torch.equal(resumed.weights[k], whole.weights[k]) for k in whole.weights)
-    columns = [name for name in whole.history if name != "images_per_second"]
+    columns = [name for name in whole.history if name not in ("images_per_second", "waited_share")]
     assert resumed.history[columns].equals(whole.history[columns])
 
 
 @pytest.mark.parametrize("changed", ["seed", "images"])
 def test_the_state_of_another_run_is_not_gone_on_with(killed, tmp_path, caplog, changed):
-    path = tmp_path / "arm.safetensors"
-    path.write_bytes((killed / "arm.safetensors").read_bytes())
+    shutil.copytree(killed / "arm", tmp_path / "arm")
     plan, source = make_plan(), make_source()
     if changed == "seed":
         plan = replace(plan, seed=1)
@@ -91,6 +102,48 @@ def test_checkpoints_are_removed_when_every_arm_is_trained(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_signal_keeps_the_state_and_the_next_run_ends_where_an_uninterrupted_one_does(tmp_path):
+    done = subprocess.run(
+        [sys.executable, __file__, str(tmp_path), "SIGTERM"], check=False, capture_output=True, text=True
+    )
+    assert f"StoppedError: arm 'arm': stopped by a signal after step {KILLED_AT} of 30" in done.stderr
+    assert read_facts(newest(tmp_path))["step"] == KILLED_AT
+    resumed, whole = train_arm(make_plan(), make_source(), tmp_path), train_arm(make_plan(), make_source())
+    assert all(torch.equal(resumed.weights[k], whole.weights[k]) for k in whole.weights)
+
+
+def test_a_signal_to_the_main_process_stops_every_arm(tmp_path):
+    """The scheduler's signal reaches the parent alone; no arm that waits for its turn starts."""
+    done = subprocess.run(
+        [sys.executable, __file__, str(tmp_path), "arms"], check=False, capture_output=True, text=True
+    )
+    assert "StoppedError" in done.stderr
+    kept = {path.name: read_facts(newest(tmp_path, path.name))["step"] for path in tmp_path.iterdir()}
+    assert set(kept) == {"a", "b"}
+    assert all(0 < step < 30_000 for step in kept.values())
+
+
+def test_a_gradient_that_is_not_finite_keeps_the_state_before_it(tmp_path, monkeypatch):
+    real, calls = StableRep.__call__, []
+
+    def spoil(self, batch, scale):
+        calls.append(1)
+        parts = real(self, batch, scale)
+        return {name: part * float("nan") for name, part in parts.items()} if len(calls) == 6 else parts
+
+    monkeypatch.setattr(StableRep, "__call__", spoil)
+    with pytest.raises(TrainingError, match=r"at step 5; must be finite.*step-5\.safetensors.*by row"):
+        train_arm(replace(make_plan(), optimisation=kept_seldom()), make_source(), tmp_path)
+    assert read_facts(newest(tmp_path))["step"] == 5
+
+
+def test_the_last_checkpoints_are_kept_and_no_more(tmp_path, monkeypatch):
+    plan = replace(make_plan(), optimisation=replace(make_plan().optimisation, num_checkpoints=3))
+    train_arm(plan, make_source(), tmp_path)
+    names = sorted(path.name for path in (tmp_path / "arm").iterdir())
+    assert names == [f"step-{step}.safetensors" for step in (28, 29, 30)]
+
+
 @pytest.mark.parametrize("first", [1, 2, 3, 7])
 def test_the_sampler_begins_at_any_batch(first):
     sampler = GroupedSampler(make_source(), 4, 2, seed=0)
@@ -99,7 +152,33 @@ def test_the_sampler_begins_at_any_batch(first):
     assert torch.equal(later.image_rows, batches[first].image_rows)
 
 
+class SignalAtStep(logging.Handler):
+    """Asks this process to stop when the log tells of a step."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if f"arm: {KILLED_AT * 8} of" in record.getMessage():
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def stop_all(work: Path) -> None:
+    """Trains two long arms at once while a third waits, and asks this process to stop meanwhile."""
+    optimisation = replace(make_plan().optimisation, num_images=240_000, num_processes=2)
+    plans = [replace(make_plan(), name=name, optimisation=optimisation) for name in ("a", "b", "c")]
+
+    def stop() -> None:
+        while not all((work / name).is_dir() and any((work / name).iterdir()) for name in ("a", "b")):
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop, daemon=True).start()
+    train_arms(plans, {"drawn": make_source()}, work)
+
+
 if __name__ == "__main__":
-    logging.getLogger("stablerep.training.arms").addHandler(KillAtStep())
+    how = sys.argv[2] if len(sys.argv) > 2 else "SIGKILL"
+    if how == "arms":
+        stop_all(Path(sys.argv[1]))
+    handler = SignalAtStep() if how == "SIGTERM" else KillAtStep()
+    logging.getLogger("stablerep.training.arms").addHandler(handler)
     logging.getLogger("stablerep.training.arms").setLevel(logging.INFO)
     train_arm(make_plan(), make_source(), Path(sys.argv[1]))

@@ -1,0 +1,183 @@
+"""One step of training, exact however many processes and chunks it is cut into.
+
+Everything after the encoder (the head with its BatchNorm, the projections, the loss) sees the whole batch, on
+every process. The encoder sees chunks of its process's part of it. Between the two lies a cache of features:
+they are computed without a graph, the loss gives their gradients, and each chunk is computed again to pass
+them on (gradient caching, arXiv:2101.06983, section 3). The random draws of a chunk, its views and its
+dropout, are repeated.
+
+Legend: N views of the whole batch, n of this process, C of a chunk, F features, M captions, D dimensions.
+"""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from stablerep.losses.method import Embedded
+from stablerep.models.encoder import Encoder
+from stablerep.models.heads import ProjectionHead
+from stablerep.models.text import TextTower
+
+
+class Projector(nn.Module):
+    """What comes after the encoder: head and text tower as one module, for one forward pass a step."""
+
+    def __init__(self, head: ProjectionHead | None, text: TextTower | None) -> None:
+        """Joins them; a method has at least one of the two."""
+        super().__init__()
+        self.head = head
+        self.text = text
+
+    def forward(
+        self, features_NF: Tensor, labels_N: Tensor, caption_N: Tensor, token_ids: Tensor | None
+    ) -> tuple[Embedded, Tensor | None]:
+        """Embeds the whole batch.
+
+        Args:
+            features_NF: of all processes.
+            labels_N: positives share a label.
+            caption_N: row of each view's caption among those of all processes.
+            token_ids: (M / processes, T) of this process's captions, or None without a text tower.
+
+        Returns:
+            The embedded batch and the logit scale.
+        """
+        none = features_NF.new_zeros(len(features_NF), 0)
+        z_ND = self.head(features_NF) if self.head is not None else none
+        if self.text is None or token_ids is None:
+            return Embedded(z_ND, labels_N), None
+        images = self.text.embed_images(features_NF)
+        texts = gather(self.text.embed_text(token_ids))
+        return Embedded(z_ND, labels_N, images, texts, caption_N), self.text.logit_scale
+
+
+class Networks(nn.Module):
+    """All that is trained: the encoder, and what comes after it."""
+
+    def __init__(self, encoder: Encoder, head: ProjectionHead | None, text: TextTower | None) -> None:
+        """Joins them."""
+        super().__init__()
+        self.encoder = encoder
+        self.projector = Projector(head, text)
+
+
+class _Gather(torch.autograd.Function):
+    """Concatenates the processes' tensors; the gradient is the sum of what each process has for a part.
+
+    Every process computes the loss of the whole batch. So the sum holds it once for each process, and the
+    mean over processes, which data parallelism takes of all gradients, is the gradient of the loss.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor) -> Tensor:
+        ctx.num = len(own)
+        parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, own.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].contiguous()
+        dist.all_reduce(total)
+        start = dist.get_rank() * ctx.num
+        return total[start : start + ctx.num]
+
+
+def gather(own: Tensor) -> Tensor:
+    """Returns the tensors of all processes, one below the other in the order of ranks, with gradients.
+
+    Args:
+        own: of the same shape on every process.
+    """
+    if not (dist.is_initialized() and dist.get_world_size() > 1):
+        return own
+    if own.requires_grad:
+        return _Gather.apply(own)
+    parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, own.contiguous())
+    return torch.cat(parts)
+
+
+class ChunkedEncoder:
+    """Encodes a process's views chunk by chunk, and passes their gradients on.
+
+    BatchNorm inside of an encoder sees a chunk at a time, as it sees a process's part of a batch in data
+    parallelism; its running statistics count each chunk once. The head's sees the whole batch.
+
+    Args:
+        encoder: as prepared by the accelerator.
+        accelerator: for its precision and its gradients.
+        views: draws the views of rows of the batch.
+        chunk: C, or None for all views at once, of which the graph is kept.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        accelerator: Accelerator,
+        views: Callable[[slice], Tensor],
+        chunk: int | None,
+    ) -> None:
+        """Remembers them."""
+        self.encoder, self.accelerator = encoder, accelerator
+        self.views, self.chunk = views, chunk
+        self._slices: list[slice] = []
+        self._states: list[tuple[Tensor, Tensor | None]] = []
+        self._features: Tensor | None = None
+
+    def encode(self, num_views: int) -> Tensor:
+        """Returns (n, F) features; the graph hangs on them where they fit in one chunk."""
+        size = self.chunk or num_views
+        self._slices = [slice(start, start + size) for start in range(0, num_views, size)]
+        if len(self._slices) == 1:
+            return self._encode(self._slices[0])
+        buffers = {name: each.clone() for name, each in self.encoder.named_buffers()}
+        self._states, features = [], []
+        with torch.no_grad():
+            for rows in self._slices:
+                self._states.append(_random_state())
+                features.append(self._encode(rows))
+            for name, each in self.encoder.named_buffers():
+                each.copy_(buffers[name])
+        self._features = torch.cat(features).requires_grad_()
+        return self._features
+
+    def backward(self) -> None:
+        """Passes the features' gradients on to the encoder, after the loss has given them."""
+        if len(self._slices) == 1:
+            return
+        assert self._features is not None and self._features.grad is not None  # noqa: S101 -- encode came first
+        afterwards = _random_state()
+        for number, (rows, state) in enumerate(zip(self._slices, self._states, strict=True)):
+            _set_random_state(state)
+            last = number == len(self._slices) - 1
+            # gradients are exchanged once, when the last chunk's have been added
+            with nullcontext() if last else self.accelerator.no_sync(self.encoder):
+                self._encode(rows).backward(self._features.grad[rows])
+        _set_random_state(afterwards)
+        self._features = None
+
+    def _encode(self, rows: slice) -> Tensor:
+        views = self.views(rows)
+        with self.accelerator.autocast():
+            return self.encoder(views).float()
+
+
+def _random_state() -> tuple[Tensor, Tensor | None]:
+    return torch.get_rng_state(), torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+
+
+def _set_random_state(state: tuple[Tensor, Tensor | None]) -> None:
+    torch.set_rng_state(state[0])
+    if state[1] is not None:
+        torch.cuda.set_rng_state(state[1])
+
+
+def offset_of_captions(num_captions: int) -> int:
+    """Returns where this process's captions begin among those of all processes."""
+    return dist.get_rank() * num_captions if dist.is_initialized() else 0

@@ -1,0 +1,221 @@
+"""A step is exact: in chunks, and on several processes, it moves the weights as in one piece."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from stablerep.errors import ConfigError
+from stablerep.losses.clip import CLIP
+from stablerep.losses.simclr import SimCLR
+from stablerep.losses.stablerep import StableRep
+from stablerep.losses.stablerep_plus import StableRepPlus
+from stablerep.models.encoder import Encoder
+from stablerep.models.heads import ProjectionHead
+from stablerep.models.text import TextTower
+from stablerep.training import loop
+from stablerep.training.batches import ImageSource
+from stablerep.training.loop import Arm, run_arm
+from stablerep.training.settings import OptimisationSettings
+from stablerep.training.step import Networks
+
+METHODS = {
+    "stablerep": StableRep(images_per_caption=3),
+    "stablerep_plus": StableRepPlus(images_per_caption=2),
+    "simclr": SimCLR(),
+    "clip": CLIP(),
+}
+TEXTS = tuple(
+    f"a {ink} {digit}" for ink in ("red", "teal") for digit in ("one", "two", "three", "four", "five", "six")
+)
+
+
+class LayerNormEncoder(Encoder):
+    """Without statistics of a batch; with dropout where asked for."""
+
+    size_px = 8
+    num_features = 6
+
+    def __init__(self, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(192, 16),
+            nn.LayerNorm(16),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(16, 6),
+        )
+
+    def forward(self, images):
+        return self.layers(images)
+
+
+def source(num=4):
+    images = torch.randint(0, 256, (len(TEXTS) * num, 3, 8, 8), generator=torch.Generator().manual_seed(0))
+    rows = torch.arange(len(TEXTS)).repeat_interleave(num)
+    return ImageSource("synthetic", images.to(torch.uint8), rows, TEXTS)
+
+
+def networks(method, dropout=0.0):
+    torch.manual_seed(0)
+    encoder = LayerNormEncoder(dropout)
+    head = ProjectionHead(6, 8, 5) if method.uses_head else None
+    text = None
+    if method.uses_text:
+        text = TextTower(6, 64, 16, 63, 16, 1, 2, 5)
+    return Networks(encoder, head, text)
+
+
+def tokenize(texts):
+    """Letters for tokens, with 63 at the end."""
+    return torch.tensor([[*(ord(letter) % 60 for letter in f"{text:15.15}"), 63] for text in texts])
+
+
+class Same(nn.Module):
+    """The image itself for a view, and twice the same: processes draw other numbers than one does."""
+
+    def __init__(self, *_):
+        super().__init__()
+
+    def forward(self, images):
+        return images
+
+
+def descend_plainly(groups, lr, betas):
+    """Takes AdamW's place: its first steps are the gradients' signs, which rounding may turn."""
+    return torch.optim.SGD(groups, lr=lr)
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    """Makes a step a plain function of images and weights."""
+    monkeypatch.setattr(loop, "Augmentation", Same)
+    monkeypatch.setattr(torch.optim, "AdamW", descend_plainly)
+
+
+def train(method, dropout=0.0, **changes):
+    """Returns the weights after two steps, and the history."""
+    settings = OptimisationSettings(
+        num_images=24, batch_size=12, log_every=1, learning_rate=0.02, warmup_share=0.0, **changes
+    )
+    built = networks(method, dropout)
+    torch.manual_seed(1)
+    history = run_arm(Arm("arm", method, source(), 0), built, settings, tokenize)
+    return built.state_dict(), history
+
+
+def assert_close(one, other, tolerance=1e-4):
+    assert one.keys() == other.keys()
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], rtol=tolerance, atol=tolerance, msg=name)
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("chunk", [1, 5, 11])
+def test_chunks_give_the_weights_and_statistics_of_one_piece(name, chunk, plain):
+    whole, history = train(METHODS[name])
+    pieces, other = train(METHODS[name], chunk=chunk)
+    assert_close(pieces, whole)
+    assert [row["loss"] for row in other] == pytest.approx([row["loss"] for row in history], rel=1e-4)
+    assert [row["grad_norm"] for row in other] == pytest.approx([r["grad_norm"] for r in history], rel=1e-4)
+
+
+def test_a_chunk_draws_the_same_views_and_dropout_twice(monkeypatch):
+    """A forward pass that drew anew would give gradients of another function: the features would differ."""
+    seen = []
+    real = LayerNormEncoder.forward
+    monkeypatch.setattr(
+        LayerNormEncoder, "forward", lambda self, images: seen.append(real(self, images)) or seen[-1]
+    )
+    train(METHODS["stablerep"], dropout=0.5, chunk=4)
+    first, again = seen[:3], seen[3:6]
+    assert all(torch.equal(a.detach(), b.detach()) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0].detach(), seen[6].detach())
+
+
+def test_statistics_of_an_encoder_count_each_chunk_once(plain):
+    counted = []
+    for chunk in (None, 4):
+        built = networks(METHODS["stablerep"])
+        built.encoder.layers[2] = nn.BatchNorm1d(16)
+        settings = OptimisationSettings(num_images=12, batch_size=12, learning_rate=0.0, chunk=chunk)
+        run_arm(Arm("arm", METHODS["stablerep"], source(), 0), built, settings, None)
+        counted.append(int(built.encoder.layers[2].num_batches_tracked))
+    assert counted == [1, 3]
+
+
+@pytest.fixture(scope="module")
+def of_two_processes(tmp_path_factory):
+    """Returns a folder with what two processes trained."""
+    folder = tmp_path_factory.mktemp("two")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, __file__, str(folder)], check=True, env=environment, timeout=300)
+    return folder
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("chunk", [None, 4])
+def test_two_processes_give_the_weights_of_one(name, chunk, of_two_processes, plain):
+    whole, history = train(METHODS[name])
+    weights = load_file(of_two_processes / f"{name}-{chunk}.safetensors")
+    assert_close(weights, {k: v.contiguous() for k, v in whole.items()})
+    losses = json.loads((of_two_processes / f"{name}-{chunk}.json").read_text())
+    assert losses == pytest.approx([row["loss"] for row in history], rel=1e-4)
+
+
+def test_a_batch_that_processes_cannot_share_is_refused():
+    settings = OptimisationSettings(num_images=12, batch_size=12)
+    with pytest.raises(ConfigError, match=r"optimisation\.batch_size: got 12, which are 4 captions"):
+        loop._sampler_of(Arm("arm", METHODS["stablerep"], source(), 0), settings, 3)
+
+
+def test_clipping_bounds_the_step_and_tells_the_norm_before(plain, monkeypatch):
+    free, history = train(METHODS["stablerep"])
+    _, clipped = train(METHODS["stablerep"], max_grad_norm=1e-3)
+    assert clipped[0]["grad_norm"] == pytest.approx(history[0]["grad_norm"])
+    bounded = []
+    real = torch.optim.SGD.step
+
+    def watch(self, *args, **options):
+        grads = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
+        bounded.append(float(torch.stack([g.norm() for g in grads]).norm()))
+        return real(self, *args, **options)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", watch)
+    train(METHODS["stablerep"], max_grad_norm=1e-3)
+    assert max(bounded) <= 1.001e-3
+
+
+def test_the_average_of_the_weights_is_what_is_exported(plain):
+    start = networks(METHODS["stablerep"]).state_dict()
+    held, _ = train(METHODS["stablerep"], ema_decay=1.0)
+    moved, _ = train(METHODS["stablerep"])
+    half, _ = train(METHODS["stablerep"], ema_decay=0.5)
+    name = "encoder.layers.1.weight"
+    torch.testing.assert_close(held[name], start[name])
+    assert (half[name] - start[name]).norm() < (moved[name] - start[name]).norm()
+    assert not torch.equal(half[name], start[name])
+
+
+def main(folder):
+    loop.Augmentation = Same
+    torch.optim.AdamW = descend_plainly
+    for name, method in METHODS.items():
+        for chunk in (None, 4):
+            weights, history = train(method, chunk=chunk)
+            if int(os.environ["RANK"]) == 0:
+                (folder / f"{name}-{chunk}.json").write_text(json.dumps([row["loss"] for row in history]))
+                whole = {k: v.contiguous() for k, v in weights.items()}
+                save_file(whole, folder / f"{name}-{chunk}.safetensors")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
