@@ -20,8 +20,10 @@ include mlflow/server.env
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'
 
-reproduce: install ## captions to report: the whole path with the default experiment
+reproduce: install ## captions to report with the default experiment, recorded in DVC
 	$(BIN)/kedro run
+	$(BIN)/dvc repro --quiet params
+	$(BIN)/dvc commit --quiet --force
 	@echo "The report: data/08_reporting/report.html; the runs: make ui"
 
 smoke: install ## the same path, tiny
