@@ -28,6 +28,7 @@ from torch import Tensor
 
 from stablerep.corpora.grammar import draw_distinct_captions
 from stablerep.evaluation.judge import JudgeRecipe, load_judge, match_rates, save_judge, train_judge
+from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.image_set import make_image_set
 from stablerep.generation.settings import GenerationSettings
 from stablerep.records import caption_id_of
@@ -94,11 +95,11 @@ def draw_ours(task: Task) -> tuple[Tensor, float]:
         size_px=task.size_px,
         scheduler=diffusers.DPMSolverMultistepScheduler,
         batch_size=task.batch_size,
-        num_processes=task.num_processes,
     )
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "images"
-        manifest, _ = make_image_set(frame, settings, Path(task.model), store, seed=0)
+        executor = LocalExecutor(task.num_processes)
+        manifest, _ = make_image_set(frame, settings, Path(task.model), store, seed=0, executor=executor)
         # the rate without the loading of the model, as the engine remembers it for its forecasts
         rates = json.loads(store.with_name("images.rate.json").read_text())
         images, caption_ids = read_images(store, manifest)

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -113,8 +114,9 @@ def write_shard(path: Path, samples: Iterable[tuple[Record, Mapping[int, bytes]]
         DataError: the disk refuses; what stood under `path` is untouched then.
     """
     ordered = sorted(samples, key=lambda sample: sample[0]["caption_id"])
-    # the process id: a dying run's writer and the next run's must not share a file
-    beside = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+    # a name of its own: a dying run's writer and the next run's must not share a file, nor a machine that was
+    # given up too early and the one that has its shard now
+    beside = path.with_name(f"{path.name}.{uuid4().hex}{PARTIAL_SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("wb") as file:

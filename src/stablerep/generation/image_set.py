@@ -12,6 +12,8 @@ import pandas as pd
 
 from stablerep.curation.takedowns import CAPTION, SOURCE, taken_down
 from stablerep.errors import DataError
+from stablerep.generation.executors.executor import Executor, make_shards
+from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.identity import check_not_taken_down, describe_generator
 from stablerep.generation.plan import (
     CaptionPlan,
@@ -28,7 +30,7 @@ from stablerep.generation.software import (
     read_software,
     software_of_plan,
 )
-from stablerep.generation.workers import Workshop, make_shards
+from stablerep.generation.workers import Workshop
 from stablerep.shards import INTACT, PARTIAL_SUFFIX, REJECTED_UNSAFE, SHARDS_FOLDER, Record
 
 logger = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ def make_image_set(
     store: Path,
     seed: int,
     takedowns: pd.DataFrame | None = None,
+    executor: Executor | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Makes the images of captions, only those that are not there and intact.
 
@@ -73,6 +76,7 @@ def make_image_set(
         seed: of the image set.
         takedowns: as `stablerep.curation.takedowns.read_takedowns` gives them. Curation has dropped their
             captions already; here they count where the caption set is older than the takedown.
+        executor: draws what is missing; None for this process.
 
     Returns:
         The manifest, a row an image, by caption id and index; one that the safety checker blanked has the
@@ -93,10 +97,13 @@ def make_image_set(
         distinct = _without_taken_down(distinct, takedowns)
     wanted = Wanted(generator["generator_id"], seed, settings.images_per_caption, settings.num_shards)
     plan = plan_image_set(distinct, wanted, store)
-    rates = _Rates(store, f"{wanted.generator_id} x {settings.num_processes}")
+    executor = executor or LocalExecutor()
+    rates = _Rates(store, f"{wanted.generator_id} x {executor.label}")
     _announce(plan, rates)
-    _note_software(plan, store)
-    records, num_made = _carry_out(plan, Workshop(Path(model_folder), settings, wanted, store), rates)
+    # where nothing is drawn, no cluster need be asked
+    _note_software(plan, store, executor.software() if plan.num_images_to_make else describe_software())
+    workshop = Workshop(Path(model_folder), settings, wanted, store)
+    records, num_made = _carry_out(plan, workshop, executor, rates)
     _prune(plan, store)
     manifest = make_manifest(records)
     _write_text(store / GENERATOR_FILE, json.dumps(generator, indent=1, sort_keys=True, default=str))
@@ -176,8 +183,8 @@ def _without_taken_down(captions: list[CaptionPlan], takedowns: pd.DataFrame) ->
     return left
 
 
-def _note_software(plan: ImageSetPlan, store: Path) -> None:
-    software = software_of_plan(plan, read_software(store), describe_software())
+def _note_software(plan: ImageSetPlan, store: Path, current: dict[str, str]) -> None:
+    software = software_of_plan(plan, read_software(store), current)
     try:
         store.mkdir(parents=True, exist_ok=True)
         _write_text(store / SOFTWARE_FILE, json.dumps(software.to_json(), indent=1, sort_keys=True))
@@ -198,7 +205,7 @@ def _announce(plan: ImageSetPlan, rates: "_Rates") -> None:
 
 
 def _carry_out(
-    plan: ImageSetPlan, workshop: Workshop, rates: "_Rates"
+    plan: ImageSetPlan, workshop: Workshop, executor: Executor, rates: "_Rates"
 ) -> tuple[dict[str, list[Record]], int]:
     for path in plan.stale:
         if path.name.endswith(PARTIAL_SUFFIX):
@@ -207,7 +214,7 @@ def _carry_out(
     to_write = [shard for shard in plan.shards if shard.records is None]
     started = time.monotonic()
     num_made, load_s = 0, 0.0
-    for number, made in enumerate(make_shards(workshop, to_write), 1):
+    for number, made in enumerate(make_shards(workshop, to_write, executor), 1):
         records[made.name] = made.records
         num_made += made.num_images
         load_s = max(load_s, made.load_s)
