@@ -89,7 +89,7 @@ def test_the_cluster_is_chosen_and_addressed_at_run_time() -> None:
     assert "execution.num_workers: unknown key" in refused({"execution": {"num_workers": 8}})
 
 
-@pytest.mark.parametrize("name", ["local", "ray"])
+@pytest.mark.parametrize("name", ["accelerate", "local", "ray"])
 def test_a_shipped_executor_is_made_and_names_a_key_out_of_range(name: str) -> None:
     from pipelines.generation.nodes import executor_of
 

@@ -166,8 +166,10 @@ def _connected(address: str | None) -> Iterator[Any]:
             "include_dashboard": False,
             "object_store_memory": _OWN_OBJECT_STORE_BYTES,
         }
+    # Ray would put its own format on the handlers of whoever is the root
+    logging.getLogger("ray").setLevel(logging.WARNING)
     try:
-        ray.init(logging_level=logging.WARNING, **options)
+        ray.init(configure_logging=False, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise GeneratorError(
             f"execution.address: got {address!r}; no Ray cluster answers there ({error}). Start one with "

@@ -41,7 +41,8 @@ def sampler(tmp_path, monkeypatch):
     """Returns a scheduler class that counts and obeys, and what it counted.
 
     `kill(n, often)` kills the process that draws a batch of n images, once or always; `slowly(s)` has each
-    step take longer; `fail()` makes no finite images any more; `steps()` gives the number of images of each step of each batch.
+    step take longer; `fail()` makes images that are not finite. `steps()` counts the steps by the images of
+    their batch, `processes()` are those that drew.
     """
     folder = tmp_path / "draws"
     folder.mkdir()
