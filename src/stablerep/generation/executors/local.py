@@ -44,7 +44,7 @@ class LocalExecutor:
 
     def seats(self) -> list[Seat]:
         """Returns what each process may use, for as many as there may be."""
-        num_devices = torch.cuda.device_count()
+        num_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
         threads = threads_of_a_process(num_devices or self.num_cpu_processes)
         if num_devices:
             return [Seat(threads, device) for device in range(num_devices)]

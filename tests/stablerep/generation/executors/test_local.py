@@ -21,6 +21,7 @@ def test_processes_share_the_threads_of_the_cpu():
 
 
 def test_each_gpu_has_a_process_whatever_a_cpu_would_have(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     seats = LocalExecutor(2).seats()
     assert [seat.device for seat in seats] == [0, 1, 2, 3]
