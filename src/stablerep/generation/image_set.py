@@ -101,7 +101,8 @@ def make_image_set(
     rates = _Rates(store, f"{wanted.generator_id} x {executor.label}")
     _announce(plan, rates)
     # where nothing is drawn, no cluster need be asked
-    _note_software(plan, store, executor.software() if plan.num_images_to_make else describe_software())
+    here = describe_software()
+    _note_software(plan, store, executor.software(here) if plan.num_images_to_make else here)
     workshop = Workshop(Path(model_folder), settings, wanted, store)
     records, num_made = _carry_out(plan, workshop, executor, rates)
     _prune(plan, store)

@@ -20,7 +20,6 @@ from stablerep.errors import GeneratorError, check_range
 from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.executors.processes import Seat, make_in_processes
 from stablerep.generation.plan import ShardPlan
-from stablerep.generation.software import describe_software
 from stablerep.generation.workers import MadeShard, Workshop
 from stablerep.processes import end_with
 
@@ -75,9 +74,9 @@ class AccelerateExecutor:
         """What the speed depends on."""
         return f"{self._local.label} under accelerate launch"
 
-    def software(self) -> dict[str, str]:
-        """Returns the versions and the device of this machine."""
-        return describe_software()
+    def software(self, here: dict[str, str]) -> dict[str, str]:
+        """Returns what is here: it is this machine that draws."""
+        return here
 
     def make(self, workshop: Workshop, plans: Sequence[ShardPlan]) -> Iterator[MadeShard]:
         """Makes shards and yields each when it is written.

@@ -22,8 +22,12 @@ class Executor(Protocol):
     def label(self) -> str:
         """What the speed depends on."""
 
-    def software(self) -> dict[str, str]:
-        """Returns the versions and the device that will draw, as `software.describe_software` does."""
+    def software(self, here: dict[str, str]) -> dict[str, str]:
+        """Returns the versions and the device that will draw.
+
+        Args:
+            here: those of this machine, as `software.describe_software` gives them.
+        """
 
     def make(self, workshop: Workshop, plans: Sequence[ShardPlan]) -> Iterator[MadeShard]:
         """Makes shards and yields each when it is written.

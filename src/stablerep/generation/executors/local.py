@@ -8,7 +8,6 @@ import torch
 from stablerep.errors import check_range
 from stablerep.generation.executors.processes import Seat, make_in_processes, threads_of_a_process
 from stablerep.generation.plan import ShardPlan
-from stablerep.generation.software import describe_software
 from stablerep.generation.workers import MadeShard, ShardMaker, Workshop
 
 _WHERE = "conf/params/executor/local.yaml"
@@ -38,9 +37,9 @@ class LocalExecutor:
         """What the speed depends on."""
         return f"{len(self.seats())} processes"
 
-    def software(self) -> dict[str, str]:
-        """Returns the versions and the device of this machine."""
-        return describe_software()
+    def software(self, here: dict[str, str]) -> dict[str, str]:
+        """Returns what is here: it is this machine that draws."""
+        return here
 
     def seats(self) -> list[Seat]:
         """Returns what each process may use, for as many as there may be."""

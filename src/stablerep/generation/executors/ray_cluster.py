@@ -72,15 +72,18 @@ class RayExecutor:
         """What the speed depends on."""
         return f"Ray at {self.address}, {self.num_workers} workers"
 
-    def software(self) -> dict[str, str]:
+    def software(self, here: dict[str, str]) -> dict[str, str]:
         """Returns the versions and the device of a worker; the driver's machine may have no GPU.
+
+        Args:
+            here: those of the driver's machine.
 
         Raises:
             ConfigError: Ray is not installed.
             GeneratorError: the cluster cannot be reached or has no room for a worker.
         """
         if _is_own(self.address):
-            return describe_software()
+            return here
         with _connected(self.address) as ray:
             post = self._post(ray)
             asked = ray.remote(**post.resources())(describe_software).remote()

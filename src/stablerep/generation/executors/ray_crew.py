@@ -171,7 +171,7 @@ class Crew:
         self.ray.kill(member.handle)
         num_members = len(self.members)
         self.members.remove(member)
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         if plan is not None:
             logger.warning("worker lost (%s): %s", member.place, reason)
             queue.lost(plan, f"the worker {member.place}", _ADVICE)

@@ -25,7 +25,7 @@ def test_without_ray_it_says_which_extra_to_install(make, texts, monkeypatch, tm
     with pytest.raises(ConfigError, match=r"not installed.*extra `cluster`.*or choose executor=local"):
         make(texts, "store", RayExecutor())
     with pytest.raises(ConfigError, match="extra `cluster`"):
-        RayExecutor("auto").software()
+        RayExecutor("auto").software({})
 
 
 @pytest.mark.parametrize(
