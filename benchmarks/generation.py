@@ -32,6 +32,7 @@ from torch import Tensor
 
 from stablerep.corpora.grammar import draw_distinct_captions
 from stablerep.evaluation.judge import JudgeRecipe, load_judge, match_rates, save_judge, train_judge
+from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.image_set import make_image_set
 from stablerep.generation.settings import GenerationSettings
 from stablerep.records import caption_id_of
@@ -100,13 +101,13 @@ def draw_ours(task: Task) -> tuple[Tensor, float]:
         size_px=task.size_px,
         scheduler=diffusers.DPMSolverMultistepScheduler,
         batch_size=task.batch_size,
-        num_processes=task.num_processes,
         dtype=task.dtype,
         compile=task.compile,
     )
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "images"
-        manifest, _ = make_image_set(frame, settings, Path(task.model), store, seed=0)
+        executor = LocalExecutor(task.num_processes)
+        manifest, _ = make_image_set(frame, settings, Path(task.model), store, seed=0, executor=executor)
         # the rate without the loading of the model, as the engine remembers it for its forecasts
         rates = json.loads(store.with_name("images.ledger.json").read_text())["rates"]
         images, caption_ids = read_images(store, manifest)

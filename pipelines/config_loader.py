@@ -33,6 +33,7 @@ GROUP_KEYS = {
     "evaluation": "probe",
     "tuning": "study",
     "pretraining": "pretraining_recipe",
+    "executor": "execution",
     "experiment": "arms, experiment_name or seed",
 }
 _HEADER = "# Written by `python -m pipelines.config_loader`; edit conf/params/ instead.\n"

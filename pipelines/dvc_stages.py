@@ -24,6 +24,9 @@ SOURCES = {
 }
 # Made once and shipped: a change of its code makes nobody train for an hour, a change of its numbers does.
 PRETRAINING = "pretraining"
+# Keys that stages take and DVC does not track: on how many processes or machines an image was made does not
+# change it, and a stage must not run again because it was moved to another cluster.
+UNTRACKED_KEYS = {"execution"}
 _PARAMS_FILE = "params.yaml"
 # So that `dvc repro` finds the project's programs without an activated environment.
 _PATH = 'PATH="$PWD/.venv/bin:$PATH"'
@@ -70,7 +73,7 @@ def room_stage(name: str, pipeline: Pipeline, catalog: dict[str, Any]) -> dict[s
     own = [dataset for dataset in inputs if _dvc_options(dataset, catalog).get("stage") == name]
     sources = [f"pipelines/{name}", *(f"src/stablerep/{part}" for part in SOURCES[name])]
     taken = [part.removeprefix("params:") for part in pipeline.inputs() if part.startswith("params:")]
-    keys = {part.split(".")[0] for part in taken}
+    keys = {part.split(".")[0] for part in taken} - UNTRACKED_KEYS
     stage: dict[str, Any] = {
         "cmd": f"{_PATH} kedro run --pipelines {name}",
         "deps": sorted([_path(dataset, catalog) for dataset in inputs if dataset not in own] + sources),

@@ -94,7 +94,6 @@ class Generation:
     size_px: int
     negative_prompt: str = ""
     dtype: str = "float32"
-    num_processes: int = 1
     num_shards: int = 8
     saved_size_px: int | None = None
     guidance_interval: list[float] = field(default_factory=lambda: [0.0, 1.0])
@@ -120,7 +119,6 @@ class Generation:
         if self.price_per_hour is not None:
             check_range("generation.price_per_hour", self.price_per_hour, 0, where=where)
         check_range("generation.size_px", self.size_px, 8, 4096, where=where)
-        check_range("generation.num_processes", self.num_processes, 1, 256, where=where)
         check_range("generation.num_shards", self.num_shards, 1, 99_999, where=where)
         if self.saved_size_px is not None:
             check_range("generation.saved_size_px", self.saved_size_px, 1, self.size_px, where=where)
@@ -337,11 +335,13 @@ class Parameters:
     arms: list[Arm]
     probe: Probe
     study: Study
+    execution: Target
     pretraining_recipe: Pretraining = field(default_factory=Pretraining)
 
     def __post_init__(self) -> None:
         """Checks what must fit together."""
         check_range("seed", self.seed, 0, 2**63 - 1, where="conf/params/experiment/<name>.yaml")
+        _check_target("execution", self.execution)
         for name, method in self.methods.items():
             _check_target(f"methods.{name}", method)
         names = [arm.name for arm in self.arms]

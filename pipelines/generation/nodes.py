@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from stablerep.generation.executors.executor import Executor
     from stablerep.generation.settings import GenerationSettings
 
 
@@ -17,6 +18,7 @@ def generate_images(
     generator_folder: Path,
     image_store: Path,
     generation: dict[str, Any],
+    execution: dict[str, Any],
     seed: int,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Makes the images that are missing; returns the manifest and the ledger of this run."""
@@ -29,6 +31,7 @@ def generate_images(
         image_store,
         seed,
         takedowns,
+        executor_of(execution),
     )
 
 
@@ -67,6 +70,24 @@ def generation_settings(generation: dict[str, Any]) -> GenerationSettings:
     return GenerationSettings(
         **values, scheduler=get_class(target) if target else None, scheduler_options=scheduler
     )
+
+
+def executor_of(execution: dict[str, Any]) -> Executor:
+    """Returns who makes the shards, of the section `execution`."""
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    from stablerep.errors import ConfigError, StableRepError
+
+    try:
+        return instantiate(execution)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, StableRepError):
+            raise error.__cause__ from error
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise ConfigError(
+            f"execution: got {execution!r}; {reason}. Set it in conf/params/executor/<name>.yaml."
+        ) from error
 
 
 def model_folder(generation: dict[str, Any], generator_folder: Path) -> Path:

@@ -17,6 +17,7 @@ def create_pipeline() -> Pipeline:
                     "generator_folder",
                     "image_store",
                     "params:generation",
+                    "params:execution",
                     "params:seed",
                 ],
                 ["image_manifest", "generation_ledger"],

@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.evaluation.nodes import rebuild_encoder
-from pipelines.generation.nodes import generation_settings, model_folder, stored_images
+from pipelines.generation.nodes import (
+    executor_of,
+    generation_settings,
+    model_folder,
+    stored_images,
+)
 from pipelines.training.nodes import image_sources, plan_arm
 
 if TYPE_CHECKING:
@@ -24,6 +29,7 @@ def tune_guidance(
     study_folder: Path,
     study: dict[str, Any],
     generation: dict[str, Any],
+    execution: dict[str, Any],
     model: dict[str, Any],
     methods: dict[str, Any],
     optimisation: dict[str, Any],
@@ -45,6 +51,7 @@ def tune_guidance(
     _check_arm(settings.images_per_caption, methods)
     captions = caption_set.head(settings.num_captions)
     folder = model_folder(generation, generator_folder)
+    executor = executor_of(execution)
     generation = {**generation, "images_per_caption": settings.images_per_caption}
     # one arm at a time, so it may have every thread
     optimisation = {**optimisation, "num_images": settings.num_images, "num_processes": 1}
@@ -52,7 +59,7 @@ def tune_guidance(
     def objective(guidance_scale: float, trial: int) -> dict[str, float]:
         drawing = generation_settings({**generation, "guidance_scale": guidance_scale})
         store = study_folder / f"images-{guidance_scale:.3f}"
-        manifest, ledger = make_image_set(captions, drawing, folder, store, seed, takedowns)
+        manifest, ledger = make_image_set(captions, drawing, folder, store, seed, takedowns, executor)
         per_caption = settings.images_per_caption
         images = stored_images(manifest)
         sources = image_sources({"synthetic"}, images, store, captions, per_caption, seed)

@@ -18,6 +18,7 @@ def create_pipeline() -> Pipeline:
                     "study_folder",
                     "params:study",
                     "params:generation",
+                    "params:execution",
                     "params:model",
                     "params:methods",
                     "params:optimisation",

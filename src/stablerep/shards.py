@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -132,8 +133,9 @@ def open_shard(path: Path) -> Iterator[Callable[[Record, Mapping[int, bytes]], N
     Raises:
         DataError: the disk refuses. Whatever is raised, what stood under `path` is untouched.
     """
-    # the process id: a dying run's writer and the next run's must not share a file
-    beside = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+    # a name of its own: a dying run's writer and the next run's must not share a file, nor a machine that was
+    # given up too early and the one that has its shard now
+    beside = path.with_name(f"{path.name}.{uuid4().hex}{PARTIAL_SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("wb") as file:

@@ -79,6 +79,28 @@ def test_an_interpolation_follows_a_value_given_at_run_time() -> None:
     assert parameters["methods"]["stablerep"]["images_per_caption"] == 8
 
 
+def test_the_cluster_is_chosen_and_addressed_at_run_time() -> None:
+    runtime = {"executor": "ray", "execution": {"address": "auto", "num_workers": 8}}
+    execution = compose(FOLDER, runtime)["execution"]
+    assert execution["_target_"].endswith(".RayExecutor")
+    assert (execution["address"], execution["num_workers"]) == ("auto", 8)
+    assert "Did you mean 'num_workers'?" in refused(runtime | {"execution": {"num_worker": 8}})
+    # a setting of the one is no setting of the other
+    assert "execution.num_workers: unknown key" in refused({"execution": {"num_workers": 8}})
+
+
+@pytest.mark.parametrize("name", ["accelerate", "local", "ray"])
+def test_a_shipped_executor_is_made_and_names_a_key_out_of_range(name: str) -> None:
+    from pipelines.generation.nodes import executor_of
+
+    section = compose(FOLDER, {"executor": name})["execution"]
+    assert type(executor_of(section)).__name__ == f"{name.capitalize()}Executor"
+    with pytest.raises(ConfigError, match=r"^execution\.max_retries: got -1; must be >= 0"):
+        executor_of(section | {"max_retries": -1})
+    with pytest.raises(ConfigError, match=r"^execution: got .*unexpected keyword argument 'retries'"):
+        executor_of(section | {"retries": 1})
+
+
 def test_several_methods_are_chosen_as_a_list() -> None:
     arms = [{"name": "one", "method": "clip", "images": "real"}]
     parameters = compose(FOLDER, {"method": ["simclr", "clip"], "arms": arms})

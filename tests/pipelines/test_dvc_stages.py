@@ -57,6 +57,14 @@ def test_a_room_without_parameters_tracks_none_of_them(monkeypatch: pytest.Monke
     assert "params" not in dvc_stages.room_stage("room", pipeline, catalog)
 
 
+def test_where_images_are_made_makes_no_stage_run_again() -> None:
+    from pipelines.pipeline_registry import register_pipelines
+
+    assert "params:execution" in register_pipelines()["generation"].inputs()
+    stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
+    assert not [name for name, stage in stages.items() if "execution" in stage.get("params", [])]
+
+
 def test_each_source_is_there_and_no_out_is_told_twice() -> None:
     stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
     outs = [

@@ -15,6 +15,8 @@ from stablerep.curation.takedowns import CAPTION, SOURCE, taken_down
 from stablerep.errors import DataError
 from stablerep.generation.cache import SampleCache
 from stablerep.generation.energy import processor_counters_j, processor_energy_j
+from stablerep.generation.executors.executor import Executor, make_shards
+from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.identity import check_not_taken_down, describe_generator
 from stablerep.generation.ledger import Ledger, duration
 from stablerep.generation.plan import (
@@ -33,7 +35,7 @@ from stablerep.generation.software import (
     read_software,
     software_of_plan,
 )
-from stablerep.generation.workers import Workshop, make_shards
+from stablerep.generation.workers import Workshop
 from stablerep.shards import INTACT, PARTIAL_SUFFIX, REJECTED_UNSAFE, SHARDS_FOLDER, Record, image_id_of
 
 logger = logging.getLogger(__name__)
@@ -62,6 +64,7 @@ def make_image_set(
     store: Path,
     seed: int,
     takedowns: pd.DataFrame | None = None,
+    executor: Executor | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Makes the images of captions, only those that are not there and intact.
 
@@ -78,6 +81,7 @@ def make_image_set(
         seed: of the image set.
         takedowns: as `stablerep.curation.takedowns.read_takedowns` gives them. Curation has dropped their
             captions already; here they count where the caption set is older than the takedown.
+        executor: draws what is missing; None for this process.
 
     Returns:
         The manifest, a row an image, by caption id and index; one that the safety checker blanked has the
@@ -101,13 +105,17 @@ def make_image_set(
         distinct = _without_taken_down(distinct, takedowns)
         cache.forget_taken_down(takedowns)
     wanted = Wanted(generator["generator_id"], seed, settings.images_per_caption, settings.num_shards)
+    executor = executor or LocalExecutor()
     plan = plan_image_set(distinct, wanted, store, cache)
     ledger = Ledger(store, settings.price_per_hour)
-    rate_key = f"{wanted.generator_id} x {settings.num_processes}"
+    rate_key = f"{wanted.generator_id} x {executor.label}"
     _announce(plan, ledger.forecast(rate_key, plan.num_images_to_make))
     stashed = _stash(plan, cache, read_software(store), takedowns)
-    _note_software(plan, store)
-    records, made = _carry_out(plan, Workshop(Path(model_folder), settings, wanted, store), ledger)
+    # where nothing is drawn, no cluster need be asked
+    here = describe_software()
+    _note_software(plan, store, executor.software(here) if plan.num_images_to_make else here)
+    workshop = Workshop(Path(model_folder), settings, wanted, store)
+    records, made = _carry_out(plan, workshop, executor, ledger)
     _prune(plan, store)
     cache.forget(set(plan.from_cache) - stashed)
     cache.trim()
@@ -192,8 +200,8 @@ def _without_taken_down(captions: list[CaptionPlan], takedowns: pd.DataFrame) ->
     return left
 
 
-def _note_software(plan: ImageSetPlan, store: Path) -> None:
-    software = software_of_plan(plan, read_software(store), describe_software())
+def _note_software(plan: ImageSetPlan, store: Path, current: dict[str, str]) -> None:
+    software = software_of_plan(plan, read_software(store), current)
     try:
         store.mkdir(parents=True, exist_ok=True)
         _write_text(store / SOFTWARE_FILE, json.dumps(software.to_json(), indent=1, sort_keys=True))
@@ -260,7 +268,7 @@ class _Made:
 
 
 def _carry_out(
-    plan: ImageSetPlan, workshop: Workshop, ledger: Ledger
+    plan: ImageSetPlan, workshop: Workshop, executor: Executor, ledger: Ledger
 ) -> tuple[dict[str, list[Record]], _Made]:
     for path in plan.stale:
         if path.name.endswith(PARTIAL_SUFFIX):
@@ -269,7 +277,7 @@ def _carry_out(
     to_write = [shard for shard in plan.shards if shard.records is None]
     made, total = _Made(), plan.num_images_to_make
     started, counters = time.monotonic(), processor_counters_j()
-    for number, shard in enumerate(make_shards(workshop, to_write), 1):
+    for number, shard in enumerate(make_shards(workshop, to_write, executor), 1):
         records[shard.name] = shard.records
         made.num_images += shard.num_images
         made.load_s = max(made.load_s, shard.load_s)

@@ -31,7 +31,6 @@ class GenerationSettings:
         dtype: of the networks' arithmetic.
         batch_size: images drawn at once by a process, or None for as many as a GPU's free memory holds
             (on a CPU 64 of 32 px, or their pixels). Either is halved when memory runs out.
-        num_processes: processes on a CPU, which share its threads; a GPU is served by one.
         num_shards: files of the image set. A caption's file follows from its id and this number.
         safety_checker: whether the model's own safety checker looks at each image; what it blanks is
             counted and not stored.
@@ -52,7 +51,6 @@ class GenerationSettings:
     saved_size_px: int | None = None
     dtype: str = "float32"
     batch_size: int | None = None
-    num_processes: int = 1
     num_shards: int = 8
     guidance_interval: tuple[float, float] = WHOLE_RUN
     safety_checker: bool = False
@@ -76,7 +74,6 @@ class GenerationSettings:
             ("num_inference_steps", 1000),
             ("images_per_caption", 10_000),
             ("size_px", 8192),
-            ("num_processes", 256),
             ("num_shards", 99_999),
         ):
             check_range(f"generation.{name}", getattr(self, name), 1, maximum, where=_WHERE)

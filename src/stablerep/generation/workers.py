@@ -1,33 +1,16 @@
-"""Makes the shards of a plan: here, or in processes of one share of the CPU's threads each.
+"""Makes one shard after the other, in whatever process an executor has it do so."""
 
-A shard is the unit of work: it is drawn in batches of its own captions and appears when it is whole. So the
-result does not depend on who makes it and when, and a process that dies costs its shard in flight.
-"""
-
-import logging
-import multiprocessing
-import os
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from stablerep.errors import GeneratorError
 from stablerep.generation.assembly import Assembly
 from stablerep.generation.energy import gpu_energy_j
 from stablerep.generation.generator import DiffusersGenerator
 from stablerep.generation.plan import ShardPlan, Wanted
 from stablerep.generation.settings import GenerationSettings
-from stablerep.processes import end_with_parent
 from stablerep.shards import SHARDS_FOLDER, Record, member_name, open_shard, read_members
-
-logger = logging.getLogger(__name__)
 
 MAX_PENDING_BATCHES = 2  # drawn and not yet written: what a slow disk may hold in memory
 
@@ -119,83 +102,3 @@ class ShardMaker:
         for path, keys in wanted.items():
             images |= {keys[member]: data for member, data in read_members(path, set(keys)).items()}
         return images
-
-
-def make_shards(workshop: Workshop, plans: Sequence[ShardPlan]) -> Iterator[MadeShard]:
-    """Makes shards, as many at once as there are processes, and yields each when it is written.
-
-    Args:
-        workshop: where and how.
-        plans: of the shards to write.
-
-    Raises:
-        GeneratorError: a process died, or the model cannot be used. What was yielded is on the disk.
-    """
-    # those that draw nothing need no model and no process
-    light = [plan for plan in plans if not plan.num_missing]
-    heavy = sorted((p for p in plans if p.num_missing), key=lambda p: (-p.num_missing, p.name))
-    num = 1 if torch.cuda.is_available() else min(workshop.settings.num_processes, len(heavy))
-    maker = ShardMaker(workshop)
-    for plan in light:
-        yield maker.make(plan)
-    if num <= 1:
-        with _share_of_threads(workshop.settings.num_processes):
-            for plan in heavy:
-                yield maker.make(plan)
-    else:
-        yield from _make_in_processes(workshop, heavy, num)
-
-
-def _make_in_processes(workshop: Workshop, plans: list[ShardPlan], num: int) -> Iterator[MadeShard]:
-    # spawn: a fork of a process that has used torch's threads hangs
-    context = multiprocessing.get_context("spawn")
-    threads = threads_of_a_process(workshop.settings.num_processes)
-    pool = ProcessPoolExecutor(num, context, _start_worker, (workshop, threads))
-    done = 0
-    try:
-        for future in as_completed([pool.submit(_make_in_worker, plan) for plan in plans]):
-            made = future.result()
-            done += 1
-            yield made
-    except BrokenProcessPool as error:
-        raise GeneratorError(
-            f"generation: a process died after {done} of {len(plans)} shards, perhaps for want of "
-            "memory. The finished shards are kept: run again, with a smaller generation.batch_size or "
-            "generation.num_processes if it dies again."
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def threads_of_a_process(num_processes: int) -> int:
-    """Returns the threads of each of so many processes.
-
-    Follows from the setting, not from how many shards there are to make: a network rounds differently
-    with another number of threads, and a resumed run is to draw what an uninterrupted one draws.
-    """
-    return max(1, torch.get_num_threads() // num_processes)
-
-
-@contextmanager
-def _share_of_threads(num_processes: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    if not torch.cuda.is_available():
-        torch.set_num_threads(threads_of_a_process(num_processes))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-_state: dict[str, Any] = {}  # of a worker process: its ShardMaker
-
-
-def _start_worker(workshop: Workshop, threads: int) -> None:
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    torch.set_num_threads(threads)
-    _state["maker"] = ShardMaker(workshop)
-    end_with_parent()
-
-
-def _make_in_worker(plan: ShardPlan) -> MadeShard:
-    return _state["maker"].make(plan)

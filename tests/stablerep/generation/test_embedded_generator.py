@@ -44,7 +44,9 @@ def images():
         scheduler=DPMSolverMultistepScheduler,
     )
     texts = [f"a black {digit} on a plain white background" for digit in DIGITS]
-    requests = [ImageRequest(f"c-{row}", text, k) for row, text in enumerate(texts) for k in range(NUM_IMAGES)]
+    requests = [
+        ImageRequest(f"c-{row}", text, k) for row, text in enumerate(texts) for k in range(NUM_IMAGES)
+    ]
     drawn = DiffusersGenerator(FOLDER, settings).draw(requests, 0)
     return torch.cat([batch.images for batch in drawn]).float() / 255
 

@@ -15,6 +15,7 @@ import pytest
 
 from stablerep.errors import ConfigError, DataError, GeneratorError
 from stablerep.generation import workers
+from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.image_set import MANIFEST_COLUMNS, make_image_set
 from stablerep.generation.inspect import inspect_images
 from stablerep.records import caption_id_of
@@ -31,8 +32,8 @@ def store(tmp_path):
 def make(tiny_generator, settings, captions_of, store):
     """Returns a function that brings the image set to what is asked for."""
 
-    def run(texts, folder=tiny_generator, into=store, seed=0, **changes):
-        return make_image_set(captions_of(texts), settings(**changes), folder, into, seed)
+    def run(texts, folder=tiny_generator, into=store, seed=0, executor=None, **changes):
+        return make_image_set(captions_of(texts), settings(**changes), folder, into, seed, executor=executor)
 
     return run
 
@@ -441,10 +442,10 @@ def test_a_generator_that_was_taken_down_draws_nothing(
 
 @pytest.mark.slow
 def test_two_processes_make_the_bytes_of_one(make, store, texts, tmp_path):
-    from stablerep.generation.workers import threads_of_a_process
+    from stablerep.generation.executors.processes import threads_of_a_process
 
     one, _ = make(texts)
-    two, ledger = make(texts, into=tmp_path / "two", num_processes=2)
+    two, ledger = make(texts, into=tmp_path / "two", executor=LocalExecutor(2))
     assert ledger["num_made_images"] == 12
     pd.testing.assert_frame_equal(one.drop(columns="digest"), two.drop(columns="digest"))
     # with as many threads each, the pixels are bit-equal as well
@@ -465,8 +466,8 @@ def test_a_process_that_dies_is_told_and_finished_shards_stay(make, store, texts
 
     killer = threading.Thread(target=kill_one)
     killer.start()
-    with pytest.raises(GeneratorError, match=r"a process died after 0 of .* finished shards are kept"):
-        make(texts, num_processes=2, num_shards=4)
+    with pytest.raises(GeneratorError, match=r"process \d+ died after \d of .* finished shards are kept"):
+        make(texts, executor=LocalExecutor(2, max_retries=0), num_shards=4)
     killer.join()
     assert kept.items() <= files_of(store).items()
     assert multiprocessing.active_children() == []
@@ -483,6 +484,7 @@ from pathlib import Path
 import pandas as pd
 from stablerep import shards
 from stablerep.generation import assembly, generator, image_set
+from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.settings import GenerationSettings
 from stablerep.records import caption_id_of
 
@@ -543,7 +545,8 @@ def test_a_killed_run_goes_on_and_leaves_the_bytes_of_an_uninterrupted_one(
 def test_workers_end_when_the_main_process_is_killed(tiny_generator, store, texts, tmp_path):
     script = tmp_path / "make.py"
     guarded = "\n".join("    " + line for line in _SCRIPT.splitlines())
-    guarded = guarded.replace("num_shards=3", "num_shards=6, num_processes=2")
+    guarded = guarded.replace("num_shards=3", "num_shards=6")
+    guarded = guarded.replace("store, 0)", "store, 0, executor=LocalExecutor(2))")
     # the main process kills itself when the first shard is there; its pid file tells the workers' group
     guarded = guarded.replace(
         "image_set.make_image_set(",

@@ -59,7 +59,9 @@ def test_miniatures_of_its_components_go_from_captions_to_encoders(paper, tiny_s
     arms = [arm for arm in paper["arms"] if arm["method"].startswith("stablerep")]
     captions = pd.DataFrame({"caption_id": [caption_id_of(text) for text in TEXTS], "text": TEXTS})
     none, store = tmp_path / "no_generator", tmp_path / "images"
-    manifest, ledger = generate_images(captions, no_takedowns(), none, store, generation, 0)
+    manifest, ledger = generate_images(
+        captions, no_takedowns(), none, store, generation, paper["execution"], 0
+    )
     assert ledger["num_made_images"] == len(TEXTS) * 10
     trained = train_arms(
         manifest,

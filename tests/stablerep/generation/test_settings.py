@@ -15,7 +15,7 @@ def test_a_guidance_scale_that_is_no_number_from_0_names_its_key(settings, value
 
 @pytest.mark.parametrize(
     "name",
-    ["num_inference_steps", "images_per_caption", "size_px", "batch_size", "num_processes", "num_shards"],
+    ["num_inference_steps", "images_per_caption", "size_px", "batch_size", "num_shards"],
 )
 def test_zero_of_anything_counted_names_its_key(settings, name):
     with pytest.raises(ConfigError, match=rf"generation\.{name}: got 0; must be >= 1"):
@@ -34,7 +34,7 @@ def test_images_are_not_stored_larger_than_drawn(settings):
 
 
 def test_speed_and_layout_shape_no_pixel(settings):
-    faster = settings(batch_size=64, num_processes=2, num_shards=9, images_per_caption=7)
+    faster = settings(batch_size=64, num_shards=9, images_per_caption=7)
     assert faster.facts_of_pixels() == settings().facts_of_pixels()
 
 
