@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,8 @@ def make_image_set(
     store: Path,
     seed: int,
     takedowns: pd.DataFrame | None = None,
+    further: Mapping[str, Sequence[int]] | None = None,
+    keeps_spare: bool = False,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Makes the images of captions, only those that are not there and intact.
 
@@ -73,6 +75,8 @@ def make_image_set(
         seed: of the image set.
         takedowns: as `stablerep.curation.takedowns.read_takedowns` gives them. Curation has dropped their
             captions already; here they count where the caption set is older than the takedown.
+        further: image indices of captions beyond `images_per_caption`, by caption id.
+        keeps_spare: whether intact images of other indices stay; see `stablerep.alignment.remake`.
 
     Returns:
         The manifest, a row an image, by caption id and index; one that the safety checker blanked has the
@@ -91,7 +95,14 @@ def make_image_set(
     if takedowns is not None:
         check_not_taken_down(generator, takedowns)
         distinct = _without_taken_down(distinct, takedowns)
-    wanted = Wanted(generator["generator_id"], seed, settings.images_per_caption, settings.num_shards)
+    wanted = Wanted(
+        generator["generator_id"],
+        seed,
+        settings.images_per_caption,
+        settings.num_shards,
+        further or {},
+        keeps_spare,
+    )
     plan = plan_image_set(distinct, wanted, store)
     rates = _Rates(store, f"{wanted.generator_id} x {settings.num_processes}")
     _announce(plan, rates)

@@ -4,7 +4,7 @@ Nothing is judged by its name: each image's bytes are verified against the diges
 record against what would be drawn now (text, seed, generator).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -123,14 +123,23 @@ class Wanted:
     Attributes:
         generator_id: see stablerep.generation.identity.
         seed: of the image set.
-        images_per_caption: images of each caption.
+        images_per_caption: images of each caption, with indices from 0.
         num_shards: files.
+        further: indices beyond these, by caption id.
+        keeps_spare: whether intact images of other indices stay, until it is known who wants them.
     """
 
     generator_id: str
     seed: int
     images_per_caption: int
     num_shards: int
+    further: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    keeps_spare: bool = False
+
+    def indices_of(self, caption_id: str, there: Iterable[int] = ()) -> list[int]:
+        """Returns the indices of a caption's images, given those that are there."""
+        wanted = {*range(self.images_per_caption), *self.further.get(caption_id, ())}
+        return sorted(wanted.union(there) if self.keeps_spare else wanted)
 
 
 def distinct_captions(captions: pd.DataFrame) -> list[CaptionPlan]:
@@ -267,17 +276,19 @@ def _plan_caption(
     kept: dict[int, str] = {}
     rejected: tuple[int, ...] = ()
     truncated = None
+    indices = wanted.indices_of(caption.caption_id)
     name = found.get(caption.caption_id)
     if name is not None:
         sample = scans[name].samples[caption.caption_id]
         drawn = {key: sample.record.get(key) for key in ("text", "seed", "generator_id")}
         if drawn == {"text": caption.text, "seed": wanted.seed, "generator_id": wanted.generator_id}:
-            kept = {i: name for i in sample.digests if i in range(wanted.images_per_caption)}
             blanked = sample.record.get(REJECTED_UNSAFE, [])
-            rejected = tuple(i for i in range(wanted.images_per_caption) if i in blanked)
+            indices = wanted.indices_of(caption.caption_id, {*sample.digests, *blanked})
+            kept = {i: name for i in sample.digests if i in indices}
+            rejected = tuple(i for i in indices if i in blanked)
             truncated = bool(sample.record.get("truncated")) if kept or rejected else None
     done = {*kept, *rejected}
-    missing = tuple(i for i in range(wanted.images_per_caption) if i not in done)
+    missing = tuple(i for i in indices if i not in done)
     return replace(caption, kept=kept, rejected=rejected, truncated=truncated, missing=missing)
 
 

@@ -128,7 +128,7 @@ class ShardMaker:
         rejected: set[tuple[str, int]],
         truncated: bool,
     ) -> tuple[Record, dict[int, bytes]]:
-        indices = set(range(self.workshop.wanted.images_per_caption))
+        indices = {*caption.kept, *caption.rejected, *caption.missing}
         unsafe = sorted(i for i in indices if (caption.caption_id, i) in rejected)
         own = {i: images[caption.caption_id, i] for i in sorted(indices - set(unsafe))}
         entries = []
