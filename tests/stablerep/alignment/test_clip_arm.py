@@ -14,7 +14,7 @@ from stablerep.errors import ConfigError, DataError
 @pytest.fixture(scope="module")
 def scenes():
     """Scenes of validation hands, which the scorer's training never saw."""
-    drawn = draw_captioned_scenes(800, "validation", "test")
+    drawn = draw_captioned_scenes(600, "validation", "test")
     return (drawn.images * 255).round().to(torch.uint8), drawn.texts
 
 
@@ -26,13 +26,13 @@ def discrimination(shipped_scorer, scenes):
 # chance is 0.5; measured on 8,000 scenes: see data/06_models/scorer/README.md
 @pytest.mark.parametrize(
     ("attribute", "paired", "auc"),
-    [("digit", 0.97, 0.95), ("ink", 0.97, 0.9), ("ground", 0.97, 0.93), ("texture", 0.97, 0.9)],
+    [("digit", 0.98, 0.96), ("ink", 0.98, 0.95), ("ground", 0.98, 0.94), ("texture", 0.97, 0.86)],
 )
 def test_the_shipped_scorer_prefers_the_own_caption_to_one_with_a_word_changed(
     discrimination, attribute, paired, auc
 ):
     found = discrimination[attribute]
-    assert found["num"] > 250
+    assert found["num"] > 200
     assert found["paired"] >= paired
     assert found["auc"] >= auc
 
