@@ -15,7 +15,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 include mlflow/server.env
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce smoke test check format ui viz generator dvc-yaml lock clean
+.PHONY: help install reproduce smoke test check format ui viz generator scorer dvc-yaml lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ viz: install ## the pipelines as a graph
 generator: install ## train the embedded generator; goes on where it was stopped
 	$(BIN)/kedro run --pipelines pretraining
 
+scorer: install ## train the embedded scorer of captions and images
+	$(BIN)/kedro run --pipelines scorer
+
 dvc-yaml: install ## write dvc.yaml from the pipelines and the catalog
 	$(BIN)/python -m pipelines.dvc_stages --write
 
@@ -74,7 +77,7 @@ $(STAMP): requirements.lock pyproject.toml | $(UV)
 		{ echo "make: cannot make a virtual environment; Debian's package python3-venv brings what it needs." >&2; exit 1; }
 	.uv/bin/python -m pip install --quiet uv==$(UV_VERSION)
 
-clean: ## remove what runs made; keeps captions, the generator, runs in mlflow/ and the environment
+clean: ## remove what runs made; keeps captions, the generator, the scorer, runs in mlflow/ and the environment
 	rm -rf data/02_intermediate/* data/03_primary/* data/05_model_input/* data/06_models/encoders \
 		data/07_model_output/* data/08_reporting/*
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

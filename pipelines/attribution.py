@@ -76,6 +76,7 @@ def _lines(found: "FoundImage") -> Iterator[str]:
         "size": f"{record.width_px} x {record.height_px} pixels, drawn at {facts.get('size_px', '?')}",
         "arithmetic": facts.get("dtype", _NOT_KNOWN),
         "software": ", ".join(f"{name} {value}" for name, value in record.software.items()) or _NOT_KNOWN,
+        "alignment": _NOT_KNOWN if found.alignment is None else f"{found.alignment:.3f} ({found.scorer_id})",
         "digest": record.digest,
         "intact": _state(found),
     }

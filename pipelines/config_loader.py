@@ -32,6 +32,8 @@ GROUP_KEYS = {
     "training": "optimisation",
     "evaluation": "probe",
     "tuning": "study",
+    "alignment": "scoring",
+    "scorer": "scorer_recipe",
     "pretraining": "pretraining_recipe",
     "executor": "execution",
     "experiment": "arms, experiment_name or seed",

@@ -17,13 +17,21 @@ PROJECT = Path(__file__).parents[1]
 SOURCES = {
     "curation": ["curation", "records.py"],
     "validation": ["validation"],
-    "generation": ["generation", "curation/takedowns.py", "shards.py", "seeding.py", "validation"],
+    "generation": [
+        "generation",
+        "alignment",
+        "models",
+        "curation/takedowns.py",
+        "shards.py",
+        "seeding.py",
+        "validation",
+    ],
     "training": ["training", "losses", "models", "views.py", "shards.py", "corpora", "seeding.py"],
     "evaluation": ["evaluation", "models", "corpora", "seeding.py"],
     "reporting": ["reporting", "shards.py"],
 }
 # Made once and shipped: a change of its code makes nobody train for an hour, a change of its numbers does.
-PRETRAINING = "pretraining"
+SHIPPED = {"pretraining": "pretraining_recipe", "scorer": "scorer_recipe"}
 # Keys that stages take and DVC does not track: on how many processes or machines an image was made does not
 # change it, and a stage must not run again because it was moved to another cluster.
 UNTRACKED_KEYS = {"execution"}
@@ -42,7 +50,8 @@ def dvc_yaml() -> dict[str, Any]:
 
     catalog = yaml.safe_load((PROJECT / "conf/base/catalog.yml").read_text(encoding="utf-8"))
     pipelines = register_pipelines()
-    stages: dict[str, Any] = {"params": _params_stage(), PRETRAINING: _pretraining_stage(catalog)}
+    stages: dict[str, Any] = {"params": _params_stage()}
+    stages |= {name: _shipped_stage(name, catalog) for name in SHIPPED}
     for name in SOURCES:
         stages[name] = room_stage(name, pipelines[name], catalog)
     return {"stages": stages}
@@ -57,11 +66,11 @@ def _params_stage() -> dict[str, Any]:
     }
 
 
-def _pretraining_stage(catalog: dict[str, Any]) -> dict[str, Any]:
+def _shipped_stage(name: str, catalog: dict[str, Any]) -> dict[str, Any]:
     return {
-        "cmd": f"{_PATH} kedro run --pipelines {PRETRAINING}",
-        "params": ["pretraining_recipe"],
-        "outs": _folders_of_stage(PRETRAINING, catalog),
+        "cmd": f"{_PATH} kedro run --pipelines {name}",
+        "params": [SHIPPED[name]],
+        "outs": _folders_of_stage(name, catalog),
     }
 
 

@@ -8,6 +8,7 @@ from pipelines import (
     generation,
     pretraining,
     reporting,
+    scorer,
     training,
     tuning,
     validation,
@@ -17,7 +18,8 @@ from pipelines import (
 def register_pipelines() -> dict[str, Pipeline]:
     """Returns the pipelines; `__default__` is the whole path from captions to the report.
 
-    `tuning` and `pretraining` take hours where the others take minutes, so they stand on their own.
+    `tuning` and `pretraining` take hours where the others take minutes, and `pretraining` and `scorer` make
+    what is shipped, so they stand on their own.
     """
     path = {
         "curation": curation.create_pipeline(),
@@ -27,5 +29,9 @@ def register_pipelines() -> dict[str, Pipeline]:
         "evaluation": evaluation.create_pipeline(),
         "reporting": reporting.create_pipeline(),
     }
-    apart = {"tuning": tuning.create_pipeline(), "pretraining": pretraining.create_pipeline()}
+    apart = {
+        "tuning": tuning.create_pipeline(),
+        "pretraining": pretraining.create_pipeline(),
+        "scorer": scorer.create_pipeline(),
+    }
     return {**path, **apart, "__default__": sum(path.values(), Pipeline([]))}

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.typed import nearest
+from stablerep.alignment.recipe import ScorerRecipe
+from stablerep.alignment.settings import AlignmentPolicy
 from stablerep.corpora.grammar import VOCABULARIES
 from stablerep.errors import ConfigError, check_range
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
@@ -320,6 +322,24 @@ class Pretraining(PretrainingRecipe):
 
 
 @dataclass(frozen=True)
+class Scoring:
+    """The image-text model that scores images, null for none, and the policy on the scores."""
+
+    policy: AlignmentPolicy
+    scorer: Target | None = None
+
+    def __post_init__(self) -> None:
+        """Checks that the scorer names its class, and that the policy has scores to go by."""
+        if self.scorer is not None:
+            _check_target("scoring.scorer", self.scorer)
+        elif self.policy.rejects:
+            raise ConfigError(
+                "scoring.scorer: got null; must name a class where scoring.policy rejects images for their "
+                "scores. Choose alignment=<name>, or set min_alignment to null and drop_share to 0."
+            )
+
+
+@dataclass(frozen=True)
 class Parameters:
     """Everything that nodes are given, one field for each `params:<key>`."""
 
@@ -336,6 +356,8 @@ class Parameters:
     probe: Probe
     study: Study
     execution: Target
+    scoring: Scoring
+    scorer_recipe: ScorerRecipe
     pretraining_recipe: Pretraining = field(default_factory=Pretraining)
 
     def __post_init__(self) -> None:

@@ -126,7 +126,8 @@ class Tracker:
         loggers: dict[str, Callable[[Any], Any]] = {
             "encoders": self._log_encoders,
             "generation_ledger": self._log_ledger,
-            "image_manifest": self._log_grid,
+            "image_manifest": self._log_manifest,
+            "alignment_ledger": self._log_alignment,
             "metrics": self._log_scores,
             "guidance_trials": self._log_trials,
             "guidance_curve": lambda figure: mlflow.log_figure(figure, "guidance_curve.png"),
@@ -209,6 +210,31 @@ class Tracker:
             if isinstance(value, int | float) and not isinstance(value, bool)
         }
         mlflow.log_metrics(numbers)
+
+    def _log_alignment(self, ledger: Mapping[str, Any]) -> None:
+        flat = {**ledger, **ledger["quantiles"]}
+        numbers = {f"alignment.{name}": value for name, value in flat.items()}
+        mlflow.log_metrics({k: float(v) for k, v in numbers.items() if isinstance(v, int | float)})
+
+    def _log_manifest(self, manifest: "pd.DataFrame") -> None:
+        self._log_grid(manifest)
+        self._log_extremes(manifest)
+
+    def _log_extremes(self, manifest: "pd.DataFrame") -> None:
+        """Logs a picture of the worst images over that of the best."""
+        import torch
+        from torchvision.utils import make_grid
+
+        from stablerep.reporting.alignment import pick_extremes
+        from stablerep.shards import read_images
+
+        parts = [rows for rows in pick_extremes(manifest) if len(rows)]
+        if not parts:
+            return
+        store = self._catalog.load("image_store")
+        images = torch.cat([read_images(store, rows)[0] for rows in parts])
+        grid = make_grid(images, nrow=len(parts[0]))
+        mlflow.log_image(grid.permute(1, 2, 0).numpy(), artifact_file="worst_and_best_aligned.png")
 
     def _log_grid(self, manifest: "pd.DataFrame") -> None:
         from torchvision.utils import make_grid

@@ -1,13 +1,16 @@
-"""Adapters of the generation room: makes the image set, then inspects it."""
+"""Adapters of the generation room: makes the image set, scores it, applies the policy, inspects it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from stablerep.alignment.scorer import Scorer
+    from stablerep.alignment.settings import AlignmentPolicy
     from stablerep.generation.executors.executor import Executor
     from stablerep.generation.settings import GenerationSettings
 
@@ -20,10 +23,23 @@ def generate_images(
     generation: dict[str, Any],
     execution: dict[str, Any],
     seed: int,
+    scoring: dict[str, Any] | None = None,
+    scorer_folder: Path | None = None,
+    further: Mapping[str, Sequence[int]] | None = None,
+    keeps_spare: bool | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Makes the images that are missing; returns the manifest and the ledger of this run."""
+    """Makes the images that are missing; returns the manifest and the ledger of this run.
+
+    Further images that an earlier run's policy had drawn stay, until the policy has been applied again.
+    """
     from stablerep.generation.image_set import make_image_set
 
+    if scoring is not None:
+        # a scorer that is missing, or of other images, must cost none
+        find_scorer(scoring, scorer_folder)
+        _check_scorer_fits(scoring, generation)
+    if keeps_spare is None:
+        keeps_spare = scoring is not None and alignment_policy(scoring).remakes
     return make_image_set(
         caption_set,
         generation_settings(generation),
@@ -32,7 +48,78 @@ def generate_images(
         seed,
         takedowns,
         executor_of(execution),
+        further,
+        keeps_spare,
     )
+
+
+def score_images(
+    drawn_images: pd.DataFrame,
+    caption_set: pd.DataFrame,
+    image_store: Path,
+    scoring: dict[str, Any],
+    scorer_folder: Path,
+) -> tuple[pd.DataFrame, int]:
+    """Scores the images that have no score yet; returns the scores and how many were computed."""
+    return _score(drawn_images, caption_set, image_store, find_scorer(scoring, scorer_folder))
+
+
+def _score(
+    manifest: pd.DataFrame, caption_set: pd.DataFrame, image_store: Path, scorer: Scorer | None
+) -> tuple[pd.DataFrame, int]:
+    from stablerep.alignment.scores import no_scores, score_image_set
+
+    if scorer is None:
+        return no_scores(), 0
+    texts = dict(zip(caption_set["caption_id"], caption_set["text"], strict=True))
+    return score_image_set(manifest, texts, image_store, scorer)
+
+
+def apply_policy(
+    drawn_images: pd.DataFrame,
+    drawn_scores: tuple[pd.DataFrame, int],
+    caption_set: pd.DataFrame,
+    takedowns: pd.DataFrame,
+    generator_folder: Path,
+    image_store: Path,
+    generation: dict[str, Any],
+    execution: dict[str, Any],
+    seed: int,
+    scoring: dict[str, Any],
+    scorer_folder: Path,
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Rejects images, draws further ones where the policy says so; returns manifest, scores, ledger."""
+    from stablerep.alignment.remake import apply_policy as apply
+
+    attributes = drawn_images.attrs
+
+    def draw(further: Mapping[str, Sequence[int]], keeps_spare: bool) -> tuple[pd.DataFrame, int]:
+        nonlocal attributes
+        manifest, ledger = generate_images(
+            caption_set,
+            takedowns,
+            generator_folder,
+            image_store,
+            generation,
+            execution,
+            seed,
+            further=further,
+            keeps_spare=keeps_spare,
+        )
+        attributes = manifest.attrs
+        return manifest, ledger["num_made_images"]
+
+    def score(manifest: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+        return _score(manifest, caption_set, image_store, scorer)
+
+    scorer = find_scorer(scoring, scorer_folder)
+    scores, num_scored = drawn_scores
+    policy = alignment_policy(scoring)
+    aligned = apply(drawn_images, scores, generation["images_per_caption"], policy, draw, score)
+    ledger = aligned.ledger | {"scorer_id": scorer.scorer_id if scorer else None}
+    ledger["num_scored"] += num_scored
+    aligned.manifest.attrs = attributes  # what the images cost
+    return aligned.manifest, aligned.scores, ledger
 
 
 def inspect_images(
@@ -50,10 +137,61 @@ def inspect_images(
 
 
 def stored_images(image_manifest: pd.DataFrame) -> pd.DataFrame:
-    """Returns a manifest without the images that the safety checker blanked."""
+    """Returns a manifest without rejected images: blanked by the safety checker, or misaligned."""
     stored = image_manifest[image_manifest["state"] == "intact"].reset_index(drop=True)
     stored.attrs = {}  # the ledger: what images cost changes nothing for what is trained on them
     return stored
+
+
+def alignment_policy(scoring: dict[str, Any]) -> AlignmentPolicy:
+    """Returns the section `scoring.policy` as the library knows it."""
+    from stablerep.alignment.settings import AlignmentPolicy
+
+    return AlignmentPolicy(**scoring["policy"])
+
+
+def find_scorer(scoring: dict[str, Any], scorer_folder: Path | None) -> Scorer | None:
+    """Makes the chosen scorer, its model not yet loaded; None where images are not scored.
+
+    Args:
+        scoring: `scorer.folder` is relative to the project, absolute, or null.
+        scorer_folder: the embedded scorer's, from the catalog.
+    """
+    from hydra.utils import get_class
+
+    from stablerep.errors import ConfigError
+
+    if scoring["scorer"] is None:
+        return None
+    options = dict(scoring["scorer"])
+    target, named = options.pop("_target_"), options.pop("folder", None)
+    # not hydra's instantiate: it wraps what the class has to say
+    try:
+        return get_class(target)(named_folder(named, scorer_folder), **options)
+    except TypeError as error:
+        raise ConfigError(
+            f"scoring.scorer: {target} does not take {', '.join(options)} ({error}). Set it in "
+            "conf/params/alignment/<name>.yaml."
+        ) from error
+
+
+def _check_scorer_fits(scoring: dict[str, Any], generation: dict[str, Any]) -> None:
+    """Refuses to reject another generator's images for the scores of the embedded scorer."""
+    import logging
+
+    from stablerep.errors import ConfigError
+
+    embedded = scoring["scorer"] is not None and not scoring["scorer"].get("folder")
+    if not (embedded and generation.get("model_folder")):
+        return
+    fault = (
+        f"scoring.scorer: got the embedded scorer, which knows digit scenes alone, for images of "
+        f"{generation['model_folder']}; must be another. Add --params alignment=transformers_clip, or "
+        "alignment=unscored."
+    )
+    if alignment_policy(scoring).rejects:
+        raise ConfigError(fault)
+    logging.getLogger(__name__).warning("%s Nothing is rejected, but the scores mean nothing", fault)
 
 
 def generation_settings(generation: dict[str, Any]) -> GenerationSettings:
@@ -97,9 +235,14 @@ def model_folder(generation: dict[str, Any], generator_folder: Path) -> Path:
         generation: its `model_folder` is relative to the project, absolute, or null.
         generator_folder: the embedded generator's, from the catalog.
     """
+    return named_folder(generation.get("model_folder"), generator_folder)
+
+
+def named_folder(named: str | None, embedded: Path | None) -> Path:
+    """Returns a folder that the configuration names, relative to the project; else the catalog's."""
     from kedro.utils import find_kedro_project
 
-    named = generation.get("model_folder")
-    if not named:
-        return generator_folder
-    return (find_kedro_project(generator_folder) or Path.cwd()) / named
+    if not named and embedded is not None:
+        return embedded
+    project = find_kedro_project(embedded) if embedded is not None else None
+    return (project or Path.cwd()) / str(named)

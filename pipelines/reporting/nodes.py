@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from stablerep.reporting.alignment import AlignmentSection
     from stablerep.training.arms import TrainedArm
 
 # What the page shows of the configuration: all that shapes a figure on it.
@@ -16,6 +17,7 @@ CONFIGURATION_KEYS = (
     "captions",
     "gates",
     "generation",
+    "scoring",
     "model",
     "methods",
     "optimisation",
@@ -29,6 +31,8 @@ def build_report(
     hand_scores: "pd.DataFrame",
     encoders: "dict[str, TrainedArm]",
     accepted_images: "pd.DataFrame",
+    image_manifest: "pd.DataFrame",
+    alignment_ledger: dict[str, Any],
     image_store: Path,
     curated_captions: "pd.DataFrame",
     rejected_captions: "pd.DataFrame",
@@ -60,8 +64,25 @@ def build_report(
         rejected_captions=rejected_captions,
         gates={"captions": caption_gate, "images": image_gate},
         generation_ledger=generation_ledger,
+        alignment=alignment_section(image_manifest, alignment_ledger, image_store, texts),
         stage_seconds=stage_seconds,
         machine=describe_machine(),
         configuration=configuration,
     )
     return build(content)
+
+
+def alignment_section(
+    image_manifest: "pd.DataFrame",
+    alignment_ledger: dict[str, Any],
+    image_store: Path,
+    texts: dict[str, str],
+) -> "AlignmentSection | None":
+    """Returns the page's section on the scores; None where no image was scored."""
+    from stablerep.reporting.alignment import make_section, pick_extremes
+    from stablerep.shards import read_images
+
+    if image_manifest["alignment"].isna().all():
+        return None
+    pictures = [(rows, read_images(image_store, rows)[0]) for rows in pick_extremes(image_manifest)]
+    return make_section(image_manifest, alignment_ledger, texts, pictures)

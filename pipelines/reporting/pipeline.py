@@ -16,6 +16,8 @@ def create_pipeline() -> Pipeline:
                     "hand_scores": "hand_scores",
                     "encoders": "encoders",
                     "accepted_images": "accepted_images",
+                    "image_manifest": "image_manifest",
+                    "alignment_ledger": "alignment_ledger",
                     "image_store": "image_store",
                     "curated_captions": "curated_captions",
                     "rejected_captions": "rejected_captions",

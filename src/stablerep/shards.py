@@ -33,9 +33,11 @@ from stablerep.errors import DataError
 SHARDS_FOLDER = "shards"
 PARTIAL_SUFFIX = ".partial"
 # States of an image in a manifest. The second is a key of records as well: indices of the images that a
-# safety checker blanked. They count as made, and no bytes of them are stored.
+# safety checker blanked. They count as made, and no bytes of them are stored. The third's bytes are stored:
+# another policy may take them back.
 INTACT = "intact"
 REJECTED_UNSAFE = "rejected_unsafe"
+REJECTED_MISALIGNED = "rejected_misaligned"
 _SHARD_NAME = re.compile(r"images-(\d{5,})-of-(\d{5,})\.tar")
 # no dot: webdataset takes what stands before the first dot as the sample's key
 _CAPTION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")

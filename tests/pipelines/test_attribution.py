@@ -110,6 +110,20 @@ def test_show_prints_all_that_is_known(project: Path) -> None:
     assert said["intact"] == "yes"
 
 
+def test_show_tells_how_well_the_image_matches_where_that_was_scored(project: Path) -> None:
+    from stablerep.alignment.scores import SCORE_COLUMNS, write_scores
+
+    assert "alignment   not known" in invoke("show", f"{NINE}.0").output
+    store = project / "data/05_model_input/images"
+    digest = json.loads(invoke("show", f"{NINE}.0", "--json").stdout)["digest"]
+    row = [NINE, 0, "a nine", digest, "g-0123456789abcdef", "a-0123456789abcdef", 0.6789]
+    write_scores(store, pd.DataFrame([row], columns=list(SCORE_COLUMNS)))
+    assert "alignment   0.679 (a-0123456789abcdef)" in invoke("show", f"{NINE}.0").output
+    # a score of other bytes is not this image's
+    write_scores(store, pd.DataFrame([[*row[:3], "0" * 32, *row[4:]]], columns=list(SCORE_COLUMNS)))
+    assert "alignment   not known" in invoke("show", f"{NINE}.0").output
+
+
 def test_show_prints_json_for_programs(project: Path) -> None:
     assert json.loads(invoke("show", f"{NINE}.0", "--json").stdout)["text"] == "a nine"
 

@@ -24,9 +24,9 @@ HEAVY = [
 ]
 
 
-def test_the_default_is_the_whole_path_without_tuning_and_pretraining() -> None:
+def test_the_default_is_the_whole_path_without_tuning_and_what_is_shipped() -> None:
     pipelines = register_pipelines()
-    assert set(pipelines) == {*PATH, "tuning", "pretraining", "__default__"}
+    assert set(pipelines) == {*PATH, "tuning", "pretraining", "scorer", "__default__"}
     path = sum((pipelines[name] for name in PATH), Pipeline([]))
     assert pipelines["__default__"].nodes == path.nodes
 

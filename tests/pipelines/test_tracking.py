@@ -175,6 +175,36 @@ def test_trials_and_ledger_are_logged(project: Path, parameters: dict[str, Any])
     assert found["smoke tuning"].data.metrics == {"generation.num_made_images": 4.0}
 
 
+def test_alignment_is_logged_with_a_picture_of_the_worst_and_the_best(
+    project: Path, parameters: dict[str, Any]
+) -> None:
+    import mlflow
+
+    from pipelines.tracking import Tracker
+    from stablerep.shards import SHARDS_FOLDER, digest_of, encode_image, write_shard
+
+    data = {index: encode_image(torch.full((3, 8, 8), 60 * index, dtype=torch.uint8)) for index in range(4)}
+    for caption in "abcd":
+        write_shard(project / SHARDS_FOLDER / f"{caption}.tar", [({"caption_id": caption}, data)])
+    rows = [
+        {"caption_id": caption, "image_index": index, "shard": f"{caption}.tar", "state": "intact"}
+        | {"member": f"{caption}.{index}.png", "digest": digest_of(data[index]), "alignment": index / 4}
+        for caption in "abcd"
+        for index in range(4)
+    ]
+    tracker = Tracker(project, DataCatalog({"image_store": MemoryDataset(project)}), parameters, "generation")
+    tracker.log_dataset("image_manifest", pd.DataFrame(rows))
+    quantiles = {"q01": 0.1, "q50": None}
+    ledger = {"num_remade": 3, "mean": 0.5, "threshold": None, "quantiles": quantiles, "scorer_id": "a-0"}
+    tracker.log_dataset("alignment_ledger", ledger)
+    tracker.log_dataset("image_manifest", pd.DataFrame(rows).assign(alignment=float("nan")))
+    tracker.finish()
+    run = runs(project)["smoke generation"]
+    assert run.data.metrics == {"alignment.num_remade": 3, "alignment.mean": 0.5, "alignment.q01": 0.1}
+    files = {each.path for each in mlflow.artifacts.list_artifacts(run_id=run.info.run_id)}
+    assert {"images_of_captions.png", "worst_and_best_aligned.png"} <= files
+
+
 def test_a_tracking_uri_of_the_environment_is_honoured(
     project: Path, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,12 +2,13 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from stablerep.alignment.scores import read_scores
 from stablerep.attribution.png import read_record
 from stablerep.attribution.record import ImageRecord
 from stablerep.errors import DataError
@@ -38,11 +39,15 @@ class FoundImage:
         record: of it.
         data: its PNG as the image set holds it, without an exported one's metadata; None where it is missing.
         where: it was found.
+        alignment: how well it matches its caption, None where that is not known.
+        scorer_id: whose score this is, None likewise.
     """
 
     record: ImageRecord
     data: bytes | None
     where: str
+    alignment: float | None = None
+    scorer_id: str | None = None
 
     @property
     def intact(self) -> bool:
@@ -61,7 +66,7 @@ def find_image(target: str, store: Path) -> FoundImage:
         DataError: there is no such image; the message says which there are.
     """
     if _is_file(target):
-        return _find_by_file(Path(target), store)
+        return _with_alignment(_find_by_file(Path(target), store), store)
     match = _IMAGE_ID.fullmatch(target)
     if match is None:
         hint = ""
@@ -72,7 +77,17 @@ def find_image(target: str, store: Path) -> FoundImage:
             f"image {target!r}: no such file and no image id; must be <caption id>.<k>, such as "
             f"c-0123456789abcdef.0, or the path of an exported PNG.{hint}"
         )
-    return find_by_id(match["caption"], int(match["index"]), store)
+    return _with_alignment(find_by_id(match["caption"], int(match["index"]), store), store)
+
+
+def _with_alignment(found: FoundImage, store: Path) -> FoundImage:
+    """Adds the score of the set, where it is of these very bytes and this text."""
+    scores, record = read_scores(store), found.record
+    rows = scores[(scores["digest"] == record.digest) & (scores["text"] == record.text)]
+    if rows.empty:
+        return found
+    row = rows.iloc[0]
+    return replace(found, alignment=float(row["alignment"]), scorer_id=str(row["scorer_id"]))
 
 
 def find_by_id(caption_id: str, index: int, store: Path) -> FoundImage:

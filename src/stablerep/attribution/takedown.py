@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from stablerep.alignment.scores import read_scores, write_scores
 from stablerep.attribution.find import read_generator, scan_shards
 from stablerep.curation.takedowns import CAPTION, SOURCE
 from stablerep.generation.identity import model_id_of
@@ -60,7 +61,7 @@ def find_affected(store: Path, kind: str, what: str) -> list[AffectedCaption]:
 
 
 def remove_images(store: Path, affected: list[AffectedCaption]) -> int:
-    """Removes captions with their images from the shards and from the set's manifest.
+    """Removes captions with their images from the shards, the set's manifest and its scores.
 
     Each shard is replaced whole: killed at any moment, what was not removed yet is as it was, and the next
     generation removes it as well. Images of other captions are copied byte for byte.
@@ -75,7 +76,7 @@ def remove_images(store: Path, affected: list[AffectedCaption]) -> int:
     for shard in sorted({each.shard for each in affected}):
         gone = {each.record["caption_id"] for each in affected if each.shard == shard}
         _rewrite(store / SHARDS_FOLDER / shard, scans[shard], gone)
-    _shorten_manifest(store, {each.record["caption_id"] for each in affected})
+    _shorten_tables(store, {each.record["caption_id"] for each in affected})
     return sum(len(each.image_ids) for each in affected)
 
 
@@ -103,7 +104,11 @@ def _rewrite(path: Path, scan: ShardScan, gone: set[str]) -> None:
     )
 
 
-def _shorten_manifest(store: Path, gone: set[str]) -> None:
+def _shorten_tables(store: Path, gone: set[str]) -> None:
+    scores = read_scores(store)
+    if scores["caption_id"].isin(gone).any():
+        # they hold the captions' texts
+        write_scores(store, scores[~scores["caption_id"].isin(gone)].reset_index(drop=True))
     path = store / MANIFEST_FILE
     if not path.is_file():
         return

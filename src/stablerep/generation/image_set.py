@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ MANIFEST_COLUMNS = (
 _NUM_FAULTS_SHOWN = 5
 
 
-def make_image_set(
+def make_image_set(  # noqa: PLR0913 -- what is wanted, of what, where, and by whom
     captions: pd.DataFrame,
     settings: GenerationSettings,
     model_folder: Path,
@@ -65,6 +65,8 @@ def make_image_set(
     seed: int,
     takedowns: pd.DataFrame | None = None,
     executor: Executor | None = None,
+    further: Mapping[str, Sequence[int]] | None = None,
+    keeps_spare: bool = False,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Makes the images of captions, only those that are not there and intact.
 
@@ -82,6 +84,8 @@ def make_image_set(
         takedowns: as `stablerep.curation.takedowns.read_takedowns` gives them. Curation has dropped their
             captions already; here they count where the caption set is older than the takedown.
         executor: draws what is missing; None for this process.
+        further: image indices of captions beyond `images_per_caption`, by caption id.
+        keeps_spare: whether intact images of other indices stay; see `stablerep.alignment.remake`.
 
     Returns:
         The manifest, a row an image, by caption id and index; one that the safety checker blanked has the
@@ -104,7 +108,14 @@ def make_image_set(
         check_not_taken_down(generator, takedowns)
         distinct = _without_taken_down(distinct, takedowns)
         cache.forget_taken_down(takedowns)
-    wanted = Wanted(generator["generator_id"], seed, settings.images_per_caption, settings.num_shards)
+    wanted = Wanted(
+        generator["generator_id"],
+        seed,
+        settings.images_per_caption,
+        settings.num_shards,
+        further or {},
+        keeps_spare,
+    )
     executor = executor or LocalExecutor()
     plan = plan_image_set(distinct, wanted, store, cache)
     ledger = Ledger(store, settings.price_per_hour)

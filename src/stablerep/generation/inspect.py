@@ -21,18 +21,18 @@ HEALTH_COLUMNS = (
 
 
 def inspect_images(store: Path, manifest: pd.DataFrame) -> pd.DataFrame:
-    """Reads every stored image of a manifest and measures it.
+    """Reads every image of a manifest that was not rejected and measures it.
 
     Args:
         store: the image set's folder.
         manifest: rows with `shard`, `member`, `digest`, `caption_id`, `state`.
 
     Returns:
-        The rows of stored images in their order, those that the safety checker blanked left out, with
+        The rows of images that are trained on in their order, those that were rejected left out, with
         `decodable`; `digest_matches`; `width_px` and `height_px` as decoded (0 where it is not);
         `pixel_std`, the largest standard deviation of a colour channel over the image, of values in
         [0, 1], near 0 for an image of one colour; and `num_images_of_caption`, what was drawn of the
-        caption, the blanked ones too.
+        caption, the rejected ones too.
     """
     measured: dict[int, dict[str, object]] = {}
     stored = manifest["state"] == INTACT

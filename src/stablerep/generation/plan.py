@@ -4,7 +4,7 @@ Nothing is judged by its name: each image's bytes are verified against the diges
 record against what would be drawn now (text, seed, generator).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -149,14 +149,23 @@ class Wanted:
     Attributes:
         generator_id: see stablerep.generation.identity.
         seed: of the image set.
-        images_per_caption: images of each caption.
+        images_per_caption: images of each caption, with indices from 0.
         num_shards: files.
+        further: indices beyond these, by caption id.
+        keeps_spare: whether intact images of other indices stay, until it is known who wants them.
     """
 
     generator_id: str
     seed: int
     images_per_caption: int
     num_shards: int
+    further: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    keeps_spare: bool = False
+
+    def indices_of(self, caption_id: str, there: Iterable[int] = ()) -> list[int]:
+        """Returns the indices of a caption's images, given those that are there."""
+        wanted = {*range(self.images_per_caption), *self.further.get(caption_id, ())}
+        return sorted(wanted.union(there) if self.keeps_spare else wanted)
 
 
 def distinct_captions(captions: pd.DataFrame) -> list[CaptionPlan]:
@@ -253,20 +262,24 @@ def plan_image_set(
     from_cache: dict[Path, Record] = {}
     for caption in captions:
         planned = caption
+        indices = wanted.indices_of(caption.caption_id)
         name = found.pop(caption.caption_id, None)
         if name is not None:
             sample = scans[name].samples[caption.caption_id]
-            planned = _plan_to_keep(planned, wanted, folder / name, sample)
+            if _is_of(sample, caption, wanted):
+                there = {*sample.digests, *sample.record.get(REJECTED_UNSAFE, [])}
+                indices = wanted.indices_of(caption.caption_id, there)
+            planned = _plan_to_keep(planned, wanted, indices, folder / name, sample)
             rest = set(sample.digests) - set(planned.kept)
             leaving.append(Leaving(folder / name, sample, tuple(sorted(rest))))
-        if len(planned.done) < wanted.images_per_caption:
+        if not planned.done.issuperset(indices):
             cached = cache.find(caption.caption_id, wanted.generator_id, wanted.seed)
             if cached is not None:
                 path, sample = cached
-                planned = _plan_to_keep(planned, wanted, path, sample)
+                planned = _plan_to_keep(planned, wanted, indices, path, sample)
                 if path in planned.kept.values():
                     from_cache[path] = sample.record
-        missing = tuple(i for i in range(wanted.images_per_caption) if i not in planned.done)
+        missing = tuple(i for i in indices if i not in planned.done)
         own = shard_name(caption.caption_id, wanted.num_shards)
         by_shard.setdefault(own, []).append(replace(planned, missing=missing))
     shards = []
@@ -313,12 +326,13 @@ def _locate(scans: dict[str, ShardScan], num_shards: int) -> dict[str, str]:
     return found
 
 
-def _plan_to_keep(caption: CaptionPlan, wanted: Wanted, path: Path, sample: StoredSample) -> CaptionPlan:
+def _plan_to_keep(
+    caption: CaptionPlan, wanted: Wanted, indices: Iterable[int], path: Path, sample: StoredSample
+) -> CaptionPlan:
     """Returns the plan with those images of a sample that are wanted and not there yet."""
-    drawn = {key: sample.record.get(key) for key in ("text", "seed", "generator_id")}
-    if drawn != {"text": caption.text, "seed": wanted.seed, "generator_id": wanted.generator_id}:
+    if not _is_of(sample, caption, wanted):
         return caption
-    open_indices = [i for i in range(wanted.images_per_caption) if i not in caption.done]
+    open_indices = [i for i in indices if i not in caption.done]
     kept = {index: path for index in open_indices if index in sample.digests}
     rejected = tuple(index for index in open_indices if index in sample.record.get(REJECTED_UNSAFE, []))
     if not kept and not rejected:
@@ -329,6 +343,12 @@ def _plan_to_keep(caption: CaptionPlan, wanted: Wanted, path: Path, sample: Stor
         rejected=tuple(sorted((*caption.rejected, *rejected))),
         truncated=bool(sample.record.get("truncated")),
     )
+
+
+def _is_of(sample: StoredSample, caption: CaptionPlan, wanted: Wanted) -> bool:
+    """Tells whether a sample was drawn of this caption, by this generator, with this seed."""
+    drawn = {key: sample.record.get(key) for key in ("text", "seed", "generator_id")}
+    return drawn == {"text": caption.text, "seed": wanted.seed, "generator_id": wanted.generator_id}
 
 
 def _is_ready(scan: ShardScan, path: Path, members: list[CaptionPlan], wanted: Wanted) -> bool:

@@ -52,7 +52,7 @@ def draw_accuracies(metrics: pd.DataFrame, attribute: str, chance: float) -> Fig
         axes.set_ylim(-1.1, len(arms) - 0.4)
         axes.set_title(f"{title}, {attribute}, %", fontsize=10, loc="left", color=_INK)
         axes.tick_params(axis="y", length=0)
-        _plain(axes, "x")
+        plain(axes, "x")
     present = {row["images"] for row in rows.values()}
     shown = [name for name in SOURCE_COLOURS if name in present]
     handles = [
@@ -112,7 +112,7 @@ def draw_histories(histories: Mapping[str, pd.DataFrame], sources: Mapping[str, 
             spread.set_ylabel("spread", fontsize=8.5)
         for axes in (loss, spread):
             axes.tick_params(labelsize=8)
-            _plain(axes, "y")
+            plain(axes, "y")
     for index in range(len(histories), num_bands * num_columns):
         band, column = divmod(index, _NUM_COLUMNS)
         grid[2 * band, column].set_visible(False)
@@ -120,7 +120,8 @@ def draw_histories(histories: Mapping[str, pd.DataFrame], sources: Mapping[str, 
     return figure
 
 
-def _plain(axes: Axes, grid_axis: str) -> None:
+def plain(axes: Axes, grid_axis: str) -> None:
+    """Takes away what says nothing: three of four spines, dark grid lines."""
     axes.grid(axis=grid_axis, color=_FAINT)  # type: ignore[arg-type]
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)

@@ -13,6 +13,7 @@ from stablerep.errors import DataError
 from stablerep.evaluation.bootstrap import Interval
 from stablerep.evaluation.evaluate import LINEAR_PROBE
 from stablerep.reporting import tables
+from stablerep.reporting.alignment import AlignmentSection
 from stablerep.reporting.figures import (
     SOURCE_COLOURS,
     SOURCE_TITLES,
@@ -40,6 +41,7 @@ class ReportContent:
         rejected_captions: the others, with filter and reason.
         gates: title -> result, as `validation.gate` returns it.
         generation_ledger: as `generation.image_set.make_image_set` returns it.
+        alignment: the scores; None where images were not scored.
         stage_seconds: node -> seconds; empty where nothing was measured.
         machine: what -> value, see `environment.describe_machine`.
         configuration: what the nodes were given.
@@ -57,6 +59,7 @@ class ReportContent:
     rejected_captions: pd.DataFrame
     gates: Mapping[str, Mapping[str, Any]]
     generation_ledger: Mapping[str, Any]
+    alignment: AlignmentSection | None = None
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     machine: Mapping[str, str] = field(default_factory=dict)
     configuration: Mapping[str, Any] = field(default_factory=dict)
@@ -89,6 +92,7 @@ def build_report(content: ReportContent) -> str:
         metric_titles=tables.METRIC_TITLES,
         attribute_table=tables.attribute_table(content.metrics, attribute),
         accuracies=svg_address(accuracies),
+        alignment_histogram=svg_address(content.alignment.histogram) if content.alignment else None,
         histories=svg_address(histories) if histories is not None else None,
         rejections=tables.rejections(content.rejected_captions),
         stages=tables.stage_rows(content.stage_seconds),

@@ -60,8 +60,15 @@ class Batch:
         return Batch(self.image_rows[mine], self.caption_N[mine] - first, text_rows)
 
 
+MIN_IMAGES = 2  # of a caption whose images are to be positives of each other
+
+
 class GroupedSampler:
     """Draws captions without replacement, and images of each; a function of (seed, epoch) alone.
+
+    A caption with fewer than m images, because some were rejected, shows each of them and some of them again,
+    in views of their own: left out, three rejected images would cost three captions. One that has a single
+    image where m is larger has no positive, and is left out.
 
     Args:
         source: the images.
@@ -79,13 +86,14 @@ class GroupedSampler:
         order = np.argsort(rows, kind="stable")
         captions, starts = np.unique(rows[order], return_index=True)
         groups = np.split(order, starts[1:])
-        full = [i for i, group in enumerate(groups) if len(group) >= images_per_caption]
+        fewest = min(images_per_caption, MIN_IMAGES)
+        full = [i for i, group in enumerate(groups) if len(group) >= fewest]
         self.captions = captions[full]
         self.groups = [groups[i] for i in full]
         if len(self.groups) < self.num_captions or not self.num_captions:
             raise DataError(
                 f"image source {source.name!r}: got {len(self.groups)} captions with at least "
-                f"{images_per_caption} images; must be at least {self.num_captions} to fill a batch. "
+                f"{fewest} images; must be at least {self.num_captions} to fill a batch. "
                 "Add captions, or set a smaller optimisation.batch_size."
             )
 
@@ -107,9 +115,17 @@ class GroupedSampler:
 
     def _batch(self, chosen: np.ndarray, rng: np.random.Generator) -> Batch:
         m = self.images_per_caption
-        rows = [rng.choice(self.groups[group], size=m, replace=False) for group in chosen]
+        rows = [_draw(self.groups[group], m, rng) for group in chosen]
         return Batch(
             torch.from_numpy(np.concatenate(rows)),
             torch.arange(len(chosen)).repeat_interleave(m),
             torch.from_numpy(self.captions[chosen]),
         )
+
+
+def _draw(group: np.ndarray, num: int, rng: np.random.Generator) -> np.ndarray:
+    """Draws so many of a caption's images, none again before each was drawn."""
+    first = rng.choice(group, size=min(num, len(group)), replace=False)
+    if len(first) == num:
+        return first
+    return np.concatenate([first, rng.choice(group, size=num - len(first), replace=num > 2 * len(group))])

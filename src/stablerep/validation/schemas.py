@@ -161,7 +161,31 @@ class ImageManifest(Table):
     member: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     width_px: Series[int] = pa.Field(ge=0)
     height_px: Series[int] = pa.Field(ge=0)
-    state: Series[str] = pa.Field(isin=["intact", "rejected_unsafe"])
+    state: Series[str] = pa.Field(isin=["intact", "rejected_unsafe", "rejected_misaligned"])
+    alignment: Series[float] = pa.Field(ge=-1, le=1, nullable=True)  # none where nothing was scored
+
+    class Config(Table.Config):
+        """An image is a caption's and an index's."""
+
+        unique = ["caption_id", "image_index"]
+
+    @pa.dataframe_check(name="a misaligned image has a score")
+    @classmethod
+    def misaligned_images_have_a_score(cls, frame: pd.DataFrame) -> "pd.Series[bool]":
+        """Checks that nothing is rejected for a score that it does not have."""
+        return (frame["state"] != "rejected_misaligned") | frame["alignment"].notna()
+
+
+class AlignmentScores(Table):
+    """How well each stored image matches its caption: the cosine of the two, as a scorer has it."""
+
+    caption_id: Series[str] = pa.Field(str_matches=_CAPTION_ID)
+    image_index: Series[int] = pa.Field(ge=0)
+    text: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    digest: Series[str] = pa.Field(str_matches=_DIGEST)
+    generator_id: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    scorer_id: Series[str] = pa.Field(str_matches=r"^a-[0-9a-f]{16}$")
+    alignment: Series[float] = pa.Field(ge=-1, le=1)
 
     class Config(Table.Config):
         """An image is a caption's and an index's."""

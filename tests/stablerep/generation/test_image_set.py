@@ -61,7 +61,8 @@ def test_the_manifest_has_a_row_an_image_and_the_images_are_there(make, store, t
 
 
 def test_the_manifest_passes_its_schema(make, texts):
-    ImageManifest.validate(make(texts)[0])
+    # the policy adds the column
+    ImageManifest.validate(make(texts)[0].assign(alignment=0.5))
 
 
 def test_a_second_run_makes_nothing_and_loads_no_model(make, store, texts, monkeypatch):
@@ -348,7 +349,7 @@ def test_blanked_images_are_counted_and_not_stored(make, store, texts, blanked, 
     manifest, ledger = make(texts)
     assert ledger["num_rejected_unsafe"] == 3 and len(manifest) == 12
     assert "3 of 12 images were blanked by the safety checker" in caplog.text
-    ImageManifest.validate(manifest)
+    ImageManifest.validate(manifest.assign(alignment=float("nan")))
     pd.testing.assert_frame_equal(pd.read_parquet(store / "manifest.parquet"), manifest)
     rejected = manifest[manifest.state == "rejected_unsafe"]
     assert set(zip(rejected.caption_id, rejected.image_index, strict=True)) == blanked
@@ -359,8 +360,8 @@ def test_blanked_images_are_counted_and_not_stored(make, store, texts, blanked, 
     assert list(frame.member) == list(stored.member)
     assert set(frame.num_images_of_caption) == {2}
     with pytest.raises(DataError, match="column 'state'"):
-        AcceptedImages.validate(manifest)
-    AcceptedImages.validate(frame[list(MANIFEST_COLUMNS)])
+        AcceptedImages.validate(manifest.assign(alignment=float("nan")))
+    AcceptedImages.validate(frame[list(MANIFEST_COLUMNS)].assign(alignment=float("nan")))
 
 
 def test_blanked_images_are_not_drawn_again(make, store, texts, blanked, monkeypatch):
@@ -610,3 +611,54 @@ def test_inspection_records_what_cannot_be_read(make, store, texts):
     lost = frame.shard == gone
     assert not frame.decodable[lost].any() and frame.decodable[~lost].all()
     assert (frame.width_px[lost] == 0).all()
+
+
+@pytest.fixture
+def make_further(tiny_generator, settings, captions_of, store):
+    """Returns a function that brings the image set to two images a caption and further ones."""
+
+    def run(texts, further, keeps_spare=False):
+        named = {caption_id_of(text): indices for text, indices in further.items()}
+        return make_image_set(
+            captions_of(texts),
+            settings(),
+            tiny_generator,
+            store,
+            0,
+            further=named,
+            keeps_spare=keeps_spare,
+        )
+
+    return run
+
+
+def test_further_images_of_a_caption_are_drawn_with_their_own_seeds(make, make_further, texts):
+    two, _ = make(texts)
+    more, ledger = make_further(texts, {texts[0]: (2, 4)})
+    assert ledger["num_made_images"] == 2 and ledger["num_kept"] == 5
+    assert len(two.merge(more, on=list(MANIFEST_COLUMNS))) == 12
+    own = more[more["caption_id"] == caption_id_of(texts[0])]
+    assert list(own["image_index"]) == [0, 1, 2, 4]
+    # as if it had been asked for from the start: levels may differ by the batch, seeds do not
+    five, _ = make(texts[:1], images_per_caption=5)
+    assert five["seed"].tolist()[2] == own["seed"].tolist()[2]
+    ImageManifest.validate(more.assign(alignment=float("nan")))
+
+
+def test_further_images_are_not_drawn_again(make_further, texts, monkeypatch):
+    first, _ = make_further(texts, {texts[0]: (2,)})
+    monkeypatch.setattr(workers, "DiffusersGenerator", None)
+    monkeypatch.setattr(workers, "write_shard", None)
+    second, ledger = make_further(texts, {texts[0]: (2,)})
+    assert ledger["num_made_images"] == 0
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_spare_images_stay_until_it_is_known_who_wants_them(make_further, texts, monkeypatch):
+    wanted, _ = make_further(texts, {texts[0]: (2,), texts[1]: (2, 3)})
+    monkeypatch.setattr(workers, "DiffusersGenerator", None)
+    spare, _ = make_further(texts, {}, keeps_spare=True)
+    pd.testing.assert_frame_equal(spare, wanted)
+    pruned, ledger = make_further(texts, {texts[0]: (2,)})
+    assert ledger["num_made_images"] == 0
+    assert len(pruned) == 13

@@ -45,6 +45,23 @@ def test_captions_with_too_few_images_are_left_out():
     assert sorted(batch.text_rows.tolist()) == [0, 2]
 
 
+def test_a_caption_of_which_an_image_was_rejected_shows_each_and_one_of_them_again():
+    rows = torch.tensor([0, 0, 0, 0, 1, 1, 1, 2])
+    data = ImageSource("test", torch.zeros(8, 3, 4, 4, dtype=torch.uint8), rows, ("a", "b", "c"))
+    for batch in take(GroupedSampler(data, 8, 4, seed=0), 5):
+        # one image has no positive, so its caption is left out
+        assert sorted(batch.text_rows.tolist()) == [0, 1]
+        drawn = batch.image_rows[batch.text_rows[batch.caption_N] == 1].tolist()
+        assert set(drawn) == {4, 5, 6} and len(drawn) == 4
+        assert torch.equal(data.caption_rows[batch.image_rows], batch.text_rows[batch.caption_N])
+
+
+def test_two_images_fill_a_batch_of_six_a_caption():
+    data = source(num_captions=4, per_caption=2)
+    batch = take(GroupedSampler(data, 24, 6, seed=0), 1)[0]
+    assert set(batch.image_rows.tolist()) == set(range(8))
+
+
 def test_fewer_captions_than_a_batch_needs_is_an_error_that_says_how_many():
     with pytest.raises(DataError, match=r"got 10 captions.*at least 16"):
         GroupedSampler(source(), 64, 4, seed=0)

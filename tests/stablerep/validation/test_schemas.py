@@ -12,6 +12,7 @@ from stablerep.records import caption_id_of
 from stablerep.validation import schemas
 from stablerep.validation.schemas import (
     AcceptedImages,
+    AlignmentScores,
     CaptionsIn,
     CuratedCaptions,
     GuidanceTrials,
@@ -43,6 +44,16 @@ _IMAGE = {
     "width_px": 32,
     "height_px": 32,
     "state": "intact",
+    "alignment": 0.5,
+}
+_SCORE = {
+    "caption_id": caption_id_of("a nine"),
+    "image_index": 0,
+    "text": "a nine",
+    "digest": "0" * 32,
+    "generator_id": "g-1",
+    "scorer_id": "a-" + "0" * 16,
+    "alignment": -0.25,
 }
 _METRIC = {
     "arm": "simclr_real",
@@ -58,7 +69,9 @@ _METRIC = {
     "probe_c": float("nan"),
 }
 _HAND = {"arm": "a", "attribute": "digit", "metric": "knn", "hand_id": 7, "accuracy": 0.25}
-_BLANKED = {"digest": "", "width_px": 0, "height_px": 0, "state": "rejected_unsafe"}
+_BLANKED = {"digest": "", "width_px": 0, "height_px": 0, "state": "rejected_unsafe"} | {
+    "alignment": float("nan")
+}
 _TRIAL = {
     "trial": 0,
     "guidance_scale": 3.0,
@@ -72,6 +85,7 @@ VALID = {
     RejectedCaptions: _CURATED.assign(filter="length", reason="too_few_words"),
     ImageManifest: pd.DataFrame([_IMAGE, {**_IMAGE, "image_index": 1, **_BLANKED}]),
     AcceptedImages: pd.DataFrame([_IMAGE, {**_IMAGE, "image_index": 1}]),
+    AlignmentScores: pd.DataFrame([_SCORE, {**_SCORE, "image_index": 1}]),
     Metrics: pd.DataFrame([_METRIC, {**_METRIC, "metric": "linear_probe", "probe_c": 0.1}]),
     HandScores: pd.DataFrame([_HAND, {**_HAND, "hand_id": 8}]),
     GuidanceTrials: pd.DataFrame([_TRIAL, {**_TRIAL, "trial": 1}]),
@@ -100,6 +114,16 @@ FAULTS: list[tuple[type[Table], Callable[[pd.DataFrame], Any], str]] = [
     (ImageManifest, lambda f: f.assign(shard="00000"), r"column 'shard': str_endswith"),
     (AcceptedImages, lambda f: f.assign(digest=""), r"column 'digest': str_matches"),
     (AcceptedImages, lambda f: f.assign(state="rejected_unsafe"), r"column 'state': isin"),
+    (AcceptedImages, lambda f: f.assign(state="rejected_misaligned"), r"column 'state': isin"),
+    (ImageManifest, lambda f: f.assign(alignment=1.5), r"column 'alignment': less_than"),
+    (
+        ImageManifest,
+        lambda f: f.assign(state="rejected_misaligned"),
+        r"rows: a misaligned image has a score: row 1 ",
+    ),
+    (AlignmentScores, lambda f: f.assign(alignment=float("nan")), r"column 'alignment': not_nullable"),
+    (AlignmentScores, lambda f: f.assign(scorer_id="clip"), r"column 'scorer_id': str_matches"),
+    (AlignmentScores, lambda f: f.assign(image_index=0), r"rows: multiple_fields_uniqueness: row 0"),
     (ImageManifest, lambda f: f.assign(state="torn"), r"column 'state': isin"),
     (Metrics, lambda f: f.assign(low=0.55), r"rows: low <= value <= high: row 0: arm 'simclr_real'"),
     (Metrics, lambda f: f.assign(value=50.0, high=60.0), r"column 'value': less_than_or_equal_to\(1\)"),

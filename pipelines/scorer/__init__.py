@@ -1,0 +1,5 @@
+"""Captioned scenes to the embedded scorer's weights."""
+
+from pipelines.scorer.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

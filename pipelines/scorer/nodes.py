@@ -1,0 +1,30 @@
+"""Adapters of the scorer room: makes the embedded scorer and measures it."""
+
+from pathlib import Path
+from typing import Any
+
+
+def train_scorer(recipe: dict[str, Any], scorer_work: Path, scorer_folder: Path) -> dict[str, float]:
+    """Trains the scorer and returns its seconds."""
+    from stablerep.alignment.recipe import ScorerRecipe
+    from stablerep.alignment.training import train_scorer as train
+
+    return {"training_s": train(ScorerRecipe.from_mapping(recipe), scorer_work, scorer_folder)}
+
+
+def measure_scorer(
+    scorer_seconds: dict[str, float],
+    scorer_folder: Path,
+    generator_folder: Path,
+    recipe: dict[str, Any],
+    generation: dict[str, Any],
+) -> tuple[str, dict[str, Any]]:
+    """Measures the scorer on real and on generated images; returns its card and figures."""
+    from pipelines.generation.nodes import generation_settings, model_folder
+    from stablerep.alignment.clip_arm import ClipArmScorer
+    from stablerep.reporting.scorer_card import measure, write_card
+
+    scorer = ClipArmScorer(scorer_folder)
+    folder = model_folder(generation, generator_folder)
+    figures = measure(scorer, folder, generation_settings(generation), seed=recipe["seed"])
+    return write_card(figures, scorer_seconds, recipe), figures

@@ -1,0 +1,1 @@
+"""Scores how well images match their captions, and rejects those that do not."""

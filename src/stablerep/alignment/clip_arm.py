@@ -1,0 +1,171 @@
+"""The embedded scorer: the project's own CLIP arm, an encoder and a text tower in one space.
+
+A folder holds it: `model.safetensors`, `model.json` with the sizes, and `tokenizer/`.
+Source: arXiv:2103.00020; how it is trained: `stablerep.alignment.training`.
+Legend: N images, M texts, T tokens, D dimensions.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from stablerep.alignment.recipe import ClipArmSizes
+from stablerep.alignment.scorer import id_of_files, score_pairs
+from stablerep.errors import ConfigError, DataError, check_range
+from stablerep.models.encoders import build_encoder
+from stablerep.models.text import TextTower
+
+WEIGHTS_FILE = "model.safetensors"
+SIZES_FILE = "model.json"
+TOKENIZER_FOLDER = "tokenizer"
+_PARTS = (WEIGHTS_FILE, SIZES_FILE, TOKENIZER_FOLDER)
+
+
+class ClipArm(nn.Module):
+    """Encoder and text tower as one module, for they are trained together."""
+
+    def __init__(self, sizes: ClipArmSizes, tokenizer: Any) -> None:
+        """Builds them with random weights.
+
+        Args:
+            sizes: of the networks.
+            tokenizer: a CLIPTokenizer; its vocabulary and length shape the text tower.
+        """
+        super().__init__()
+        self.encoder = build_encoder(sizes.encoder)
+        self.text = TextTower(
+            self.encoder.num_features,
+            len(tokenizer),
+            tokenizer.model_max_length,
+            tokenizer.eos_token_id,
+            sizes.width,
+            sizes.num_layers,
+            sizes.num_heads,
+            sizes.out_dim,
+        )
+
+    def forward(self, images: Tensor, token_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps (N, 3, S, S) images in [0, 1] and (M, T) token ids to (N, D) and (M, D) of unit length."""
+        return self.embed_images(images), self.text.embed_text(token_ids)
+
+    def embed_images(self, images: Tensor) -> Tensor:
+        """Maps (N, 3, S, S) images in [0, 1] to (N, D) of unit length."""
+        return self.embed_features(self.encoder(images))
+
+    def embed_features(self, features: Tensor) -> Tensor:
+        """Maps (N, F) features of the encoder to (N, D) of unit length."""
+        return self.text.embed_images(features)
+
+
+def tokenize(tokenizer: Any, texts: Sequence[str]) -> Tensor:
+    """Returns (M, T) int64 token ids, padded and truncated to the tokenizer's length."""
+    return tokenizer(
+        list(texts),
+        padding="max_length",
+        max_length=tokenizer.model_max_length,
+        truncation=True,
+        return_tensors="pt",
+    ).input_ids
+
+
+def save_clip_arm(folder: Path, model: ClipArm, sizes: ClipArmSizes, tokenizer: Any) -> None:
+    """Writes the model's folder, float16; each file is whole or not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    halved = {
+        name: (value.half() if value.is_floating_point() else value).contiguous()
+        for name, value in model.state_dict().items()
+    }
+    beside = folder / f"{WEIGHTS_FILE}.partial"
+    save_file(halved, beside)
+    (folder / SIZES_FILE).write_text(json.dumps(asdict(sizes), indent=1, sort_keys=True) + "\n")
+    shutil.rmtree(folder / TOKENIZER_FOLDER, ignore_errors=True)
+    tokenizer.save_pretrained(folder / TOKENIZER_FOLDER)
+    beside.replace(folder / WEIGHTS_FILE)
+
+
+def load_clip_arm(folder: Path) -> tuple[ClipArm, Any]:
+    """Reads what `save_clip_arm` wrote: the model in float32, ready to score, and its tokenizer.
+
+    Raises:
+        DataError: the folder is missing, incomplete or of other sizes than its weights.
+    """
+    from transformers import CLIPTokenizer
+
+    try:
+        sizes = ClipArmSizes(**json.loads((folder / SIZES_FILE).read_text(encoding="utf-8")))
+        weights = load_file(folder / WEIGHTS_FILE)
+        tokenizer = CLIPTokenizer.from_pretrained(folder / TOKENIZER_FOLDER, local_files_only=True)
+        model = ClipArm(sizes, tokenizer)
+        model.load_state_dict(weights)
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError, ConfigError) as error:
+        raise _incomplete(folder, f"{type(error).__name__}: {error}") from error
+    return model.float().eval(), tokenizer
+
+
+class ClipArmScorer:
+    """Scores with a CLIP arm of this project; see `stablerep.alignment.scorer.Scorer`.
+
+    The model is loaded when the first score is asked for: where every image has one, it costs nothing.
+    """
+
+    def __init__(self, folder: Path | str, batch_size: int = 256) -> None:
+        """Looks at the folder.
+
+        Args:
+            folder: as `save_clip_arm` wrote it.
+            batch_size: images at once.
+
+        Raises:
+            DataError: the folder is missing or incomplete.
+            ConfigError: the batch size is out of range.
+        """
+        check_range("scoring.scorer.batch_size", batch_size, 1, where="conf/params/alignment/<name>.yaml")
+        self.folder, self.batch_size = Path(folder), batch_size
+        absent = [name for name in _PARTS if not (self.folder / name).exists()]
+        if absent:
+            raise _incomplete(self.folder, f"{', '.join(absent)} missing")
+        self.scorer_id = id_of_files(self.folder, _PARTS)
+        self._loaded: tuple[ClipArm, Any] | None = None
+
+    def score(self, images: Tensor, texts: Sequence[str]) -> Tensor:
+        """Returns the cosines: (N,) float32.
+
+        Args:
+            images: (N, 3, H, W) uint8, resized to the encoder's size where theirs is another.
+            texts: N of them.
+
+        Raises:
+            DataError: the folder does not hold a whole scorer.
+        """
+        return score_pairs(images, texts, self._embed_images, self._embed_texts, self.batch_size)
+
+    def _parts(self) -> tuple[ClipArm, Any]:
+        if self._loaded is None:
+            self._loaded = load_clip_arm(self.folder)
+        return self._loaded
+
+    def _embed_images(self, images: Tensor) -> Tensor:
+        model, _ = self._parts()
+        pixels = images.float() / 255
+        size = model.encoder.size_px
+        if pixels.shape[-2:] != (size, size):
+            pixels = nn.functional.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
+        return model.embed_images(pixels)
+
+    def _embed_texts(self, texts: list[str]) -> Tensor:
+        model, tokenizer = self._parts()
+        return model.text.embed_text(tokenize(tokenizer, texts))
+
+
+def _incomplete(folder: Path, fault: str) -> DataError:
+    return DataError(
+        f"{folder}: no whole scorer ({fault}); must hold {', '.join(_PARTS)}. Restore the embedded one with "
+        f"`git checkout {folder}`, or train it again: make scorer."
+    )

@@ -1,0 +1,85 @@
+"""The embedded scorer: its files, and whether it tells captions apart."""
+
+import shutil
+
+import pytest
+import torch
+
+from stablerep.alignment.captioned_scenes import draw_captioned_scenes
+from stablerep.alignment.clip_arm import ClipArmScorer
+from stablerep.alignment.discrimination import area_under_curve, measure_discrimination
+from stablerep.errors import ConfigError, DataError
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    """Scenes of validation hands, which the scorer's training never saw."""
+    drawn = draw_captioned_scenes(600, "validation", "test")
+    return (drawn.images * 255).round().to(torch.uint8), drawn.texts
+
+
+@pytest.fixture(scope="module")
+def discrimination(shipped_scorer, scenes):
+    return measure_discrimination(shipped_scorer, *scenes, seed=1)
+
+
+# chance is 0.5; measured on 8,000 scenes: see data/06_models/scorer/README.md
+@pytest.mark.parametrize(
+    ("attribute", "paired", "auc"),
+    [("digit", 0.98, 0.96), ("ink", 0.98, 0.95), ("ground", 0.98, 0.94), ("texture", 0.97, 0.86)],
+)
+def test_the_shipped_scorer_prefers_the_own_caption_to_one_with_a_word_changed(
+    discrimination, attribute, paired, auc
+):
+    found = discrimination[attribute]
+    assert found["num"] > 200
+    assert found["paired"] >= paired
+    assert found["auc"] >= auc
+
+
+def test_images_of_other_captions_score_lower(shipped_scorer, scenes):
+    images, texts = scenes
+    own = shipped_scorer.score(images, texts)
+    other = shipped_scorer.score(images.roll(1, dims=0), texts)
+    assert area_under_curve(own, other) > 0.95
+
+
+def test_larger_images_are_brought_to_the_encoders_size(shipped_scorer, scenes):
+    images, texts = scenes[0][:64], scenes[1][:64]
+    large = images.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
+    torch.testing.assert_close(
+        shipped_scorer.score(large, texts), shipped_scorer.score(images, texts), atol=0.02, rtol=0
+    )
+
+
+def test_no_images_have_no_scores(shipped_scorer):
+    assert shipped_scorer.score(torch.empty(0, 3, 32, 32, dtype=torch.uint8), []).shape == (0,)
+
+
+def test_the_id_is_that_of_what_is_read_and_a_card_is_not(shipped_scorer, tmp_path):
+    copied = shutil.copytree(shipped_scorer.folder, tmp_path / "copied")
+    (copied / "figures.json").write_text("{}")
+    assert ClipArmScorer(copied).scorer_id == shipped_scorer.scorer_id
+    sizes = copied / "model.json"
+    sizes.write_text(sizes.read_text() + "\n")
+    assert ClipArmScorer(copied).scorer_id != shipped_scorer.scorer_id
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.json", "tokenizer"])
+def test_a_missing_part_is_named(shipped_scorer, tmp_path, name):
+    copied = shutil.copytree(shipped_scorer.folder, tmp_path / "copied")
+    (copied / name).rename(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=f"no whole scorer \\({name} missing\\).*make scorer"):
+        ClipArmScorer(copied)
+
+
+def test_weights_that_are_cut_off_are_told_when_they_are_read(shipped_scorer, scenes, tmp_path):
+    copied = shutil.copytree(shipped_scorer.folder, tmp_path / "copied")
+    (copied / "model.safetensors").write_bytes(b"short")
+    with pytest.raises(DataError, match="no whole scorer"):
+        ClipArmScorer(copied).score(scenes[0][:1], scenes[1][:1])
+
+
+def test_a_batch_size_below_one_is_refused(shipped_scorer):
+    with pytest.raises(ConfigError, match=r"scoring\.scorer\.batch_size: got 0; must be >= 1"):
+        ClipArmScorer(shipped_scorer.folder, batch_size=0)

@@ -1,0 +1,110 @@
+"""The embedded scorer's loss, and a training of seconds."""
+
+import json
+import math
+import shutil
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from stablerep.alignment.clip_arm import ClipArmScorer
+from stablerep.alignment.recipe import ScorerRecipe
+from stablerep.alignment.training import reading_loss, scorer_loss, train_scorer
+from stablerep.errors import ConfigError
+from stablerep.losses.image_text import image_text_loss
+
+
+@pytest.fixture
+def batch():
+    """Three images, five texts; the third image has the first one's caption, and one false text is own."""
+    generator = torch.Generator().manual_seed(0)
+    image_BD = F.normalize(torch.randn(3, 4, generator=generator), dim=1)
+    text_MD = F.normalize(torch.randn(5, 4, generator=generator), dim=1)
+    return image_BD, text_MD, torch.tensor([[0, 2, 3], [1, 4, 1], [0, 3, 2]]), torch.tensor(1.5)
+
+
+def naive_false_part(image_BD, text_MD, rows_BK, logit_scale):
+    losses = []
+    for image, rows in zip(image_BD, rows_BK.tolist(), strict=True):
+        own, *false = rows
+        scale = float(logit_scale.exp())
+        logits = [scale * float(image @ text_MD[row]) for row in (own, *(f for f in false if f != own))]
+        losses.append(float(torch.tensor(logits).logsumexp(0)) - logits[0])
+    return sum(losses) / len(losses)
+
+
+def test_the_loss_is_clips_and_the_cross_entropy_against_false_captions(batch):
+    image_BD, text_MD, rows_BK, logit_scale = batch
+    clip = image_text_loss(image_BD, text_MD[:2], torch.tensor([0, 1, 0]), logit_scale)
+    assert float(scorer_loss(*batch, false_weight=0.0)) == pytest.approx(float(clip))
+    expected = float(clip) + 0.5 * naive_false_part(*batch)
+    assert float(scorer_loss(*batch, false_weight=0.5)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_gradient_drives_a_false_caption_away(batch):
+    image_BD, text_MD, rows_BK, logit_scale = batch
+    text_MD = text_MD.clone().requires_grad_()
+    scorer_loss(image_BD, text_MD, rows_BK, logit_scale, 1.0).backward()
+    # the second image's false caption, which is false for nobody else
+    assert float(text_MD.grad[4] @ image_BD[1]) > 0
+
+
+def test_what_captions_leave_open_is_not_read():
+    logits = {
+        "digit": torch.zeros(2, 10, requires_grad=True),
+        "ink": torch.zeros(2, 8, requires_grad=True),
+        "texture": torch.zeros(2, 5, requires_grad=True),
+    }
+    loss = reading_loss(logits, ["a nine", "a navy number"])
+    assert float(loss.detach()) == pytest.approx((math.log(10) + math.log(8)) / 2)
+    loss.backward()
+    assert logits["digit"].grad[0].abs().sum() > 0 and logits["ink"].grad[1].abs().sum() > 0
+    assert not logits["digit"].grad[1].any() and not logits["ink"].grad[0].any()
+    assert logits["texture"].grad is None
+
+
+def test_captions_that_name_nothing_cost_nothing():
+    assert float(reading_loss({"digit": torch.randn(2, 10)}, ["a number", "a digit"])) == 0
+
+
+@pytest.fixture
+def recipe():
+    encoder = {
+        "_target_": "stablerep.models.residual.ResidualEncoder",
+        "channels": [4, 4],
+        "map_channels": 4,
+        "size_px": 32,
+    }
+    return ScorerRecipe.from_mapping(
+        {
+            "sizes": {"encoder": encoder, "width": 16, "num_layers": 1, "out_dim": 8},
+            "stage": {"num_images": 48, "batch_size": 16, "warmup_steps": 1, "ema_decay": 0.5},
+        }
+    )
+
+
+def test_a_training_leaves_a_folder_that_scores_and_a_second_one_the_same_weights(recipe, tmp_path):
+    seconds = train_scorer(recipe, tmp_path / "work", tmp_path / "scorer")
+    assert seconds > 0
+    scorer = ClipArmScorer(tmp_path / "scorer")
+    images = torch.randint(256, (3, 3, 32, 32), dtype=torch.uint8)
+    scores = scorer.score(images, ["a nine", "a two", "a nine"])
+    assert scores.shape == (3,) and scores.abs().max() <= 1
+    shutil.copytree(tmp_path / "work" / "tokenizer", tmp_path / "other_work" / "tokenizer")
+    train_scorer(recipe, tmp_path / "other_work", tmp_path / "other")
+    assert ClipArmScorer(tmp_path / "other").scorer_id == scorer.scorer_id
+    assert json.loads((tmp_path / "scorer" / "model.json").read_text())["width"] == 16
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"false_weight": -1.0}, "scorer_recipe.false_weight"),
+        ({"reading_weight": -1.0}, "scorer_recipe.reading_weight"),
+        ({"naming_probability": 0.0}, "scorer_recipe.naming_probability"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(recipe, values, key):
+    with pytest.raises(ConfigError, match=key):
+        ScorerRecipe(recipe.sizes, recipe.stage, **values)

@@ -1,0 +1,80 @@
+"""The page's section on alignment: what is picked, counted and shown."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from stablerep.alignment.policy import reject
+from stablerep.alignment.remake import summarise
+from stablerep.reporting.alignment import draw_alignment, make_section, pick_extremes
+from stablerep.reporting.report import build_report
+from tests.stablerep.reporting.content import make_content
+
+
+def make_manifest(num_captions=10):
+    """Returns two images a caption: caption n has the scores n / 10 and n / 10 + 0.05, the last one none."""
+    rows = [
+        {"caption_id": f"c-{n:016x}", "image_index": i, "state": "intact", "alignment": n / 10 + 0.05 * i}
+        for n in range(num_captions)
+        for i in range(2)
+    ]
+    rows[-1] |= {"state": "rejected_unsafe", "alignment": np.nan}
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def section():
+    manifest = reject(make_manifest(), 0.12)
+    ledger = summarise(manifest, 2, 0.12) | {"scorer_id": "a-0123456789abcdef"}
+    texts = {caption_id: f"<i>text</i> {n}" for n, caption_id in enumerate(manifest["caption_id"].unique())}
+    picked = pick_extremes(manifest, 3)
+    pictures = [(rows, torch.zeros(len(rows), 3, 8, 8, dtype=torch.uint8)) for rows in picked]
+    return make_section(manifest, ledger, texts, pictures)
+
+
+def test_the_worst_and_the_best_are_one_image_a_caption_in_their_order():
+    worst, best = pick_extremes(make_manifest(), 3)
+    assert list(worst["alignment"]) == pytest.approx([0.0, 0.1, 0.2])
+    # the last caption's second image was blanked and has no score
+    assert list(best["alignment"]) == pytest.approx([0.9, 0.85, 0.75])
+
+
+def test_no_image_is_both_worst_and_best():
+    for num in (1, 2, 3, 5):
+        worst, best = pick_extremes(make_manifest(num), 12)
+        assert not set(worst["caption_id"]) & set(best["caption_id"])
+        assert len(worst) == len(best) == num // 2
+
+
+def test_the_page_shows_counts_threshold_and_both_galleries(section):
+    page = build_report(replace(make_content(), alignment=section))
+    assert "Do the images show what their captions say?" in page
+    assert "0.120 were rejected and never trained on" in page
+    assert "a-0123456789abcdef" in page
+    assert '<td>rejected: misaligned</td><td class="n">3</td>' in page
+    assert '<td>rejected: blanked by the safety checker</td><td class="n">1</td>' in page
+    assert page.count("&lt;i&gt;text&lt;/i&gt;") == 6
+    assert page.count('<span class="fail">rejected</span>') == 2
+    assert build_report(replace(make_content(), alignment=section)) == page
+
+
+def test_a_page_without_scores_has_no_section(section):
+    assert "captions say?" not in build_report(make_content())
+
+
+def test_the_histogram_holds_every_scored_image_and_parts_them_at_the_threshold():
+    manifest = reject(make_manifest(), 0.12)
+    axes = draw_alignment(manifest, 0.12).axes[0]
+    accepted, rejected = axes.containers
+    assert sum(bar.get_height() for bar in accepted) == 16
+    assert sum(bar.get_height() for bar in rejected) == 3
+    assert all(bar.get_x() + bar.get_width() <= 0.12 + 1e-9 for bar in rejected if bar.get_height())
+    assert all(bar.get_x() >= 0.12 - 1e-9 for bar in accepted if bar.get_height())
+
+
+def test_equal_scores_and_no_threshold_can_be_drawn():
+    manifest = make_manifest().assign(alignment=0.5)
+    assert len(draw_alignment(manifest, None).axes[0].lines) == 0
