@@ -39,6 +39,9 @@ def generation(settings):
     }
 
 
+EXECUTION = {"_target_": "stablerep.generation.executors.local.LocalExecutor"}
+
+
 @pytest.fixture
 def store(tmp_path):
     return tmp_path / "images"
@@ -50,7 +53,7 @@ def run(tiny_generator, generation, captions_of, texts, store):
     captions, none = captions_of(texts), pd.DataFrame(columns=list(COLUMNS), dtype="str")
 
     def run(chosen, scorer_folder=SCORER):
-        drawing = [captions, none, tiny_generator, store, generation, 0]
+        drawing = [captions, none, tiny_generator, store, generation, EXECUTION, 0]
         drawn, _ = generate_images(*drawing, chosen, scorer_folder)
         scored = score_images(drawn, captions, store, chosen, scorer_folder)
         return apply_policy(drawn, scored, *drawing, chosen, scorer_folder)
@@ -97,7 +100,7 @@ def test_remade_images_are_scored_and_a_second_run_draws_and_scores_none(run, st
     assert manifest["image_index"].max() <= 4
     before = files_of(store)
     monkeypatch.setattr(workers, "DiffusersGenerator", None)
-    monkeypatch.setattr(workers, "write_shard", None)
+    monkeypatch.setattr(workers, "open_shard", None)
     again, scores_again, ledger = run(policy)
     pd.testing.assert_frame_equal(again, manifest)
     pd.testing.assert_frame_equal(scores_again, scores)

@@ -648,7 +648,7 @@ def test_further_images_of_a_caption_are_drawn_with_their_own_seeds(make, make_f
 def test_further_images_are_not_drawn_again(make_further, texts, monkeypatch):
     first, _ = make_further(texts, {texts[0]: (2,)})
     monkeypatch.setattr(workers, "DiffusersGenerator", None)
-    monkeypatch.setattr(workers, "write_shard", None)
+    monkeypatch.setattr(workers, "open_shard", None)
     second, ledger = make_further(texts, {texts[0]: (2,)})
     assert ledger["num_made_images"] == 0
     pd.testing.assert_frame_equal(first, second)

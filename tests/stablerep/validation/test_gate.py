@@ -15,7 +15,11 @@ from stablerep.records import caption_id_of
 from stablerep.validation.gate import check_captions, check_images
 
 _CONFIG = Path(__file__).parents[3] / "conf/params/validation/default.yaml"
-_INTERPOLATED = {"${generation.saved_size_px}": 32, "${generation.images_per_caption}": 2}
+_INTERPOLATED = {
+    "${scoring.usual_min}": 0.5,
+    "${generation.saved_size_px}": 32,
+    "${generation.images_per_caption}": 2,
+}
 
 
 def _resolve(value: Any) -> Any:
@@ -51,6 +55,7 @@ def _images() -> pd.DataFrame:
         height_px=32,
         pixel_std=0.2,
         num_images_of_caption=2,
+        alignment=0.9,
     )
 
 
@@ -131,7 +136,6 @@ def test_num_words_bounds_themselves_pass(tmp_path: Path) -> None:
         ("height_as_configured", {"height_px": 0}, "height_px 0"),
         ("no_near_constant_image", {"pixel_std": 0.029}, "pixel_std 0.029"),
         ("every_caption_fully_drawn", {"num_images_of_caption": 1}, "num_images_of_caption 1"),
-        ("every_caption_fully_drawn", {"num_images_of_caption": 3}, "num_images_of_caption 3"),
     ],
 )
 def test_an_image_rule_that_fails_names_its_rows(
@@ -203,3 +207,14 @@ def test_great_expectations_is_imported_only_when_a_gate_is_asked() -> None:
     )
     root = Path(__file__).parents[3]
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
+
+
+def test_images_beyond_those_of_each_caption_pass(tmp_path: Path) -> None:
+    """A policy that draws further images leaves more than were asked for at first."""
+    assert check_images(_images().assign(num_images_of_caption=3), RULES["images"], tmp_path)["success"]
+
+
+def test_images_that_do_not_match_are_told_and_stop_nothing(tmp_path: Path) -> None:
+    result = check_images(_images().assign(alignment=-0.9), RULES["images"], tmp_path)
+    assert result["success"]
+    assert "images_match_their_captions" in str(result)
