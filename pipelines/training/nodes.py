@@ -89,15 +89,21 @@ def image_sources(
 
     synthetic: the accepted images of the generator. real: one real scene a caption. drawn: as many real
     scenes a caption as the generator makes, as a perfect generator would draw them.
+
+    Raises:
+        DataError: real scenes are wanted of captions that tell of none.
     """
     import torch
 
     from stablerep.corpora.digit_scenes import draw_scenes_of_captions
+    from stablerep.corpora.foreign_captions import check_captions_tell_of_digits
     from stablerep.shards import read_images
     from stablerep.training.batches import ImageSource
 
     texts = tuple(caption_set["text"])
     sources = {}
+    if not wanted.isdisjoint(("real", "drawn")):
+        check_captions_tell_of_digits(texts)
     if "synthetic" in wanted:
         images, caption_ids = read_images(image_store, accepted_images)
         row_of = {caption_id: row for row, caption_id in enumerate(caption_set["caption_id"])}
