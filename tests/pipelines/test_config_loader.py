@@ -65,6 +65,23 @@ def test_paper_has_the_papers_numbers() -> None:
     assert optimisation["weight_decay"] == 0.1
 
 
+@pytest.mark.parametrize("generator", ["stable_diffusion_1_5", "sdxl_turbo", "lcm_dreamshaper_v7"])
+def test_own_captions_take_any_generator_and_learn_from_its_images_alone(generator: str) -> None:
+    parameters = compose(FOLDER, {"experiment": "own_captions", "generator": generator})
+    assert {arm["images"] for arm in parameters["arms"]} == {"synthetic"}
+    assert parameters["captions"]["filters"][2]["max_words"] == 50
+    assert parameters["generation"]["num_shards"] == 10_000  # the generator's, not the embedded one's
+    assert parameters["generation"]["images_per_caption"] == 4
+
+
+def test_the_small_encoder_takes_images_as_they_are_stored() -> None:
+    parameters = compose(FOLDER, {"experiment": "own_captions", "generator": "stable_diffusion_1_5"})
+    assert parameters["generation"]["size_px"] == 512
+    assert parameters["model"]["encoder"]["size_px"] == parameters["generation"]["saved_size_px"] == 256
+    small = {"experiment": "own_captions", "generation": {"saved_size_px": 16}}
+    assert compose(FOLDER, small)["model"]["encoder"]["size_px"] == 16
+
+
 def test_values_given_at_run_time_replace_those_of_the_files() -> None:
     runtime = {"experiment": "smoke", "generation": {"num_inference_steps": 5, "guidance_scale": 3}}
     generation = compose(FOLDER, runtime)["generation"]
@@ -123,7 +140,7 @@ def test_a_group_given_as_a_mapping_says_which_key_to_use() -> None:
 
 def test_an_unknown_option_lists_the_options_and_the_nearest() -> None:
     message = refused({"experiment": "smok"})
-    assert "digit_scenes, paper, smoke" in message
+    assert "digit_scenes, own_captions, paper, smoke" in message
     assert "Did you mean 'smoke'?" in message
     assert "Did you mean 'clip'?" in refused({"method": ["simclr", "clipp"]})
 
