@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.generation.nodes import model_folder
+from pipelines.instantiation import build_method
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +50,6 @@ def plan_arm(
 ) -> ArmPlan:
     """Builds one arm's plan from the configuration."""
     import torch
-    from hydra.utils import instantiate
 
     from stablerep.training.arms import ArmPlan
     from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
@@ -65,7 +65,7 @@ def plan_arm(
     return ArmPlan(
         name=arm["name"],
         method_name=arm["method"],
-        method=instantiate(methods[arm["method"]]),
+        method=build_method(arm["method"], methods[arm["method"]]),
         images=arm["images"],
         encoder_config=dict(model["encoder"]),
         head=HeadSettings(**model["head"]),
