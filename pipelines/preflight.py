@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
+from pipelines.instantiation import build_method
+
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
     from kedro.io import DataCatalog
@@ -50,10 +52,26 @@ def check_before_run(pipeline: "Pipeline", catalog: "DataCatalog", parameters: d
         DataError: arms are to be trained on captions that are too few.
     """
     nodes = {node.name for node in pipeline.nodes}
+    taken = pipeline.inputs()
+    if "params:methods" in taken:
+        for name, entry in parameters["methods"].items():
+            build_method(name, entry)
+    if "params:model" in taken:
+        _check_encoder(parameters["model"]["encoder"])
     if not nodes.isdisjoint(DRAWING):
         _check_model(catalog, parameters["generation"])
-    if TRAINING in nodes and "captions" in pipeline.inputs():
+    if TRAINING in nodes and "captions" in taken:
         _check_captions(catalog, parameters)
+
+
+def _check_encoder(encoder: dict[str, Any]) -> None:
+    import torch
+
+    from stablerep.models.encoders import build_encoder
+
+    # shapes alone: no memory is taken and no weight is drawn
+    with torch.device("meta"):
+        build_encoder(encoder)
 
 
 def _check_model(catalog: "DataCatalog", generation: dict[str, Any]) -> None:

@@ -235,7 +235,7 @@ class Optimisation:
         where = "conf/params/training/<name>.yaml"
         check_range("optimisation.batch_size", self.batch_size, 2, where=where)
         check_range("optimisation.num_images", self.num_images, self.batch_size, where=where)
-        # bounds far outside of what anyone trains with: they keep out infinity, and a rate that learns nothing
+        # bounds far outside of what anyone trains with: they keep out infinity and a rate of nothing
         check_range("optimisation.learning_rate", self.learning_rate, 1e-12, 100, where=where)
         check_range("optimisation.weight_decay", self.weight_decay, 0, 100, where=where)
         check_range("optimisation.warmup_share", self.warmup_share, 0, 1, where=where)

@@ -12,7 +12,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from pipelines.config_loader import compose
 from pipelines.pipeline_registry import register_pipelines
 from pipelines.preflight import DRAWING, TRAINING, check_before_run
-from stablerep.errors import DataError, GeneratorError
+from stablerep.errors import ConfigError, DataError, GeneratorError
 
 PROJECT = Path(__file__).parents[2]
 GENERATOR = PROJECT / "data/06_models/generator"
@@ -64,6 +64,44 @@ def test_too_few_captions_are_told_where_curation_and_training_run() -> None:
 def test_a_limit_of_the_captions_counts() -> None:
     with pytest.raises(DataError, match="captions: got 100; must be at least 128"):
         check("__default__", catalog(1024), captions={"max_captions": 100})
+
+
+@pytest.mark.parametrize(
+    ("method", "values", "told"),
+    [
+        ("simclr", {"views_per_image": 1}, "methods.simclr.views_per_image: got 1; must be >= 2"),
+        ("simclr", {"temperature": 0}, "methods.simclr.temperature: got 0"),
+        ("stablerep", {"images_per_caption": 1}, "methods.stablerep.images_per_caption: got 1; must be >= 2"),
+        ("clip", {"_target_": "stablerep.losses.clip.CLAP"}, "methods.clip: got .*CLAP"),
+    ],
+)
+@pytest.mark.parametrize("pipeline", ["__default__", "training", "tuning"])
+def test_a_method_that_refuses_its_settings_is_told(
+    pipeline: str, method: str, values: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        check(pipeline, catalog(), methods={method: values})
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"size_px": 4}, "model.encoder.size_px: got 4"),
+        ({"map_channels": 0}, "model.encoder.map_channels: got 0"),
+        ({"_target_": "stablerep.models.residual.Nothing"}, "cannot be built"),
+    ],
+)
+def test_an_encoder_that_cannot_be_built_is_told(values: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        check("training", catalog(), model={"encoder": values})
+
+
+def test_an_encoder_of_timm_is_looked_at_by_its_name() -> None:
+    with pytest.raises(ConfigError, match="got 'vit_nothing'; must be a timm model"):
+        check(
+            "training", catalog(), encoder="vit_base_patch16_224", model={"encoder": {"name": "vit_nothing"}}
+        )
+    check("training", catalog(), encoder="vit_base_patch16_224")
 
 
 def test_a_fault_starts_no_tracked_run_and_no_node(tmp_path: Path) -> None:
