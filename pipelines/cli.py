@@ -42,19 +42,24 @@ def told_in_one_message() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        known = user_error(error) or _dataset_fault(error)
+        known = user_error(error) or _fault_in_kedros_words(error)
         if known is None:
             raise
         click.secho(f"\n{type(known).__name__}: {known}", fg="red", err=True)
         sys.exit(1)
 
 
-def _dataset_fault(error: BaseException) -> StableRepError | None:
-    """Returns a message for a table that is missing or does not fit its pandera model."""
+def _fault_in_kedros_words(error: BaseException) -> StableRepError | None:
+    """Returns a message for a missing environment or table, or one that does not fit its pandera model."""
+    from kedro.config import MissingConfigException
     from kedro.validation.exceptions import DataValidationError
 
     link: BaseException | None = error
     while link is not None:
+        if isinstance(link, MissingConfigException):
+            return ConfigError(
+                f"configuration: {link}. --env and KEDRO_ENV must name a folder of conf/, or be left out."
+            )
         if isinstance(link, DataValidationError):
             return DataError(str(link))
         if isinstance(link, FileNotFoundError):

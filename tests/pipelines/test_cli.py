@@ -16,6 +16,8 @@ from pipelines import cli
 from pipelines.run_lock import hold_data_folder
 from stablerep.errors import ConfigError, DataError
 
+PROJECT = Path(__file__).parents[2]
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -91,6 +93,16 @@ def test_a_missing_file_names_it(project: Path, monkeypatch: pytest.MonkeyPatch)
     result = invoke(monkeypatch, fails(DatasetError("cannot load"), missing))
     assert result.exit_code == 1
     assert "caption_set.parquet: missing" in result.stderr
+
+
+def test_an_environment_that_is_not_there_is_one_message(tmp_path: Path) -> None:
+    kedro = Path(sys.executable).with_name("kedro")
+    command = [kedro, "run", "--env", "nosuch", "--pipelines", "curation"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "ConfigError: configuration: " in done.stderr
+    assert "conf/nosuch" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_second_run_ends_with_a_message(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
