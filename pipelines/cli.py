@@ -113,6 +113,7 @@ def _end_tracking() -> None:
 def run(**options: Any) -> Any:
     """Runs pipelines; see `kedro run --help`."""
     from pipelines.run_lock import hold_data_folder
+    from pipelines.termination import EXIT_CODE, Terminated, raising_on_termination
 
     with told_in_one_message():
         names = [options["pipeline"]] if options["pipeline"] else []
@@ -121,10 +122,14 @@ def run(**options: Any) -> Any:
         with hold_data_folder(PROJECT / _DATA), warnings.catch_warnings():
             warnings.simplefilter("ignore", KedroDeprecationWarning)
             try:
-                return kedro_run.callback(**options)
+                with raising_on_termination():
+                    return kedro_run.callback(**options)
             except KeyboardInterrupt:
                 _end_tracking()
                 raise
+            except Terminated:
+                _end_tracking()
+                sys.exit(EXIT_CODE)
 
 
 @click.group(name="stablerep")
