@@ -75,7 +75,8 @@ def _check_encoder(encoder: dict[str, Any]) -> None:
 
 
 def _check_model(catalog: "DataCatalog", generation: dict[str, Any]) -> None:
-    from pipelines.generation.nodes import generation_settings, model_folder
+    from pipelines.generation.nodes import generation_settings
+    from pipelines.model_folder import model_folder
     from stablerep.generation.identity import check_model_folder
 
     folder = model_folder(generation, catalog.load("generator_folder"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.model_folder import model_folder
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -67,18 +69,3 @@ def generation_settings(generation: dict[str, Any]) -> GenerationSettings:
     return GenerationSettings(
         **values, scheduler=get_class(target) if target else None, scheduler_options=scheduler
     )
-
-
-def model_folder(generation: dict[str, Any], generator_folder: Path) -> Path:
-    """Returns the folder of the chosen model: the catalog's, unless the configuration names another.
-
-    Args:
-        generation: its `model_folder` is relative to the project, absolute, or null.
-        generator_folder: the embedded generator's, from the catalog.
-    """
-    from kedro.utils import find_kedro_project
-
-    named = generation.get("model_folder")
-    if not named:
-        return generator_folder
-    return (find_kedro_project(generator_folder) or Path.cwd()) / named

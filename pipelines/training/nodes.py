@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.generation.nodes import model_folder
 from pipelines.instantiation import build_method
+from pipelines.model_folder import model_folder
 
 if TYPE_CHECKING:
     import pandas as pd
