@@ -77,8 +77,9 @@ $(STAMP): requirements.lock pyproject.toml | $(UV)
 		{ echo "make: cannot make a virtual environment; Debian's package python3-venv brings what it needs." >&2; exit 1; }
 	.uv/bin/python -m pip install --quiet uv==$(UV_VERSION)
 
-clean: ## remove what runs made; keeps captions, the generator, the scorer, runs in mlflow/ and the environment
-	rm -rf data/02_intermediate/* data/03_primary/* data/05_model_input/* data/06_models/encoders \
+clean: ## remove what runs made; keeps captions, generator, scorer, their checkpoints, runs in mlflow/, the environment
+	find data/02_intermediate -mindepth 1 -maxdepth 1 ! -name .gitkeep ! -name pretraining ! -name scorer -exec rm -rf {} +
+	rm -rf data/03_primary/* data/05_model_input/* data/06_models/encoders \
 		data/07_model_output/* data/08_reporting/*
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find pipelines src tests -name __pycache__ -type d -prune -exec rm -rf {} +

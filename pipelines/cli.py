@@ -42,19 +42,24 @@ def told_in_one_message() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        known = user_error(error) or _dataset_fault(error)
+        known = user_error(error) or _fault_in_kedros_words(error)
         if known is None:
             raise
         click.secho(f"\n{type(known).__name__}: {known}", fg="red", err=True)
         sys.exit(1)
 
 
-def _dataset_fault(error: BaseException) -> StableRepError | None:
-    """Returns a message for a table that is missing or does not fit its pandera model."""
+def _fault_in_kedros_words(error: BaseException) -> StableRepError | None:
+    """Returns a message for a missing environment or table, or one that does not fit its pandera model."""
+    from kedro.config import MissingConfigException
     from kedro.validation.exceptions import DataValidationError
 
     link: BaseException | None = error
     while link is not None:
+        if isinstance(link, MissingConfigException):
+            return ConfigError(
+                f"configuration: {link}. --env and KEDRO_ENV must name a folder of conf/, or be left out."
+            )
         if isinstance(link, DataValidationError):
             return DataError(str(link))
         if isinstance(link, FileNotFoundError):
@@ -108,6 +113,7 @@ def _end_tracking() -> None:
 def run(**options: Any) -> Any:
     """Runs pipelines; see `kedro run --help`."""
     from pipelines.run_lock import hold_data_folder
+    from pipelines.termination import EXIT_CODE, Terminated, raising_on_termination
 
     with told_in_one_message():
         names = [options["pipeline"]] if options["pipeline"] else []
@@ -116,10 +122,14 @@ def run(**options: Any) -> Any:
         with hold_data_folder(PROJECT / _DATA), warnings.catch_warnings():
             warnings.simplefilter("ignore", KedroDeprecationWarning)
             try:
-                return kedro_run.callback(**options)
+                with raising_on_termination():
+                    return kedro_run.callback(**options)
             except KeyboardInterrupt:
                 _end_tracking()
                 raise
+            except Terminated:
+                _end_tracking()
+                sys.exit(EXIT_CODE)
 
 
 @click.group(name="stablerep")

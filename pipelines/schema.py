@@ -4,6 +4,7 @@ One dataclass for each top-level key. Mappings with `_target_` stay free: the cl
 checks its own arguments when a node makes it.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,8 @@ Target = dict[str, Any]
 IMAGE_SOURCES = ("synthetic", "real", "drawn")
 DTYPES = ("float32", "float16", "bfloat16")
 PRECISIONS = ("no", "bf16")
+# They become names of files and folders, of MLflow runs, and anchors of the report.
+_ARM_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def _check_target(key: str, mapping: Target) -> None:
@@ -113,6 +116,12 @@ class Generation:
         check_range(f"{name}: number of values", len(self.guidance_interval), 2, 2, where=where)
         for index, share in enumerate(self.guidance_interval):
             check_range(f"{name}[{index}]", share, 0, 1, where=where)
+        start, end = self.guidance_interval
+        if start >= end:
+            raise ConfigError(
+                f"{name}: got [{start:g}, {end:g}]; its start must be below its end. For no guidance set "
+                f"generation.guidance_scale to 1. Set it in {where}."
+            )
         check_range("generation.num_inference_steps", self.num_inference_steps, 1, 1000, where=where)
         check_range("generation.images_per_caption", self.images_per_caption, 1, 1000, where=where)
         if self.batch_size is not None:
@@ -234,8 +243,9 @@ class Optimisation:
         where = "conf/params/training/<name>.yaml"
         check_range("optimisation.batch_size", self.batch_size, 2, where=where)
         check_range("optimisation.num_images", self.num_images, self.batch_size, where=where)
-        check_range("optimisation.learning_rate", self.learning_rate, 0, where=where)
-        check_range("optimisation.weight_decay", self.weight_decay, 0, where=where)
+        # bounds far outside of what anyone trains with: they keep out infinity and a rate of nothing
+        check_range("optimisation.learning_rate", self.learning_rate, 1e-12, 100, where=where)
+        check_range("optimisation.weight_decay", self.weight_decay, 0, 100, where=where)
         check_range("optimisation.warmup_share", self.warmup_share, 0, 1, where=where)
         check_range("optimisation.log_every", self.log_every, 1, where=where)
         _check_choice("optimisation.mixed_precision", self.mixed_precision, PRECISIONS)
@@ -251,7 +261,8 @@ class Optimisation:
         check_range("optimisation.num_processes", self.num_processes, 1, 256, where=where)
         check_range("optimisation.betas: number of values", len(self.betas), 2, 2, where=where)
         for index, beta in enumerate(self.betas):
-            check_range(f"optimisation.betas[{index}]", beta, 0, 1, where=where)
+            # at 1 AdamW's averages never leave zero
+            check_range(f"optimisation.betas[{index}]", beta, 0, 0.999999, where=where)
 
 
 @dataclass(frozen=True)
@@ -261,6 +272,14 @@ class Arm:
     name: str
     method: str
     images: str
+
+    def __post_init__(self) -> None:
+        """Checks the name."""
+        if not _ARM_NAME.fullmatch(self.name):
+            raise ConfigError(
+                f"arms: got the name {self.name!r}; must be of the letters A to Z and a to z, digits, _ and "
+                "-, for files are called so. Rename it in conf/params/experiment/<name>.yaml."
+            )
 
 
 @dataclass(frozen=True)
@@ -384,6 +403,13 @@ class Parameters:
             _check_choice(f"arms[{index}].method", arm.method, tuple(self.methods))
             _check_choice(f"arms[{index}].images", arm.images, IMAGE_SOURCES)
             self._check_batch(f"arms[{index}] ({arm.name})", arm)
+        scenes = self.scenes.num_probe_train_scenes
+        if self.probe.num_neighbours > scenes:
+            raise ConfigError(
+                f"probe.num_neighbours: got {self.probe.num_neighbours}; must be <= "
+                f"scenes.num_probe_train_scenes = {scenes}, among which they are sought. "
+                "Set it in conf/params/evaluation/<name>.yaml."
+            )
         if not self.arms:
             raise ConfigError("arms: got none; must name at least one. Set them in conf/params/experiment/.")
 

@@ -2,7 +2,8 @@
 
 from pipelines.config_loader import HydraConfigLoader
 from pipelines.hooks import TrackingHooks
+from pipelines.preflight import PreflightHooks
 
 CONFIG_LOADER_CLASS = HydraConfigLoader
 CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}
-HOOKS = (TrackingHooks(),)
+HOOKS = (TrackingHooks(), PreflightHooks())

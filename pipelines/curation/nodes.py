@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from pipelines.instantiation import build
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -22,26 +24,11 @@ def curate_captions(
     from stablerep.curation.limit import Limit
     from stablerep.curation.takedowns import TakenDown
 
-    filters = [_build(f"captions.filters[{index}]", entry) for index, entry in enumerate(settings["filters"])]
+    where = "conf/params/curation/<name>.yaml"
+    entries = enumerate(settings["filters"])
+    filters = [build(f"captions.filters[{index}]", entry, where) for index, entry in entries]
     rewriters = [place for place, step in enumerate(filters, 1) if isinstance(step, CaptionRewriter)]
     filters.insert(max(rewriters, default=0), TakenDown(takedowns))
     if settings["max_captions"] is not None:
         filters.append(Limit(settings["max_captions"]))
     return run_filters(captions, filters)
-
-
-def _build(key: str, entry: dict[str, Any]) -> Any:
-    from hydra.errors import InstantiationException
-    from hydra.utils import instantiate
-
-    from stablerep.errors import ConfigError, StableRepError
-
-    try:
-        return instantiate(entry)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, StableRepError):
-            raise error.__cause__ from error
-        reason = " ".join(str(error.__cause__ or error).split())
-        raise ConfigError(
-            f"{key}: got {entry!r}; {reason}. Set it in conf/params/curation/<name>.yaml."
-        ) from error

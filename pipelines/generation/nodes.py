@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.instantiation import build
+from pipelines.model_folder import model_folder, named_folder
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -212,37 +215,4 @@ def generation_settings(generation: dict[str, Any]) -> GenerationSettings:
 
 def executor_of(execution: dict[str, Any]) -> Executor:
     """Returns who makes the shards, of the section `execution`."""
-    from hydra.errors import InstantiationException
-    from hydra.utils import instantiate
-
-    from stablerep.errors import ConfigError, StableRepError
-
-    try:
-        return instantiate(execution)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, StableRepError):
-            raise error.__cause__ from error
-        reason = " ".join(str(error.__cause__ or error).split())
-        raise ConfigError(
-            f"execution: got {execution!r}; {reason}. Set it in conf/params/executor/<name>.yaml."
-        ) from error
-
-
-def model_folder(generation: dict[str, Any], generator_folder: Path) -> Path:
-    """Returns the folder of the chosen model: the catalog's, unless the configuration names another.
-
-    Args:
-        generation: its `model_folder` is relative to the project, absolute, or null.
-        generator_folder: the embedded generator's, from the catalog.
-    """
-    return named_folder(generation.get("model_folder"), generator_folder)
-
-
-def named_folder(named: str | None, embedded: Path | None) -> Path:
-    """Returns a folder that the configuration names, relative to the project; else the catalog's."""
-    from kedro.utils import find_kedro_project
-
-    if not named and embedded is not None:
-        return embedded
-    project = find_kedro_project(embedded) if embedded is not None else None
-    return (project or Path.cwd()) / str(named)
+    return build("execution", execution, "conf/params/executor/<name>.yaml")

@@ -20,7 +20,8 @@ def measure_scorer(
     generation: dict[str, Any],
 ) -> tuple[str, dict[str, Any]]:
     """Measures the scorer on real and on generated images; returns its card and figures."""
-    from pipelines.generation.nodes import generation_settings, model_folder
+    from pipelines.generation.nodes import generation_settings
+    from pipelines.model_folder import model_folder
     from stablerep.alignment.clip_arm import ClipArmScorer
     from stablerep.reporting.scorer_card import measure, write_card
 

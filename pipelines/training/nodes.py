@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.generation.nodes import model_folder
+from pipelines.instantiation import build_method
+from pipelines.model_folder import model_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +50,6 @@ def plan_arm(
 ) -> ArmPlan:
     """Builds one arm's plan from the configuration."""
     import torch
-    from hydra.utils import instantiate
 
     from stablerep.training.arms import ArmPlan
     from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
@@ -65,7 +65,7 @@ def plan_arm(
     return ArmPlan(
         name=arm["name"],
         method_name=arm["method"],
-        method=instantiate(methods[arm["method"]]),
+        method=build_method(arm["method"], methods[arm["method"]]),
         images=arm["images"],
         encoder_config=dict(model["encoder"]),
         head=HeadSettings(**model["head"]),
@@ -89,15 +89,21 @@ def image_sources(
 
     synthetic: the accepted images of the generator. real: one real scene a caption. drawn: as many real
     scenes a caption as the generator makes, as a perfect generator would draw them.
+
+    Raises:
+        DataError: real scenes are wanted of captions that tell of none.
     """
     import torch
 
     from stablerep.corpora.digit_scenes import draw_scenes_of_captions
+    from stablerep.corpora.foreign_captions import check_captions_tell_of_digits
     from stablerep.shards import read_images
     from stablerep.training.batches import ImageSource
 
     texts = tuple(caption_set["text"])
     sources = {}
+    if not wanted.isdisjoint(("real", "drawn")):
+        check_captions_tell_of_digits(texts)
     if "synthetic" in wanted:
         images, caption_ids = read_images(image_store, accepted_images)
         row_of = {caption_id: row for row, caption_id in enumerate(caption_set["caption_id"])}

@@ -7,12 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.evaluation.nodes import rebuild_encoder
-from pipelines.generation.nodes import (
-    executor_of,
-    generation_settings,
-    model_folder,
-    stored_images,
-)
+from pipelines.generation.nodes import executor_of, generation_settings, stored_images
+from pipelines.model_folder import model_folder
 from pipelines.training.nodes import image_sources, plan_arm
 
 if TYPE_CHECKING:

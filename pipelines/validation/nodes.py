@@ -3,15 +3,39 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.instantiation import build_method
+
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def check_captions(
-    curated_captions: "pd.DataFrame", gates: dict[str, Any], data_docs: Path
+    curated_captions: "pd.DataFrame",
+    gates: dict[str, Any],
+    batch_size: int,
+    arms: list[dict[str, str]],
+    methods: dict[str, Any],
+    data_docs: Path,
 ) -> "tuple[pd.DataFrame, dict[str, Any]]":
-    """Lets the captions pass as they are, with the gate's report, or raises GateError."""
+    """Lets the captions pass as they are, with the gate's report, or raises GateError.
+
+    Raises:
+        DataError: they do not fill a batch; nothing is written then, Data Docs neither.
+    """
     from stablerep.validation.gate import check_captions as check
 
+    check_batch(len(curated_captions), batch_size, arms, methods)
     report = check(curated_captions, gates["captions"], data_docs)
     return curated_captions, report
+
+
+def check_batch(
+    num_captions: int, batch_size: int, arms: list[dict[str, str]], methods: dict[str, Any]
+) -> None:
+    """Raises DataError where the captions do not fill a batch of every arm."""
+    from stablerep.validation.batches import check_captions_fill_a_batch
+
+    # built, for a setting that is left out has the class's default
+    built = {name: build_method(name, methods[name]) for name in {arm["method"] for arm in arms}}
+    method_of_arm = {arm["name"]: built[arm["method"]] for arm in arms}
+    check_captions_fill_a_batch(num_captions, batch_size, method_of_arm)

@@ -11,7 +11,14 @@ def create_pipeline() -> Pipeline:
         [
             node(
                 check_captions,
-                ["curated_captions", "params:gates", "data_docs"],
+                [
+                    "curated_captions",
+                    "params:gates",
+                    "params:optimisation.batch_size",
+                    "params:arms",
+                    "params:methods",
+                    "data_docs",
+                ],
                 ["caption_set", "caption_gate"],
                 name="check_captions",
             )

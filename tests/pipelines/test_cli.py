@@ -1,5 +1,6 @@
 """`kedro run` of this project: faults in one message, exit code 1, nothing written."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from kedro.io import DatasetError
 from pipelines import cli
 from pipelines.run_lock import hold_data_folder
 from stablerep.errors import ConfigError, DataError
+
+PROJECT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -93,6 +96,16 @@ def test_a_missing_file_names_it(project: Path, monkeypatch: pytest.MonkeyPatch)
     assert "caption_set.parquet: missing" in result.stderr
 
 
+def test_an_environment_that_is_not_there_is_one_message(tmp_path: Path) -> None:
+    kedro = Path(sys.executable).with_name("kedro")
+    command = [kedro, "run", "--env", "nosuch", "--pipelines", "curation"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "ConfigError: configuration: " in done.stderr
+    assert "conf/nosuch" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_second_run_ends_with_a_message(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with hold_data_folder(project / "data"):
         result = invoke(monkeypatch, lambda **options: pytest.fail("must not run"))
@@ -129,6 +142,40 @@ def test_a_command_of_the_project_typed_elsewhere_says_where_it_belongs(tmp_path
     assert done.returncode == 1
     assert f"ConfigError: kedro run: got the folder {tmp_path}" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_typed_below_the_projects_folder_logs_as_in_it() -> None:
+    kedro = Path(sys.executable).with_name("kedro")
+    environment = {name: value for name, value in os.environ.items() if name != "KEDRO_LOGGING_CONFIG"}
+    told = []
+    for folder in (PROJECT, PROJECT / "docs"):
+        command = [kedro, "run", "--params", "generation.guidance_scal=3"]
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        told.append(done.stderr)
+        # the one line that Kedro writes before it knows of the project
+        lines = [line for line in done.stdout.splitlines() if "Kedro project" in line]
+        assert lines == []
+    assert told[0] == told[1]
+
+
+def test_the_runners_hints_are_not_told() -> None:
+    # with the project's logging, in a process of its own
+    code = (
+        "import logging, logging.config, yaml\n"
+        "logging.config.dictConfig(yaml.safe_load(open('conf/logging.yml')))\n"
+        "from kedro.io import DataCatalog\n"
+        "from kedro.pipeline import Pipeline, node\n"
+        "from kedro.runner import SequentialRunner\n"
+        "SequentialRunner().run(Pipeline([node(lambda: 1 / 0, None, 'a', name='one')]), DataCatalog({}))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert "ZeroDivisionError" in done.stderr
+    assert "No nodes ran" not in done.stderr
 
 
 def test_kedros_own_commands_work_anywhere(tmp_path: Path) -> None:

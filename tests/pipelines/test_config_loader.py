@@ -65,6 +65,23 @@ def test_paper_has_the_papers_numbers() -> None:
     assert optimisation["weight_decay"] == 0.1
 
 
+@pytest.mark.parametrize("generator", ["stable_diffusion_1_5", "sdxl_turbo", "lcm_dreamshaper_v7"])
+def test_own_captions_take_any_generator_and_learn_from_its_images_alone(generator: str) -> None:
+    parameters = compose(FOLDER, {"experiment": "own_captions", "generator": generator})
+    assert {arm["images"] for arm in parameters["arms"]} == {"synthetic"}
+    assert parameters["captions"]["filters"][2]["max_words"] == 50
+    assert parameters["generation"]["num_shards"] == 10_000  # the generator's, not the embedded one's
+    assert parameters["generation"]["images_per_caption"] == 4
+
+
+def test_the_small_encoder_takes_images_as_they_are_stored() -> None:
+    parameters = compose(FOLDER, {"experiment": "own_captions", "generator": "stable_diffusion_1_5"})
+    assert parameters["generation"]["size_px"] == 512
+    assert parameters["model"]["encoder"]["size_px"] == parameters["generation"]["saved_size_px"] == 256
+    small = {"experiment": "own_captions", "generation": {"saved_size_px": 16}}
+    assert compose(FOLDER, small)["model"]["encoder"]["size_px"] == 16
+
+
 def test_values_given_at_run_time_replace_those_of_the_files() -> None:
     runtime = {"experiment": "smoke", "generation": {"num_inference_steps": 5, "guidance_scale": 3}}
     generation = compose(FOLDER, runtime)["generation"]
@@ -145,7 +162,7 @@ def test_a_group_given_as_a_mapping_says_which_key_to_use() -> None:
 
 def test_an_unknown_option_lists_the_options_and_the_nearest() -> None:
     message = refused({"experiment": "smok"})
-    assert "digit_scenes, paper, smoke" in message
+    assert "digit_scenes, own_captions, paper, smoke" in message
     assert "Did you mean 'smoke'?" in message
     assert "Did you mean 'clip'?" in refused({"method": ["simclr", "clipp"]})
 
@@ -161,6 +178,14 @@ def test_a_list_for_a_group_that_takes_one_is_refused() -> None:
         ("generation", {"guidance_scale": float("nan")}, "generation.guidance_scale"),
         ("generation", {"num_inference_steps": 0}, "generation.num_inference_steps"),
         ("generation", {"dtype": "float8"}, "generation.dtype"),
+        ("generation", {"guidance_interval": [0.5, 0.5]}, "generation.guidance_interval: got [0.5, 0.5]"),
+        ("generation", {"guidance_interval": [0.8, 0.2]}, "generation.guidance_interval: got [0.8, 0.2]"),
+        ("optimisation", {"learning_rate": 0.0}, "optimisation.learning_rate: got 0.0"),
+        ("optimisation", {"learning_rate": float("inf")}, "optimisation.learning_rate: got inf"),
+        ("optimisation", {"weight_decay": float("inf")}, "optimisation.weight_decay: got inf"),
+        ("optimisation", {"betas": [0.9, 1.0]}, "optimisation.betas[1]: got 1.0"),
+        ("optimisation", {"betas": [-0.1, 0.9]}, "optimisation.betas[0]: got -0.1"),
+        ("probe", {"num_neighbours": 4001}, "probe.num_neighbours: got 4001; must be <= scenes."),
         ("optimisation", {"warmup_share": 1.5}, "optimisation.warmup_share"),
         ("optimisation", {"num_images": 64}, "optimisation.num_images"),
         ("optimisation", {"mixed_precision": "fp8"}, "optimisation.mixed_precision"),
@@ -181,7 +206,12 @@ def test_a_value_out_of_range_names_key_and_bound(section: str, values: dict, ke
 
 
 def test_the_bounds_themselves_are_allowed() -> None:
-    values = {"generation": {"guidance_scale": 0}, "optimisation": {"warmup_share": 1}}
+    optimisation = {"warmup_share": 1, "betas": [0, 0.9999], "weight_decay": 0}
+    values = {
+        "generation": {"guidance_scale": 0},
+        "optimisation": optimisation,
+        "probe": {"num_neighbours": 4000},
+    }
     assert compose(FOLDER, values)["generation"]["guidance_scale"] == 0.0
 
 
@@ -211,6 +241,12 @@ def test_more_images_in_a_batch_than_are_made_is_refused() -> None:
 )
 def test_an_arm_that_cannot_be_trained_is_refused(arm: dict, told: str) -> None:
     assert told in refused({"arms": [arm]})
+
+
+@pytest.mark.parametrize("name", ["", "../a", "a b", "a/b", "stäble", "a.b", "a\n"])
+def test_an_arms_name_that_is_no_files_name_is_refused(name: str) -> None:
+    message = refused({"arms": [{"name": name, "method": "simclr", "images": "real"}]})
+    assert message.startswith(f"arms: got the name {name!r}; must be of the letters")
 
 
 def test_two_arms_of_one_name_are_refused() -> None:

@@ -76,13 +76,65 @@ def test_each_source_is_there_and_no_out_is_told_twice() -> None:
             assert path.startswith("data/") or (PROJECT / path).exists(), path
 
 
+def file_of(module: str) -> Path | None:
+    """The file of a module of ours; a package's own file where the package itself is named."""
+    part = Path(*module.split("."))
+    for root in (Path("src"), Path()):
+        for path in (root / part.with_suffix(".py"), root / part / "__init__.py"):
+            if part.parts[0] in ("stablerep", "pipelines") and (PROJECT / path).is_file():
+                return path
+    return None
+
+
+def modules_imported_by(path: Path) -> set[str]:
+    """What a file imports anywhere, also within functions, but not under `if TYPE_CHECKING`."""
+    found: set[str] = set()
+    waiting: list[ast.AST] = [ast.parse((PROJECT / path).read_text())]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, ast.If) and "TYPE_CHECKING" in ast.unparse(each.test):
+            continue
+        if isinstance(each, ast.Import):
+            found |= {alias.name for alias in each.names}
+        if isinstance(each, ast.ImportFrom):
+            inner = {f"{each.module}.{alias.name}" for alias in each.names}
+            modules = {name for name in inner if file_of(name)}
+            # from a package, a name is either a module of it or a thing that its own file has
+            found |= modules if len(modules) == len(inner) else {*modules, str(each.module)}
+        waiting += ast.iter_child_nodes(each)
+    return found
+
+
+def files_used_by(module: str) -> set[str]:
+    """The files of ours that a module imports, and what these import in their turn."""
+    used: set[Path] = set()
+    waiting = [module]
+    while waiting:
+        path = file_of(waiting.pop())
+        if path is not None and path not in used:
+            used.add(path)
+            waiting += modules_imported_by(path)
+    return {path.as_posix() for path in used} - {"src/stablerep/errors.py"}
+
+
+def untold(used: set[str], told: list[str]) -> set[str]:
+    return {path for path in used if not any(path == part or path.startswith(f"{part}/") for part in told)}
+
+
 @pytest.mark.parametrize("room", sorted(dvc_stages.SOURCES))
-def test_what_a_rooms_nodes_import_is_among_the_stages_sources(room: str) -> None:
-    tree = ast.parse((PROJECT / "pipelines" / room / "nodes.py").read_text())
-    # what stands under `if TYPE_CHECKING` never runs
-    running = [each for each in tree.body if not isinstance(each, ast.If)]
-    inner = [each for top in running for each in ast.walk(top)]
-    modules = {each.module or "" for each in inner if isinstance(each, ast.ImportFrom)}
-    parts = {module.split(".")[1] for module in modules if module.startswith("stablerep.")}
-    told = {part.removesuffix(".py") for part in dvc_stages.SOURCES[room]}
-    assert parts - told <= {"errors"}
+def test_all_that_a_rooms_nodes_use_is_among_the_stages_sources(room: str) -> None:
+    told = [f"pipelines/{room}", *map(dvc_stages.source_path, dvc_stages.SOURCES[room])]
+    assert untold(files_used_by(f"pipelines.{room}.nodes"), told) == set()
+
+
+@pytest.mark.parametrize("room", sorted(dvc_stages.SOURCES))
+def test_no_stage_depends_on_what_its_nodes_do_not_use(room: str) -> None:
+    # methods and encoders are named by the configuration, so that no import tells of them
+    by_name = {"src/stablerep/losses", "src/stablerep/models"}
+    used = files_used_by(f"pipelines.{room}.nodes")
+    for part in map(dvc_stages.source_path, dvc_stages.SOURCES[room]):
+        assert part in by_name or untold(used, [part]) != used, part
+
+
+def test_all_that_composes_the_parameters_is_among_the_sources_of_params() -> None:
+    assert untold(files_used_by("pipelines.config_loader"), dvc_stages.PARAMS_SOURCES) == set()

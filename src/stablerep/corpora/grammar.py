@@ -74,19 +74,33 @@ def hide_attributes(scene: SceneAttributes, rng: np.random.Generator) -> SceneAt
     return SceneAttributes(**kept)
 
 
+def _words_of(text: str) -> list[str]:
+    return text.casefold().replace(",", " ").replace(".", " ").split()
+
+
 def read_caption(text: str) -> SceneAttributes:
     """Reads back what a caption names.
 
     Every attribute word belongs to one vocabulary, so words suffice; words of no vocabulary are
     passed over. Where a caption names an attribute twice, the first stands.
     """
-    words = text.casefold().replace(",", " ").replace(".", " ").split()
+    words = _words_of(text)
     found: dict[str, int] = {}
     for name, vocabulary in VOCABULARIES.items():
         hits = [vocabulary.index(word) for word in words if word in vocabulary]
         if hits:
             found[name] = hits[0]
     return SceneAttributes(**found)
+
+
+def tells_of_a_digit(text: str) -> bool:
+    """Tells whether a caption can be drawn: it names an attribute, or a digit that it leaves open."""
+    return bool(read_caption(text).named()) or not set(_UNNAMED_DIGIT).isdisjoint(_words_of(text))
+
+
+def unknown_words(text: str) -> list[str]:
+    """Returns the words of a caption that the grammar cannot write, in their order."""
+    return [word for word in _words_of(text) if word not in _KNOWN_WORDS]
 
 
 def draw_distinct_captions(num_captions: int, rng: np.random.Generator) -> list[str]:
@@ -102,3 +116,6 @@ def vocabulary() -> list[str]:
     glue = ["a", "an", "of", "on", "in", "ink", "handwritten", "picture", "drawing"]
     words = {word for group in VOCABULARIES.values() for word in group}
     return sorted(words.union(glue, _UNNAMED_DIGIT, _BACKGROUNDS))
+
+
+_KNOWN_WORDS = frozenset(vocabulary())

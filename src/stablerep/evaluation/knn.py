@@ -11,6 +11,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from stablerep.errors import check_range
+
+_WHERE = "conf/params/evaluation/<name>.yaml, or more scenes.num_probe_train_scenes"
+
 
 @dataclass(frozen=True)
 class Neighbours:
@@ -51,13 +55,16 @@ def find_neighbours(
     Args:
         train_features: (N, F) float32.
         query_features: (Q, F) float32.
-        num_neighbours: K; N where there are fewer.
+        num_neighbours: K, at most N.
         batch_size: queries at a time.
+
+    Raises:
+        ConfigError: there are fewer training images than neighbours.
     """
+    check_range("probe.num_neighbours", num_neighbours, 1, len(train_features), where=_WHERE)
     bank = F.normalize(torch.from_numpy(train_features), dim=1)
     queries = F.normalize(torch.from_numpy(query_features), dim=1)
-    k = min(num_neighbours, len(bank))
-    best = [(part @ bank.T).topk(k, dim=1) for part in queries.split(batch_size)]
+    best = [(part @ bank.T).topk(num_neighbours, dim=1) for part in queries.split(batch_size)]
     return Neighbours(
         torch.cat([found.indices for found in best]).numpy(),
         torch.cat([found.values for found in best]).numpy(),

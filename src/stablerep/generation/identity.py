@@ -115,8 +115,8 @@ def _hint(folder: Path, repository: str | None) -> str:
             "name the folder where it lies: generation.model_folder."
         )
     return (
-        "The embedded generator comes with the project (`git checkout` or `dvc checkout` restores it, "
-        "`make generator` trains it anew); any other model has to be downloaded whole, as safetensors, "
+        "The embedded generator comes with the project (`git checkout -- data/06_models/generator` restores "
+        "it, `make generator` trains it anew); any other model has to be downloaded whole, as safetensors, "
         f"into {folder}."
     )
 

@@ -72,8 +72,9 @@ def _load(folder: Path, settings: GenerationSettings) -> Any:
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise GeneratorError(
             f"{folder}: diffusers cannot load the model ({type(error).__name__}: {error}). Is a file "
-            "half downloaded? Restore the embedded generator with `git checkout` or `dvc checkout`, or "
-            "download the model again, whole and as safetensors."
+            "half downloaded? Restore the embedded generator with "
+            "`git checkout -- data/06_models/generator`, or download the model again, whole and as "
+            "safetensors."
         ) from error
 
 

@@ -1,7 +1,9 @@
 """Nearest neighbours."""
 
 import numpy as np
+import pytest
 
+from stablerep.errors import ConfigError
 from stablerep.evaluation.knn import find_neighbours
 
 LABELS = np.repeat(np.arange(5), 40)
@@ -42,6 +44,12 @@ def test_collapsed_embeddings_are_at_chance() -> None:
         assert accuracy == 0.2
 
 
-def test_fewer_training_images_than_neighbours_all_vote() -> None:
+def test_as_many_neighbours_as_training_images_all_vote() -> None:
     few = np.eye(3, dtype=np.float32)
-    assert find_neighbours(few, few, 20).rows.shape == (3, 3)
+    assert find_neighbours(few, few, 3).rows.shape == (3, 3)
+
+
+def test_more_neighbours_than_training_images_are_refused() -> None:
+    few = np.eye(3, dtype=np.float32)
+    with pytest.raises(ConfigError, match=r"probe\.num_neighbours: got 4; must be >= 1 and <= 3"):
+        find_neighbours(few, few, 4)

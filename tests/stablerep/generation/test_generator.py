@@ -313,7 +313,8 @@ def test_values_that_are_not_finite_are_no_image(tiny_generator, settings, texts
 
 
 def test_a_missing_folder_says_where_it_looked_and_what_to_do(tmp_path, settings):
-    with pytest.raises(GeneratorError, match=r"nowhere: no such folder.*make generator"):
+    restored = r"nowhere: no such folder.*git checkout -- data/06_models/generator.*make generator"
+    with pytest.raises(GeneratorError, match=restored):
         DiffusersGenerator(tmp_path / "nowhere", settings())
     told = rf"{tmp_path}/nowhere: no such folder.*`hf download them/theirs --local-dir {tmp_path}/nowhere`"
     with pytest.raises(GeneratorError, match=told):

@@ -1,0 +1,42 @@
+"""Whether the captions fill a batch of every arm: noticed before images are made that nobody can train on."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from stablerep.errors import DataError
+
+
+class BatchShape(Protocol):
+    """What of a method decides how many captions its batches hold; see `stablerep.losses.method`."""
+
+    @property
+    def images_per_caption(self) -> int:
+        """Images of one caption in a batch."""
+
+    @property
+    def views_per_image(self) -> int:
+        """Views of one image in a batch."""
+
+
+def check_captions_fill_a_batch(
+    num_captions: int, batch_size: int, method_of_arm: Mapping[str, BatchShape]
+) -> None:
+    """Raises DataError where an arm's batch holds more captions than there are.
+
+    Args:
+        num_captions: accepted captions.
+        batch_size: views a step.
+        method_of_arm: by the arm's name.
+    """
+    wanted = {
+        arm: batch_size // (method.views_per_image * method.images_per_caption)
+        for arm, method in method_of_arm.items()
+    }
+    arm = max(wanted, key=lambda name: wanted[name])
+    if num_captions < wanted[arm]:
+        raise DataError(
+            f"captions: got {num_captions}; must be at least {wanted[arm]}, for so many are in one batch of "
+            f"arm {arm!r} (optimisation.batch_size={batch_size}). Add captions to data/01_raw/captions.csv, "
+            "look at why data/03_primary/rejected_captions.parquet has others, or set a smaller "
+            "optimisation.batch_size."
+        )

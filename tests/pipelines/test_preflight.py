@@ -1,0 +1,121 @@
+"""What a run would stumble over is told before its first node, and leaves the data as they were."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+
+from pipelines.config_loader import compose
+from pipelines.pipeline_registry import register_pipelines
+from pipelines.preflight import DRAWING, TRAINING, check_before_run
+from stablerep.errors import ConfigError, DataError, GeneratorError
+
+PROJECT = Path(__file__).parents[2]
+GENERATOR = PROJECT / "data/06_models/generator"
+
+
+def catalog(num_captions: int = 1024, generator: Path = GENERATOR) -> DataCatalog:
+    captions = pd.DataFrame({"caption": ["a nine"] * num_captions})
+    return DataCatalog(
+        {
+            "captions": MemoryDataset(captions),
+            "generator_folder": MemoryDataset(generator, copy_mode="assign"),
+        }
+    )
+
+
+def check(pipeline: str, given: DataCatalog, **runtime: Any) -> None:
+    parameters = compose(PROJECT / "conf/params", runtime)
+    check_before_run(register_pipelines()[pipeline], given, parameters)
+
+
+def test_the_nodes_that_are_looked_for_are_registered() -> None:
+    names = {node.name for pipeline in register_pipelines().values() for node in pipeline.nodes}
+    assert {*DRAWING, TRAINING} <= names
+
+
+@pytest.mark.parametrize("pipeline", sorted(register_pipelines()))
+def test_what_ships_passes(pipeline: str) -> None:
+    check(pipeline, catalog())
+
+
+@pytest.mark.parametrize("pipeline", ["__default__", "generation", "tuning"])
+def test_a_missing_model_is_told_where_images_are_drawn(pipeline: str, tmp_path: Path) -> None:
+    with pytest.raises(GeneratorError, match="nowhere: no such folder"):
+        check(pipeline, catalog(generator=tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("pipeline", ["curation", "evaluation", "pretraining"])
+def test_a_missing_model_hinders_no_run_that_draws_nothing(pipeline: str, tmp_path: Path) -> None:
+    check(pipeline, catalog(generator=tmp_path / "nowhere"))
+
+
+def test_too_few_captions_are_told_where_curation_and_training_run() -> None:
+    with pytest.raises(DataError, match="captions: got 127; must be at least 128"):
+        check("__default__", catalog(127))
+    check("__default__", catalog(128))
+    check("curation", catalog(127))
+
+
+def test_a_limit_of_the_captions_counts() -> None:
+    with pytest.raises(DataError, match="captions: got 100; must be at least 128"):
+        check("__default__", catalog(1024), captions={"max_captions": 100})
+
+
+@pytest.mark.parametrize(
+    ("method", "values", "told"),
+    [
+        ("simclr", {"views_per_image": 1}, "methods.simclr.views_per_image: got 1; must be >= 2"),
+        ("simclr", {"temperature": 0}, "methods.simclr.temperature: got 0"),
+        ("stablerep", {"images_per_caption": 1}, "methods.stablerep.images_per_caption: got 1; must be >= 2"),
+        ("clip", {"_target_": "stablerep.losses.clip.CLAP"}, "methods.clip: got .*CLAP"),
+    ],
+)
+@pytest.mark.parametrize("pipeline", ["__default__", "training", "tuning"])
+def test_a_method_that_refuses_its_settings_is_told(
+    pipeline: str, method: str, values: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        check(pipeline, catalog(), methods={method: values})
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"size_px": 4}, "model.encoder.size_px: got 4"),
+        ({"map_channels": 0}, "model.encoder.map_channels: got 0"),
+        ({"_target_": "stablerep.models.residual.Nothing"}, "cannot be built"),
+    ],
+)
+def test_an_encoder_that_cannot_be_built_is_told(values: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        check("training", catalog(), model={"encoder": values})
+
+
+def test_an_encoder_of_timm_is_looked_at_by_its_name() -> None:
+    with pytest.raises(ConfigError, match="got 'vit_nothing'; must be a timm model"):
+        check(
+            "training", catalog(), encoder="vit_base_patch16_224", model={"encoder": {"name": "vit_nothing"}}
+        )
+    check("training", catalog(), encoder="vit_base_patch16_224")
+
+
+def test_a_fault_starts_no_tracked_run_and_no_node(tmp_path: Path) -> None:
+    # in another process, for Kedro keeps the project that it was configured for
+    code = (
+        "from kedro.framework.startup import bootstrap_project as b\n"
+        "from kedro.framework.session import KedroSession as S\n"
+        "import sys\n"
+        f"b({str(PROJECT)!r})\n"
+        "params = {'generation': {'model_folder': '/nowhere'}}\n"
+        f"with S.create({str(PROJECT)!r}, runtime_params=params) as session:\n"
+        "    try: session.run(pipeline_names=['generation'])\n"
+        "    except Exception as error: print(type(error).__name__, 'pipelines.tracking' in sys.modules)\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "GeneratorError False"

@@ -1,0 +1,57 @@
+"""The caption gate's node: too few captions for a batch are noticed before anything is written."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pipelines.config_loader import compose
+from pipelines.validation.nodes import check_captions
+from stablerep.errors import DataError
+
+FOLDER = Path(__file__).parents[3] / "conf/params"
+ARMS = [
+    {"name": "wide", "method": "clip", "images": "real"},
+    {"name": "narrow", "method": "stablerep", "images": "drawn"},
+]
+
+
+@pytest.fixture(scope="module")
+def methods() -> dict[str, Any]:
+    return compose(FOLDER, {})["methods"]
+
+
+def captions(num: int) -> pd.DataFrame:
+    rows = [
+        {"caption_id": f"c-{n}", "text": f"a caption {n}", "source": "s", "licence": "l", "line": n}
+        for n in range(num)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_one_caption_fewer_than_the_widest_batch_is_refused_and_nothing_written(
+    tmp_path: Path, methods: dict[str, Any]
+) -> None:
+    with pytest.raises(DataError) as caught:
+        check_captions(captions(15), {"captions": []}, 16, ARMS, methods, tmp_path / "docs")
+    message = str(caught.value)
+    assert message.startswith("captions: got 15; must be at least 16")
+    assert "arm 'wide'" in message
+    assert "optimisation.batch_size=16" in message
+    assert not (tmp_path / "docs").exists()
+
+
+def test_just_as_many_captions_as_the_widest_batch_holds_pass(
+    tmp_path: Path, methods: dict[str, Any]
+) -> None:
+    rules = [{"name": "enough", "type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 2}}]
+    rules[0]["severity"] = "fail"
+    passed, report = check_captions(captions(16), {"captions": rules}, 16, ARMS, methods, tmp_path / "docs")
+    assert len(passed) == 16
+    assert report["success"]
+
+
+def test_only_the_methods_that_arms_train_count(tmp_path: Path, methods: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="got 3; must be at least 4"):
+        check_captions(captions(3), {"captions": []}, 16, ARMS[1:], methods, tmp_path)
