@@ -55,6 +55,8 @@ PARAMS_SOURCES = [
     "pipelines/params_option.py",
     "pipelines/schema.py",
     "pipelines/typed.py",
+    "src/stablerep/alignment/recipe.py",
+    "src/stablerep/alignment/settings.py",
     "src/stablerep/corpora/grammar.py",
     "src/stablerep/generation/pretraining/recipe.py",
 ]
