@@ -31,7 +31,9 @@ def test_every_shipped_experiment_composes(experiment: str) -> None:
 def test_every_shipped_option_composes_or_says_what_does_not_fit(group: str, option: str) -> None:
     choice = [option] if group == "method" else option
     arms = [{"name": "one", "method": option if group == "method" else "simclr", "images": "synthetic"}]
-    parameters = compose(FOLDER, {group: choice, "arms": arms})
+    # with flips, which are for other images than the embedded generator's
+    other = {"generator": "sdxl_turbo"} if (group, option) == ("training", "paper") else {}
+    parameters = compose(FOLDER, {**other, group: choice, "arms": arms})
     assert parameters["arms"][0]["name"] == "one"
 
 
@@ -219,6 +221,18 @@ def test_more_images_in_a_batch_than_are_made_is_refused() -> None:
 )
 def test_an_arm_that_cannot_be_trained_is_refused(arm: dict, told: str) -> None:
     assert told in refused({"arms": [arm]})
+
+
+def test_mirror_images_of_digits_are_refused() -> None:
+    flips = {"augmentation": {"flip_probability": 0.5}}
+    told = "optimisation.augmentation.flip_probability: got 0.5; must be 0 for images of digits"
+    assert refused({"optimisation": flips}).startswith(told)
+    own = {"experiment": "own_captions", "optimisation": flips}
+    assert refused(own).startswith(told), "the embedded generator draws digits"
+    parameters = compose(FOLDER, {**own, "generator": "sdxl_turbo"})
+    assert parameters["optimisation"]["augmentation"]["flip_probability"] == 0.5
+    real = [{"name": "a", "method": "simclr", "images": "real"}]
+    assert refused({**own, "generator": "sdxl_turbo", "arms": real}).startswith(told)
 
 
 @pytest.mark.parametrize("name", ["", "../a", "a b", "a/b", "stäble", "a.b", "a\n"])
