@@ -214,7 +214,7 @@ class Optimisation:
         augmentation: of the views.
         mixed_precision: one of `PRECISIONS`.
         log_every: steps between rows of the history.
-        num_processes: arms trained at the same time on a CPU.
+        num_processes: arms trained at the same time on a CPU; a GPU takes one at a time.
         checkpoint_every_s: seconds between checkpoints.
     """
 
