@@ -1,7 +1,7 @@
 """The arms of an experiment, each trained in a process of its own.
 
-On a CPU one thread an arm and as many arms as cores is what two cores do best: two unpinned jobs of two
-threads each collapse (docs/experiments.md).
+On a CPU one thread an arm and as many arms as cores: arms that each take every thread would wait for each
+other at every operation.
 """
 
 import hashlib
