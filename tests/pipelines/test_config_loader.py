@@ -1,11 +1,13 @@
 """Composition of the parameters, and what is told when they are wrong."""
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 from pipelines.config_loader import GROUP_KEYS, HydraConfigLoader, compose, main
+from pipelines.params_option import parse_params
 from stablerep.errors import ConfigError
 
 PROJECT = Path(__file__).parents[2]
@@ -102,6 +104,14 @@ def test_several_methods_are_chosen_as_a_list() -> None:
     arms = [{"name": "one", "method": "clip", "images": "real"}]
     parameters = compose(FOLDER, {"method": ["simclr", "clip"], "arms": arms})
     assert set(parameters["methods"]) == {"simclr", "clip"}
+
+
+def test_every_choice_that_the_readme_shows_composes() -> None:
+    text = (PROJECT / "README.md").read_text()
+    shown = re.findall(r'--params (?:"([^"]+)"|([^`\s]+))', text)
+    assert len(shown) > 4
+    for quoted, bare in shown:
+        compose(FOLDER, parse_params(quoted or bare))
 
 
 def test_a_typo_in_a_key_names_the_nearest_key() -> None:
