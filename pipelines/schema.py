@@ -11,7 +11,7 @@ from typing import Any
 from pipelines.typed import nearest
 from stablerep.alignment.recipe import ScorerRecipe
 from stablerep.alignment.settings import AlignmentPolicy
-from stablerep.corpora.grammar import VOCABULARIES
+from stablerep.corpora.grammar import FLIPS_CHANGE_THE_MEANING, VOCABULARIES
 from stablerep.errors import ConfigError, check_range
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
 
@@ -214,7 +214,7 @@ class Optimisation:
         augmentation: of the views.
         mixed_precision: one of `PRECISIONS`.
         log_every: steps between rows of the history.
-        num_processes: arms trained at the same time on a CPU.
+        num_processes: arms trained at the same time on a CPU; a GPU takes one at a time.
         checkpoint_every_s: seconds between checkpoints.
         num_checkpoints: the newest ones, which are kept.
         chunk: views that the encoder takes at once; None for all of a process's.
@@ -410,8 +410,20 @@ class Parameters:
                 f"scenes.num_probe_train_scenes = {scenes}, among which they are sought. "
                 "Set it in conf/params/evaluation/<name>.yaml."
             )
+        self._check_flips()
         if not self.arms:
             raise ConfigError("arms: got none; must name at least one. Set them in conf/params/experiment/.")
+
+    def _check_flips(self) -> None:
+        """Refuses mirror images of digits: of real scenes, and of what the embedded generator draws."""
+        digits = self.generation.model_folder is None or any(arm.images != "synthetic" for arm in self.arms)
+        flips = self.optimisation.augmentation.flip_probability
+        if FLIPS_CHANGE_THE_MEANING and digits and flips > 0:
+            raise ConfigError(
+                f"optimisation.augmentation.flip_probability: got {flips:g}; must be 0 for images of digits: "
+                "a mirrored two is no two. Set it to 0, or train on images of another generator: "
+                "--params experiment=own_captions,generator=<name>."
+            )
 
     def _check_batch(self, key: str, arm: Arm) -> None:
         method = f"methods.{arm.method}"

@@ -23,7 +23,7 @@ class AugmentationSettings:
         jitter_probability: chance of colour jitter.
         grey_probability: chance of turning grey.
         blur_probability: chance of a Gaussian blur.
-        flip_probability: chance of a mirror image; 0 where the corpus says that it changes the meaning.
+        flip_probability: chance of a mirror image; 0 where it changes what an image means, as of digits.
     """
 
     min_crop: float = 0.08

@@ -1,6 +1,8 @@
 """The whole chain with the smoke experiment, as a user types it."""
 
+import hashlib
 import json
+from pathlib import Path
 
 import mlflow
 import pandas as pd
@@ -45,33 +47,67 @@ def test_kedro_run_takes_captions_to_a_report_and_tracks_every_arm(checkout, run
     assert ledger["num_made_images"] == 0
 
 
-def test_wrong_input_ends_with_one_message_and_leaves_what_was_there(checkout, run):
+def digests_of(folder: Path) -> dict[str, str]:
+    """The content of every file, but for the lock that a run holds."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".run.lock"]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def typo(checkout: Path) -> tuple[str, str]:
+    return "generation.guidance_scal=3", "Did you mean 'guidance_scale'?"
+
+
+def value_out_of_range(checkout: Path) -> tuple[str, str]:
+    return "generation.guidance_scale=-1", "generation.guidance_scale: got -1"
+
+
+def method_that_refuses_its_settings(checkout: Path) -> tuple[str, str]:
+    return "experiment=smoke,methods.simclr.temperature=0", "methods.simclr.temperature: got 0"
+
+
+def other_header(checkout: Path) -> tuple[str, str]:
     captions = checkout / "data/01_raw/captions.csv"
-    typo = run("kedro", "run", "--params", "generation.guidance_scal=3")
-    assert typo.returncode == 1
-    assert "guidance_scale" in typo.stderr
-    assert "Traceback" not in typo.stderr
+    captions.write_text(captions.read_text().replace("caption,", "kaption,", 1))
+    return "experiment=smoke", "captions.csv"
 
-    out_of_range = run("kedro", "run", "--params", "generation.guidance_scale=-1")
-    assert out_of_range.returncode == 1
-    assert "generation.guidance_scale: got -1" in out_of_range.stderr
 
-    text = captions.read_text()
-    captions.write_text(text.replace("caption,", "kaption,", 1))
-    header = run("kedro", "run", "--params", "experiment=smoke")
-    assert header.returncode == 1
-    assert "caption" in header.stderr
-    assert "Traceback" not in header.stderr
-    assert captions.read_text().startswith("kaption,")
+def no_captions(checkout: Path) -> tuple[str, str]:
+    (checkout / "data/01_raw/captions.csv").unlink()
+    return "experiment=smoke", "captions.csv"
 
-    captions.unlink()
-    missing = run("kedro", "run", "--params", "experiment=smoke")
-    assert missing.returncode == 1
-    assert "captions.csv" in missing.stderr
 
-    captions.write_text(text)
+def too_few_captions(checkout: Path) -> tuple[str, str]:
+    captions = checkout / "data/01_raw/captions.csv"
+    captions.write_text("".join(captions.read_text().splitlines(keepends=True)[:11]))
+    return "experiment=smoke", "captions: got 10; must be at least 64"
+
+
+def no_generator(checkout: Path) -> tuple[str, str]:
     (checkout / "data/06_models/generator").rename(checkout / "elsewhere")
-    gone = run("kedro", "run", "--params", "experiment=smoke")
-    assert gone.returncode == 1
-    assert "generator" in gone.stderr
-    assert "Traceback" not in gone.stderr
+    return "experiment=smoke", "git checkout -- data/06_models/generator"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        typo,
+        value_out_of_range,
+        method_that_refuses_its_settings,
+        other_header,
+        no_captions,
+        too_few_captions,
+        no_generator,
+    ],
+)
+def test_wrong_input_ends_with_one_message_and_leaves_what_was_there(checkout, run, spoil):
+    params, told = spoil(checkout)
+    # as of an earlier run: it must not be taken for nothing
+    (checkout / "data/03_primary/curated_captions.parquet").write_bytes(b"of an earlier run")
+    before = digests_of(checkout / "data")
+    ended = run("kedro", "run", "--params", params)
+    assert ended.returncode == 1
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "No nodes ran" not in ended.stderr
+    assert "--from-nodes" not in ended.stderr
+    assert digests_of(checkout / "data") == before

@@ -1,11 +1,13 @@
 """Composition of the parameters, and what is told when they are wrong."""
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 from pipelines.config_loader import GROUP_KEYS, HydraConfigLoader, compose, main
+from pipelines.params_option import parse_params
 from stablerep.errors import ConfigError
 
 PROJECT = Path(__file__).parents[2]
@@ -31,7 +33,9 @@ def test_every_shipped_experiment_composes(experiment: str) -> None:
 def test_every_shipped_option_composes_or_says_what_does_not_fit(group: str, option: str) -> None:
     choice = [option] if group == "method" else option
     arms = [{"name": "one", "method": option if group == "method" else "simclr", "images": "synthetic"}]
-    parameters = compose(FOLDER, {group: choice, "arms": arms})
+    # with flips, which are for other images than the embedded generator's
+    other = {"generator": "sdxl_turbo"} if (group, option) == ("training", "paper") else {}
+    parameters = compose(FOLDER, {**other, group: choice, "arms": arms})
     assert parameters["arms"][0]["name"] == "one"
 
 
@@ -122,6 +126,14 @@ def test_several_methods_are_chosen_as_a_list() -> None:
     arms = [{"name": "one", "method": "clip", "images": "real"}]
     parameters = compose(FOLDER, {"method": ["simclr", "clip"], "arms": arms})
     assert set(parameters["methods"]) == {"simclr", "clip"}
+
+
+def test_every_choice_that_the_readme_shows_composes() -> None:
+    text = (PROJECT / "README.md").read_text()
+    shown = re.findall(r'--params (?:"([^"]+)"|([^`\s]+))', text)
+    assert len(shown) > 4
+    for quoted, bare in shown:
+        compose(FOLDER, parse_params(quoted or bare))
 
 
 def test_a_typo_in_a_key_names_the_nearest_key() -> None:
@@ -241,6 +253,18 @@ def test_more_images_in_a_batch_than_are_made_is_refused() -> None:
 )
 def test_an_arm_that_cannot_be_trained_is_refused(arm: dict, told: str) -> None:
     assert told in refused({"arms": [arm]})
+
+
+def test_mirror_images_of_digits_are_refused() -> None:
+    flips = {"augmentation": {"flip_probability": 0.5}}
+    told = "optimisation.augmentation.flip_probability: got 0.5; must be 0 for images of digits"
+    assert refused({"optimisation": flips}).startswith(told)
+    own = {"experiment": "own_captions", "optimisation": flips}
+    assert refused(own).startswith(told), "the embedded generator draws digits"
+    parameters = compose(FOLDER, {**own, "generator": "sdxl_turbo"})
+    assert parameters["optimisation"]["augmentation"]["flip_probability"] == 0.5
+    real = [{"name": "a", "method": "simclr", "images": "real"}]
+    assert refused({**own, "generator": "sdxl_turbo", "arms": real}).startswith(told)
 
 
 @pytest.mark.parametrize("name", ["", "../a", "a b", "a/b", "stäble", "a.b", "a\n"])

@@ -21,7 +21,6 @@ from stablerep.seeding import seed_of, torch_generator
 SIZE_PX = 32
 ATTRIBUTES = ("digit", "ink", "ground", "texture")
 NUM_CLASSES = {"digit": 10, "ink": len(INKS), "ground": len(GROUNDS), "texture": len(TEXTURES)}
-FLIPS_CHANGE_THE_MEANING = True  # a mirrored two is no two: no flips in the augmentations
 
 # 8-bit RGB, by name; our own choice: hues apart by more than the jitter.
 _INK_RGB = {

@@ -12,6 +12,7 @@ INKS = ("black", "navy", "crimson", "green", "purple", "brown", "teal", "magenta
 GROUNDS = ("white", "yellow", "orange", "pink", "lime", "aqua", "sky", "lavender")
 TEXTURES = ("plain", "gradient", "striped", "checkered", "speckled")
 VOCABULARIES = {"digit": DIGITS, "ink": INKS, "ground": GROUNDS, "texture": TEXTURES}
+FLIPS_CHANGE_THE_MEANING = True  # a mirrored two is no two: no flips in the augmentations
 # The chance that a caption names an attribute. Measured in the prototype: with these, 2,048 captions
 # held 1,561 distinct ones, and images of one caption differ in what it leaves open.
 NAMING_PROBABILITY = {"digit": 0.95, "ink": 0.4, "ground": 0.4, "texture": 0.4}

@@ -1,7 +1,7 @@
 """The embedded generator's model card: how often it draws what it is told, over guidance scales.
 
-Measured with the attribute judge on captions that neither the generator's training nor the captions file
-holds in this order; the judge's own accuracy on real scenes of validation hands is the ceiling.
+Measured with the attribute judge on captions of the grammar that the generator learned from, drawn by a seed
+of their own; the judge's accuracy on real scenes of validation hands is the ceiling.
 """
 
 import time
@@ -100,6 +100,14 @@ def sample_grid(folder: Path, settings: GenerationSettings, seed: int) -> Tensor
     return grid.repeat_interleave(4, dim=1).repeat_interleave(4, dim=2)
 
 
+def _averages(recipe: Mapping[str, Any]) -> str:
+    """Says which networks hold a moving average of their weights."""
+    parts = [part for part in ("autoencoder", "denoiser") if recipe[part]["ema_decay"] > 0]
+    if not parts:
+        return "the weights are those of the last step"
+    return f"the weights of the {' and the '.join(parts)} are a moving average"
+
+
 def write_card(figures: Mapping[str, Any], seconds: Mapping[str, float], recipe: Mapping[str, Any]) -> str:
     """Writes the card in Markdown, with the head that model hubs read."""
 
@@ -134,14 +142,16 @@ def write_card(figures: Mapping[str, Any], seconds: Mapping[str, float], recipe:
         f"`make generator` with `pretraining_recipe` of this project: autoencoder "
         f"{recipe['autoencoder']['num_images']:,} images in {seconds['autoencoder_s'] / 60:.0f} minutes, "
         f"denoiser {recipe['denoiser']['num_images']:,} images in {seconds['denoiser_s'] / 60:.0f} minutes, "
-        f"on a CPU. {100 * recipe['caption_dropout']:.0f} % of captions dropped; the weights are a moving "
-        "average.",
+        f"on a CPU. {100 * recipe['caption_dropout']:.0f} % of captions dropped; {_averages(recipe)}.",
         "",
         "## Figures",
         "",
         f"{figures['num_images']} images of {_NUM_CAPTIONS} captions a row; the share, in per cent, that "
-        "shows what the caption names, as read by a classifier trained on real scenes; diversity is the mean "
-        "cosine distance between images of one caption in that classifier's features.",
+        "shows what the caption names, as read by a classifier trained on real scenes of the fit hands; "
+        "diversity is the mean cosine distance between images of one caption in that classifier's features. "
+        "The captions are drawn from the grammar that the generator learned from. The row of real scenes "
+        "shows fit hands too, on which the classifier was trained: it is no test of the classifier, the row "
+        "of validation hands is.",
         "",
         "| guidance scale | digit | ink | ground | texture | diversity | images/s, one process |",
         "|---|---|---|---|---|---|---|",

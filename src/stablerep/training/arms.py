@@ -1,7 +1,7 @@
 """The arms of an experiment, each trained in a process of its own.
 
-On a CPU one thread an arm and as many arms as cores is what two cores do best: two unpinned jobs of two
-threads each collapse (docs/experiments.md).
+On a CPU one thread an arm and as many arms as cores: arms that each take every thread would wait for each
+other at every operation.
 """
 
 import hashlib
@@ -163,7 +163,7 @@ def _fingerprint(plan: ArmPlan, source: ImageSource) -> str:
 def train_arms(
     plans: list[ArmPlan], sources: dict[str, ImageSource], work: Path | None = None
 ) -> dict[str, TrainedArm]:
-    """Trains arms side by side, as many at a time as `optimisation.num_processes`.
+    """Trains arms side by side, as many at a time as `optimisation.num_processes`; on a GPU one at a time.
 
     Args:
         plans: one an arm.
@@ -182,7 +182,9 @@ def train_arms(
             raise ConfigError(
                 f"arms.{plan.name}.images: got {plan.images!r}; must be one of {', '.join(sources)}"
             )
-    workers = min(len(plans), max(plan.optimisation.num_processes for plan in plans))
+    # a GPU takes one arm at a time: several would share its memory and its time
+    wanted = 1 if torch.cuda.is_available() else max(plan.optimisation.num_processes for plan in plans)
+    workers = min(len(plans), wanted)
     if workers == 1:
         trained = {plan.name: train_arm(plan, sources[plan.images], work) for plan in plans}
     else:

@@ -19,7 +19,7 @@ class OptimisationSettings:
         warmup_share: share of the steps with a rising rate.
         mixed_precision: `no` or `bf16`.
         log_every: steps between rows of the history.
-        num_processes: arms trained at the same time, one thread each on a CPU.
+        num_processes: arms trained at the same time on a CPU, one thread each; a GPU takes one at a time.
         checkpoint_every_s: seconds between checkpoints.
         num_checkpoints: the newest ones, which are kept.
         chunk: views that the encoder takes at once, in two passes; None takes a process's all in one. The

@@ -13,6 +13,7 @@ from stablerep.losses.simclr import SimCLR
 from stablerep.losses.stablerep import StableRep
 from stablerep.losses.stablerep_plus import StableRepPlus
 from stablerep.models.encoders import build_encoder
+from stablerep.training import arms
 from stablerep.training.arms import ArmPlan, train_arm, train_arms
 from stablerep.training.batches import ImageSource
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
@@ -93,6 +94,14 @@ def test_arms_in_processes_of_their_own_give_the_weights_of_this_process(data):
     assert list(together) == ["one", "two"]
     alone = train_arm(plans[1], data)
     assert all(torch.equal(together["two"].weights[k], alone.weights[k]) for k in alone.weights)
+
+
+def test_a_gpu_takes_one_arm_at_a_time(data, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(arms, "_train_in_processes", lambda *given: pytest.fail("must stay in this process"))
+    monkeypatch.setattr(arms, "train_arm", lambda plan, source, work: plan.name)
+    plans = [plan(SimCLR(), name=name, num_processes=2) for name in ("one", "two")]
+    assert train_arms(plans, {"synthetic": data}) == {"one": "one", "two": "two"}
 
 
 def test_an_unknown_image_source_names_the_known_ones(data):
