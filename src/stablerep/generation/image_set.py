@@ -126,7 +126,10 @@ def make_image_set(  # noqa: PLR0913 -- what is wanted, of what, where, and by w
     here = describe_software()
     _note_software(plan, store, executor.software(here) if plan.num_images_to_make else here)
     workshop = Workshop(Path(model_folder), settings, wanted, store)
-    records, made = _carry_out(plan, workshop, executor, ledger)
+    try:
+        records, made = _carry_out(plan, workshop, executor, ledger)
+    finally:
+        _remove_unfinished(store)
     _prune(plan, store)
     cache.forget(set(plan.from_cache) - stashed)
     cache.trim()
@@ -306,6 +309,12 @@ def _carry_out(
         )  # fmt: skip
     made.processor_energy_j = processor_energy_j(counters, processor_counters_j())
     return records, made
+
+
+def _remove_unfinished(store: Path) -> None:
+    """Removes what processes were writing when they died."""
+    for path in (store / SHARDS_FOLDER).glob(f"*{PARTIAL_SUFFIX}"):
+        path.unlink(missing_ok=True)
 
 
 def _prune(plan: ImageSetPlan, store: Path) -> None:
