@@ -23,7 +23,7 @@ help: ## list the targets
 reproduce: install ## captions to report with the default experiment, recorded in DVC
 	$(BIN)/kedro run
 	$(BIN)/dvc repro --quiet params
-	$(BIN)/dvc commit --quiet --force
+	$(BIN)/dvc commit --quiet --force curation validation generation training evaluation reporting
 	@echo "The report: data/08_reporting/report.html; the runs: make ui"
 
 smoke: install ## the same path, tiny
