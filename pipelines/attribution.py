@@ -15,6 +15,7 @@ import click
 
 from pipelines.cli import told_in_one_message
 from stablerep.errors import DataError
+from stablerep.whole_files import written_whole
 
 if TYPE_CHECKING:
     from pipelines.tracked_captions import TrackedEncoder
@@ -125,23 +126,9 @@ def export(images: tuple[str, ...], folder: Path) -> None:
                 raise DataError(f"image {found.record.image_id}: {_state(found)}. {_hint(found)}")
             written[folder / f"{found.record.image_id}.png"] = with_record(found.data, found.record)
         for path, data in written.items():
-            write_whole(path, data)
+            with written_whole(path, "Choose another folder.") as beside:
+                beside.write_bytes(data)
             click.echo(str(path))
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file, whole or not at all.
-
-    Raises:
-        DataError: the disk refuses.
-    """
-    beside = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(data)
-        beside.replace(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror}). Choose another folder.") from error
 
 
 # --------------------------------------------------------------------------------------- takedown

@@ -5,9 +5,7 @@ Also the first DVC stage: `python -m pipelines.config_loader params.yaml` writes
 
 import argparse
 import dataclasses
-import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pipelines.schema import Parameters
 from pipelines.typed import field_names, nearest, typed, unknown_key
 from stablerep.errors import ConfigError, StableRepError
+from stablerep.whole_files import written_whole
 
 PARAMS_FOLDER = "params"
 # Which top-level key a group's values stand under; experiment writes several.
@@ -154,12 +153,8 @@ def _check_known(prefix: str, given: Mapping[str, Any], present: Any, kind: Any)
 def write_parameters(path: Path, parameters: Mapping[str, Any]) -> None:
     """Writes them as YAML, whole or not at all."""
     text = _HEADER + OmegaConf.to_yaml(OmegaConf.create(dict(parameters)))
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    # mkstemp makes it private; the file is to be read by whoever reads the others
-    os.chmod(temporary, 0o644)
-    os.replace(temporary, path)
+    with written_whole(path) as beside:
+        beside.write_text(text, encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,7 +4,6 @@ Whatever they write is whole or not there: a killed run leaves what was there be
 """
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -13,6 +12,7 @@ from uuid import uuid4
 from kedro.io import AbstractDataset
 
 from stablerep.errors import DataError
+from stablerep.whole_files import written_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,9 +104,8 @@ class SecondsDataset(_PathDataset):
 
     def save(self, data: dict[str, float]) -> None:
         """Adds to what is there; a node's newer figure replaces its older one."""
-        temporary = _beside(self._filepath)
-        temporary.write_text(json.dumps({**self.load(), **data}, indent=2), encoding="utf-8")
-        os.replace(temporary, self._filepath)
+        with written_whole(self._filepath) as beside:
+            beside.write_text(json.dumps({**self.load(), **data}, indent=2), encoding="utf-8")
 
 
 class FigureDataset(_PathDataset):
@@ -118,9 +117,8 @@ class FigureDataset(_PathDataset):
 
     def save(self, data: "Figure") -> None:
         """Writes the figure."""
-        temporary = _beside(self._filepath)
-        data.savefig(temporary, format="png", dpi=150, bbox_inches="tight")
-        os.replace(temporary, self._filepath)
+        with written_whole(self._filepath) as beside:
+            data.savefig(beside, format="png", dpi=150, bbox_inches="tight")
 
 
 class EncodersDataset(FolderDataset):

@@ -14,7 +14,7 @@ from kedro.pipeline import Pipeline
 PROJECT = Path(__file__).parents[1]
 # What a room's nodes use: parts of the library, and modules beside the room. A change there makes the stage
 # run again. A test holds them against all that the nodes import, and what is imported in its turn. errors.py
-# is left out: it shapes messages, no result.
+# and whole_files.py are left out: they shape messages and the way to the disk, no result.
 SOURCES = {
     "curation": ["curation", "records.py", "pipelines/instantiation.py"],
     "validation": ["validation", "losses", "pipelines/instantiation.py"],

@@ -1,7 +1,6 @@
 """Checkpoints of a training: one safetensors file, written beside and renamed; no pickles."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from stablerep.whole_files import written_whole
 
 
 def save_checkpoint(
@@ -38,13 +39,9 @@ def save_checkpoint(
     tensors["random.cpu"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random.cuda"] = torch.cuda.get_rng_state()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".partial")
     whole = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    save_file(whole, beside, metadata={"facts": json.dumps(dict(facts))})
-    with beside.open("rb") as file:
-        os.fsync(file.fileno())
-    beside.replace(path)
+    with written_whole(path) as beside:
+        save_file(whole, beside, metadata={"facts": json.dumps(dict(facts))})
 
 
 def read_facts(path: Path) -> dict[str, Any]:

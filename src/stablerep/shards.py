@@ -11,7 +11,6 @@ Legend: N images, (N, 3, H, W) uint8.
 import hashlib
 import io
 import json
-import os
 import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,9 +28,9 @@ from PIL import Image
 from torch import Tensor
 
 from stablerep.errors import DataError
+from stablerep.whole_files import written_whole
 
 SHARDS_FOLDER = "shards"
-PARTIAL_SUFFIX = ".partial"
 # States of an image in a manifest. The second is a key of records as well: indices of the images that a
 # safety checker blanked. They count as made, and no bytes of them are stored. The third's bytes are stored:
 # another policy may take them back.
@@ -135,25 +134,13 @@ def open_shard(path: Path) -> Iterator[Callable[[Record, Mapping[int, bytes]], N
     Raises:
         DataError: the disk refuses. Whatever is raised, what stood under `path` is untouched.
     """
-    # a name of its own: a dying run's writer and the next run's must not share a file, nor a machine that was
-    # given up too early and the one that has its shard now
-    beside = path.with_name(f"{path.name}.{uuid4().hex}{PARTIAL_SUFFIX}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            with _open_for_writing(file) as tar:
-                yield partial(_add_sample, tar)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be written ({error.strerror or error}). The shards that were finished "
-            "are kept; make room or mend the permissions and run again."
-        ) from error
-    finally:
-        beside.unlink(missing_ok=True)
+    # a writer of its own: a dying run and the next must not share a file, nor a machine that was given up too
+    # early and the one that has its shard now
+    advice = "The shards that were finished are kept; make room or mend the permissions and run again."
+    with written_whole(path, advice, uuid4().hex) as beside, beside.open("wb") as file:
+        with _open_for_writing(file) as tar:
+            yield partial(_add_sample, tar)
+        file.flush()
 
 
 def _add_sample(tar: tarfile.TarFile, record: Record, images: Mapping[int, bytes]) -> None:
@@ -177,17 +164,6 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 def encode_record(record: Record) -> bytes:
     """Returns the bytes of a sample's record; equal records give equal bytes."""
     return json.dumps(record, ensure_ascii=False, sort_keys=True, indent=1).encode()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes a rename durable, on systems where a folder can be opened."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 # --------------------------------------------------------------------------------------- reading

@@ -12,7 +12,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from pipelines.config_loader import compose
 from pipelines.pipeline_registry import register_pipelines
 from pipelines.preflight import DRAWING, TRAINING, check_before_run
-from stablerep.errors import ConfigError, DataError, GeneratorError
+from stablerep.errors import ConfigError, DataError, GeneratorError, StableRepError
 
 PROJECT = Path(__file__).parents[2]
 GENERATOR = PROJECT / "data/06_models/generator"
@@ -33,6 +33,15 @@ def check(pipeline: str, given: DataCatalog, **runtime: Any) -> None:
     check_before_run(register_pipelines()[pipeline], given, parameters)
 
 
+def fault(pipeline: str, given: DataCatalog, **runtime: Any) -> str | None:
+    """Returns what hinders a run, None where nothing does."""
+    try:
+        check(pipeline, given, **runtime)
+    except StableRepError as error:
+        return str(error)
+    return None
+
+
 def test_the_nodes_that_are_looked_for_are_registered() -> None:
     names = {node.name for pipeline in register_pipelines().values() for node in pipeline.nodes}
     assert {*DRAWING, TRAINING} <= names
@@ -40,7 +49,7 @@ def test_the_nodes_that_are_looked_for_are_registered() -> None:
 
 @pytest.mark.parametrize("pipeline", sorted(register_pipelines()))
 def test_what_ships_passes(pipeline: str) -> None:
-    check(pipeline, catalog())
+    assert fault(pipeline, catalog()) is None
 
 
 @pytest.mark.parametrize("pipeline", ["__default__", "generation", "tuning"])
@@ -51,14 +60,16 @@ def test_a_missing_model_is_told_where_images_are_drawn(pipeline: str, tmp_path:
 
 @pytest.mark.parametrize("pipeline", ["curation", "evaluation", "pretraining"])
 def test_a_missing_model_hinders_no_run_that_draws_nothing(pipeline: str, tmp_path: Path) -> None:
-    check(pipeline, catalog(generator=tmp_path / "nowhere"))
+    without = catalog(generator=tmp_path / "nowhere")
+    assert fault(pipeline, without) is None
+    assert "nowhere: no such folder" in str(fault("generation", without))
 
 
 def test_too_few_captions_are_told_where_curation_and_training_run() -> None:
     with pytest.raises(DataError, match="captions: got 127; must be at least 128"):
         check("__default__", catalog(127))
-    check("__default__", catalog(128))
-    check("curation", catalog(127))
+    assert fault("__default__", catalog(128)) is None
+    assert fault("curation", catalog(127)) is None
 
 
 def test_a_limit_of_the_captions_counts() -> None:
@@ -101,7 +112,7 @@ def test_an_encoder_of_timm_is_looked_at_by_its_name() -> None:
         check(
             "training", catalog(), encoder="vit_base_patch16_224", model={"encoder": {"name": "vit_nothing"}}
         )
-    check("training", catalog(), encoder="vit_base_patch16_224")
+    assert fault("training", catalog(), encoder="vit_base_patch16_224") is None
 
 
 def test_a_fault_starts_no_tracked_run_and_no_node(tmp_path: Path) -> None:

@@ -47,4 +47,6 @@ def test_the_same_process_cannot_hold_it_twice(tmp_path: Path) -> None:
 
 def test_another_folder_is_free(tmp_path: Path) -> None:
     with hold_data_folder(tmp_path / "a"), hold_data_folder(tmp_path / "b"):
-        pass
+        for name in ("a", "b"):  # both are held at once
+            with pytest.raises(BusyError), hold_data_folder(tmp_path / name):
+                pass

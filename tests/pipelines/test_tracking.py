@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pandas as pd
 import pytest
 import torch
@@ -249,3 +250,4 @@ def test_hooks_without_a_run_do_nothing() -> None:
     hooks.after_dataset_saved("metrics", None)
     hooks.after_pipeline_run()
     hooks.on_pipeline_error(DataError("x"))
+    assert mlflow.active_run() is None

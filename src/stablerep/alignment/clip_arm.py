@@ -21,6 +21,7 @@ from stablerep.alignment.scorer import id_of_files, score_pairs
 from stablerep.errors import ConfigError, DataError, check_range
 from stablerep.models.encoders import build_encoder
 from stablerep.models.text import TextTower
+from stablerep.whole_files import written_whole
 
 WEIGHTS_FILE = "model.safetensors"
 SIZES_FILE = "model.json"
@@ -82,12 +83,11 @@ def save_clip_arm(folder: Path, model: ClipArm, sizes: ClipArmSizes, tokenizer: 
         name: (value.half() if value.is_floating_point() else value).contiguous()
         for name, value in model.state_dict().items()
     }
-    beside = folder / f"{WEIGHTS_FILE}.partial"
-    save_file(halved, beside)
     (folder / SIZES_FILE).write_text(json.dumps(asdict(sizes), indent=1, sort_keys=True) + "\n")
     shutil.rmtree(folder / TOKENIZER_FOLDER, ignore_errors=True)
     tokenizer.save_pretrained(folder / TOKENIZER_FOLDER)
-    beside.replace(folder / WEIGHTS_FILE)
+    with written_whole(folder / WEIGHTS_FILE) as beside:  # the last: without it the folder is no model
+        save_file(halved, beside)
 
 
 def load_clip_arm(folder: Path) -> tuple[ClipArm, Any]:

@@ -13,7 +13,8 @@ import pandas as pd
 
 from stablerep.alignment.scorer import Scorer
 from stablerep.errors import DataError
-from stablerep.shards import INTACT, PARTIAL_SUFFIX, REJECTED_MISALIGNED, read_images
+from stablerep.shards import INTACT, REJECTED_MISALIGNED, read_images
+from stablerep.whole_files import written_whole
 
 logger = logging.getLogger(__name__)
 
@@ -120,13 +121,6 @@ def write_scores(store: Path, scores: pd.DataFrame) -> None:
         DataError: the disk refuses.
     """
     path = store / SCORES_FILE
-    beside = path.with_name(path.name + PARTIAL_SUFFIX)
-    try:
+    advice = "The images are kept; make room or mend the permissions and run again."
+    with written_whole(path, advice) as beside:
         scores.to_parquet(beside, index=False)
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise DataError(
-            f"{path}: cannot be written ({error.strerror or error}). The images are kept; make room or mend "
-            "the permissions and run again."
-        ) from error

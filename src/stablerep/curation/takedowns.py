@@ -7,7 +7,6 @@ back what was taken down.
 
 import csv
 import io
-import os
 import re
 import unicodedata
 from dataclasses import astuple, dataclass
@@ -20,6 +19,7 @@ import pandas as pd
 from stablerep.curation.filters import CaptionFilter
 from stablerep.curation.reading import Row, decode_csv, split_csv
 from stablerep.errors import DataError
+from stablerep.whole_files import written_whole
 
 COLUMNS = ("what", "kind", "reason", "date", "who")
 CAPTION, SOURCE, GENERATOR = "caption", "source", "generator"
@@ -189,17 +189,6 @@ def _takedown(path: Path, names: list[str], row: Row) -> Takedown:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+    with written_whole(path, "It is as it was. Make room or mend the permissions.") as beside:
+        beside.write_bytes(data)
         beside.chmod(path.stat().st_mode)
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise DataError(
-            f"{path}: cannot be written ({error.strerror}); it is as it was. Make room or mend the "
-            "permissions."
-        ) from error

@@ -2,9 +2,8 @@
 
 import json
 import logging
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,11 +35,13 @@ from stablerep.generation.software import (
     software_of_plan,
 )
 from stablerep.generation.workers import Workshop
-from stablerep.shards import INTACT, PARTIAL_SUFFIX, REJECTED_UNSAFE, SHARDS_FOLDER, Record, image_id_of
+from stablerep.shards import INTACT, REJECTED_UNSAFE, SHARDS_FOLDER, Record, image_id_of
+from stablerep.whole_files import PARTIAL_SUFFIX, written_whole
 
 logger = logging.getLogger(__name__)
 
 MANIFEST_FILE = "manifest.parquet"
+_ADVICE = "The shards are kept; make room or mend the permissions and run again."
 GENERATOR_FILE = "generator.json"
 MANIFEST_COLUMNS = (
     "caption_id",
@@ -142,17 +143,8 @@ def make_image_set(  # noqa: PLR0913 -- what is wanted, of what, where, and by w
     # Parquet keeps it as the manifest's metadata; a run that draws nothing changes nothing in it
     manifest.attrs["ledger"] = {"generator_id": wanted.generator_id, **ledger.total(wanted.generator_id)}
     num_truncated = sum(record["truncated"] for each in records.values() for record in each)
-    if num_truncated:
-        logger.warning(
-            "%d of %d captions are longer than the text encoder takes: drawn from their first words",
-            num_truncated, len(distinct),
-        )  # fmt: skip
     num_rejected = int((manifest["state"] == REJECTED_UNSAFE).sum())
-    if num_rejected:
-        logger.warning(
-            "%d of %d images were blanked by the safety checker: counted, not stored",
-            num_rejected, len(manifest),
-        )  # fmt: skip
+    _tell_losses(num_truncated, len(distinct), num_rejected, len(manifest))
     logger.info("%d images made in %.1f s", made.num_images, spent["seconds"])
     return manifest, {
         "num_captions": len(distinct),
@@ -216,14 +208,7 @@ def _without_taken_down(captions: list[CaptionPlan], takedowns: pd.DataFrame) ->
 
 def _note_software(plan: ImageSetPlan, store: Path, current: dict[str, str]) -> None:
     software = software_of_plan(plan, read_software(store), current)
-    try:
-        store.mkdir(parents=True, exist_ok=True)
-        _write_text(store / SOFTWARE_FILE, json.dumps(software.to_json(), indent=1, sort_keys=True))
-    except OSError as error:
-        raise DataError(
-            f"{store / SOFTWARE_FILE}: cannot be written ({error.strerror or error}). What is there is kept; "
-            "make room or mend the permissions and run again."
-        ) from error
+    _write_text(store / SOFTWARE_FILE, json.dumps(software.to_json(), indent=1, sort_keys=True))
 
 
 def _announce(plan: ImageSetPlan, forecast: str) -> None:
@@ -253,6 +238,19 @@ def _stash(
         num_bytes += path.stat().st_size
         paths.add(path)
     return paths
+
+
+def _tell_losses(num_truncated: int, num_captions: int, num_rejected: int, num_images: int) -> None:
+    if num_truncated:
+        logger.warning(
+            "%d of %d captions are longer than the text encoder takes: drawn from their first words",
+            num_truncated, num_captions,
+        )  # fmt: skip
+    if num_rejected:
+        logger.warning(
+            "%d of %d images were blanked by the safety checker: counted, not stored",
+            num_rejected, num_images,
+        )  # fmt: skip
 
 
 @dataclass
@@ -328,21 +326,10 @@ def _prune(plan: ImageSetPlan, store: Path) -> None:
 
 def write_manifest(path: Path, manifest: pd.DataFrame) -> None:
     """Writes a set's manifest, whole or not at all."""
-    _write_beside(path, lambda beside: manifest.to_parquet(beside, index=False))
-
-
-def _write_beside(path: Path, write: Callable[[Path], object]) -> None:
-    beside = path.with_name(path.name + PARTIAL_SUFFIX)
-    try:
-        write(beside)
-        os.replace(beside, path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise DataError(
-            f"{path}: cannot be written ({error.strerror or error}). The shards are kept; make room or mend "
-            "the permissions and run again."
-        ) from error
+    with written_whole(path, _ADVICE) as beside:
+        manifest.to_parquet(beside, index=False)
 
 
 def _write_text(path: Path, text: str) -> None:
-    _write_beside(path, lambda beside: beside.write_text(text + "\n", encoding="utf-8"))
+    with written_whole(path, _ADVICE) as beside:
+        beside.write_text(text + "\n", encoding="utf-8")

@@ -5,13 +5,11 @@ Kept beside the image set and not inside: the set is to be the same however long
 
 import json
 import logging
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from stablerep.errors import DataError
-from stablerep.shards import PARTIAL_SUFFIX
+from stablerep.whole_files import written_whole
 
 logger = logging.getLogger(__name__)
 
@@ -77,16 +75,8 @@ class Ledger:
         self._rates[key] = dict(rate)
         self._totals[generator_id] = _sum([self.total(generator_id), spent])
         text = json.dumps({"rates": self._rates, "totals": self._totals}, indent=1, sort_keys=True)
-        beside = self.path.with_name(self.path.name + PARTIAL_SUFFIX)
-        try:
+        with written_whole(self.path, "The shards are kept; make room or mend the permissions.") as beside:
             beside.write_text(text + "\n", encoding="utf-8")
-            os.replace(beside, self.path)
-        except OSError as error:
-            beside.unlink(missing_ok=True)
-            raise DataError(
-                f"{self.path}: cannot be written ({error.strerror or error}). The shards are kept; make room "
-                "or mend the permissions and run again."
-            ) from error
 
     def total(self, generator_id: str) -> dict[str, Any]:
         """Returns what a generator's images cost in all runs; zeros and None where none was made."""

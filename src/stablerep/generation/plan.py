@@ -15,7 +15,6 @@ from stablerep.errors import DataError
 from stablerep.generation.cache import SampleCache
 from stablerep.generation.generator import ImageRequest, image_noise_seed
 from stablerep.shards import (
-    PARTIAL_SUFFIX,
     REJECTED_UNSAFE,
     SHARDS_FOLDER,
     Record,
@@ -27,6 +26,7 @@ from stablerep.shards import (
     scan_shard,
     shard_name,
 )
+from stablerep.whole_files import PARTIAL_SUFFIX
 
 
 @dataclass(frozen=True)

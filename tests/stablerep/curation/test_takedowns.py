@@ -45,9 +45,9 @@ def test_no_line_is_no_takedown(path: Path) -> None:
 def test_an_empty_table_passes_its_schema(path: Path) -> None:
     from stablerep.validation.schemas import Takedowns
 
-    Takedowns.validate(read_takedowns(path))
+    assert Takedowns.validate(read_takedowns(path)).empty
     add_takedown(path, ONE)
-    Takedowns.validate(read_takedowns(path))
+    assert Takedowns.validate(read_takedowns(path))["what"].tolist() == [ONE.what]
 
 
 def test_a_line_is_added_behind_what_people_wrote(path: Path) -> None:

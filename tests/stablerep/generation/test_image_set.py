@@ -2,13 +2,13 @@
 
 import logging
 import multiprocessing
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -62,7 +62,8 @@ def test_the_manifest_has_a_row_an_image_and_the_images_are_there(make, store, t
 
 def test_the_manifest_passes_its_schema(make, texts):
     # the policy adds the column
-    ImageManifest.validate(make(texts)[0].assign(alignment=0.5))
+    manifest = make(texts)[0].assign(alignment=0.5)
+    pd.testing.assert_frame_equal(ImageManifest.validate(manifest), manifest, check_like=True)
 
 
 def test_a_second_run_makes_nothing_and_loads_no_model(make, store, texts, monkeypatch):
@@ -274,15 +275,15 @@ def test_a_caption_that_shows_nothing_is_named(make, settings, captions_of, stor
 def test_a_disk_that_fills_up_at_the_end_keeps_shards_and_table(make, store, texts, monkeypatch, file):
     make(texts[:3])
     before = (store / file).read_bytes()
-    replace = os.replace
+    replace = Path.replace
 
     def full(source, target):
         if str(target).endswith(file):
             raise OSError(28, "No space left on device")
-        replace(source, target)
+        return replace(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr("stablerep.generation.image_set.os.replace", full)
+        patch.setattr(Path, "replace", full)
         with pytest.raises(DataError, match=rf"{file}: cannot be written \(No space left on device\)"):
             make(texts)
     assert (store / file).read_bytes() == before

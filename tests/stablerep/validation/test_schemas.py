@@ -148,9 +148,10 @@ def test_a_right_table_passes_as_it_is(model: type[Table]) -> None:
 @pytest.mark.parametrize("model", VALID)
 def test_a_right_table_passes_after_parquet(model: type[Table], tmp_path: Path) -> None:
     VALID[model].to_parquet(tmp_path / "x.parquet")
-    model.validate(pd.read_parquet(tmp_path / "x.parquet"))
+    read = pd.read_parquet(tmp_path / "x.parquet")
+    pd.testing.assert_frame_equal(model.validate(read), read)
     VALID[model][:0].to_parquet(tmp_path / "none.parquet")
-    model.validate(pd.read_parquet(tmp_path / "none.parquet"))
+    assert model.validate(pd.read_parquet(tmp_path / "none.parquet")).empty
 
 
 @pytest.mark.parametrize(("model", "plant", "message"), FAULTS)

@@ -16,7 +16,8 @@ from stablerep.errors import DataError, GeneratorError
 from stablerep.generation.plan import ShardPlan
 from stablerep.generation.software import describe_software
 from stablerep.generation.workers import MadeShard, ShardMaker, Workshop
-from stablerep.shards import PARTIAL_SUFFIX, SHARDS_FOLDER
+from stablerep.shards import SHARDS_FOLDER
+from stablerep.whole_files import PARTIAL_SUFFIX
 
 logger = logging.getLogger(__name__)
 

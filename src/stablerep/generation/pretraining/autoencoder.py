@@ -16,6 +16,7 @@ from stablerep.generation.pretraining.architecture import build_autoencoder, rep
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
 from stablerep.generation.pretraining.stage import run_stage
 from stablerep.seeding import torch_generator
+from stablerep.whole_files import written_whole
 
 _POOL_CHUNK = 512
 
@@ -72,8 +73,7 @@ def encode_pool(model: Any, recipe: PretrainingRecipe, path: Path) -> dict[str, 
             parts["latents"].append(model.encode(images).latent_dist.mean.cpu())
             for name in ATTRIBUTES:
                 parts[name].append(scenes.labels[name])
-        beside = path.with_name(path.name + ".partial")
-        save_file({k: torch.cat(v) for k, v in parts.items()}, beside)
-        beside.replace(path)
+        with written_whole(path) as beside:
+            save_file({k: torch.cat(v) for k, v in parts.items()}, beside)
     state.wait_for_everyone()
     return load_file(path)

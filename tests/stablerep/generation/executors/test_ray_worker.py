@@ -11,7 +11,8 @@ from stablerep.generation.executors.ray_worker import ShardWorker, expected_of
 from stablerep.generation.plan import Wanted
 from stablerep.generation.software import describe_software
 from stablerep.generation.workers import Workshop
-from stablerep.shards import PARTIAL_SUFFIX, SHARDS_FOLDER
+from stablerep.shards import SHARDS_FOLDER
+from stablerep.whole_files import PARTIAL_SUFFIX
 
 
 @pytest.fixture

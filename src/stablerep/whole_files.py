@@ -1,0 +1,51 @@
+"""Files that are whole or not there: written under another name beside their place, synced and renamed."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from stablerep.errors import DataError
+
+PARTIAL_SUFFIX = ".partial"
+_ADVICE = "What is there is kept; make room or mend the permissions and run again."
+
+
+@contextmanager
+def written_whole(path: Path, advice: str = _ADVICE, writer: str = "") -> Iterator[Path]:
+    """Lends a name to write to, and puts what was written there in a file's place.
+
+    What a kill leaves behind is overwritten by the next writer.
+
+    Args:
+        path: of the file; its folder is made where it is missing.
+        advice: ends the message where the disk refuses: what is kept, and what to do.
+        writer: told apart by name from others that may write the same file at the same time.
+
+    Yields:
+        The name beside the file.
+
+    Raises:
+        DataError: the disk refuses. Whatever is raised, what stood under `path` is untouched.
+    """
+    beside = path.with_name(".".join(part for part in (path.name, writer) if part) + PARTIAL_SUFFIX)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield beside
+        _sync(beside, os.O_RDONLY)
+        beside.replace(path)
+        if hasattr(os, "O_DIRECTORY"):  # makes the rename durable
+            _sync(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error}). {advice}") from error
+    finally:
+        with suppress(OSError):  # a disk that refused the file may refuse this, and the first says why
+            beside.unlink(missing_ok=True)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
