@@ -303,13 +303,21 @@ class Pretraining(PretrainingRecipe):
 
 @dataclass(frozen=True)
 class Scoring:
-    """The image-text model that scores images, null for none, and the policy on the scores."""
+    """The image-text model that scores images, null for none, and the policy on the scores.
+
+    Attributes:
+        policy: see `stablerep.alignment.settings`.
+        scorer: the class and its arguments; null scores nothing.
+        usual_min: the image gate warns where more than one accepted image in twenty is below.
+    """
 
     policy: AlignmentPolicy
     scorer: Target | None = None
+    usual_min: float = -1.0
 
     def __post_init__(self) -> None:
         """Checks that the scorer names its class, and that the policy has scores to go by."""
+        check_range("scoring.usual_min", self.usual_min, -1, 1, where="conf/params/alignment/<name>.yaml")
         if self.scorer is not None:
             _check_target("scoring.scorer", self.scorer)
         elif self.policy.rejects:
