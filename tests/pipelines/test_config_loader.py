@@ -1,6 +1,7 @@
 """Composition of the parameters, and what is told when they are wrong."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -77,6 +78,21 @@ def test_values_given_at_run_time_replace_those_of_the_files() -> None:
 def test_an_interpolation_follows_a_value_given_at_run_time() -> None:
     parameters = compose(FOLDER, {"generation": {"images_per_caption": 8}})
     assert parameters["methods"]["stablerep"]["images_per_caption"] == 8
+
+
+def test_the_image_gate_allows_as_many_further_images_as_the_policy_draws() -> None:
+    def bounds(**policy: Any) -> tuple[int, int]:
+        rules = compose(FOLDER, {"scoring": {"policy": policy}} if policy else {})["gates"]["images"]
+        kwargs = next(rule["kwargs"] for rule in rules if rule["name"] == "every_caption_fully_drawn")
+        return kwargs["min_value"], kwargs["max_value"]
+
+    assert bounds() == (4, 4)
+    assert bounds(on_reject="remake", max_remakes=3) == (4, 7)
+
+
+def test_a_policy_without_a_scorer_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"scoring\.scorer: got null; must name a class"):
+        compose(FOLDER, {"alignment": "unscored", "scoring": {"policy": {"min_alignment": 0.5}}})
 
 
 def test_several_methods_are_chosen_as_a_list() -> None:

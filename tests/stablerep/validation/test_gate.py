@@ -15,7 +15,12 @@ from stablerep.records import caption_id_of
 from stablerep.validation.gate import check_captions, check_images
 
 _CONFIG = Path(__file__).parents[3] / "conf/params/validation/default.yaml"
-_INTERPOLATED = {"${generation.saved_size_px}": 32, "${generation.images_per_caption}": 2}
+_INTERPOLATED = {
+    "${generation.saved_size_px}": 32,
+    "${generation.images_per_caption}": 2,
+    "${plus:${generation.images_per_caption},${scoring.policy.max_remakes}}": 2,
+    "${scoring.usual_min}": 0.5,
+}
 
 
 def _resolve(value: Any) -> Any:
@@ -51,6 +56,7 @@ def _images() -> pd.DataFrame:
         height_px=32,
         pixel_std=0.2,
         num_images_of_caption=2,
+        alignment=0.6,
     )
 
 
@@ -150,6 +156,18 @@ def test_an_image_rule_that_fails_names_its_rows(
 
 def test_pixel_std_bound_itself_passes(tmp_path: Path) -> None:
     assert check_images(_images().assign(pixel_std=0.03), RULES["images"], tmp_path)["success"]
+
+
+def test_many_low_scores_are_warned_of_and_end_no_run(tmp_path: Path) -> None:
+    def rule(alignment: Any) -> dict[str, Any]:
+        result = check_images(_images().assign(alignment=alignment), RULES["images"], tmp_path)
+        assert result["success"]
+        return next(each for each in result["rules"] if each["name"] == "images_match_their_captions")
+
+    assert rule(0.5)["success"]
+    assert not rule([0.49] * 2 + [0.6] * 10)["success"]
+    # images that were not scored
+    assert rule(float("nan"))["success"]
 
 
 def test_only_the_first_ten_rows_are_named(tmp_path: Path) -> None:
