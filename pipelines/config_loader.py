@@ -77,6 +77,8 @@ def compose(folder: Path, runtime: Mapping[str, Any]) -> dict[str, Any]:
     """
     choices = {name: value for name, value in runtime.items() if name in GROUP_KEYS}
     values = {name: value for name, value in runtime.items() if name not in GROUP_KEYS}
+    # files may add two numbers: ${plus:${a},${b}}
+    OmegaConf.register_new_resolver("plus", lambda one, other: one + other, replace=True)
     config = _compose_groups(folder, choices)
     _check_known("", values, OmegaConf.to_container(config), Parameters)
     try:

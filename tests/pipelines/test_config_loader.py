@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -120,6 +121,21 @@ def test_a_shipped_executor_is_made_and_names_a_key_out_of_range(name: str) -> N
         executor_of(section | {"max_retries": -1})
     with pytest.raises(ConfigError, match=r"^execution: got .*unexpected keyword argument 'retries'"):
         executor_of(section | {"retries": 1})
+
+
+def test_the_image_gate_allows_as_many_further_images_as_the_policy_draws() -> None:
+    def bounds(**policy: Any) -> tuple[int, int]:
+        rules = compose(FOLDER, {"scoring": {"policy": policy}} if policy else {})["gates"]["images"]
+        kwargs = next(rule["kwargs"] for rule in rules if rule["name"] == "every_caption_fully_drawn")
+        return kwargs["min_value"], kwargs["max_value"]
+
+    assert bounds() == (4, 4)
+    assert bounds(on_reject="remake", max_remakes=3) == (4, 7)
+
+
+def test_a_policy_without_a_scorer_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"scoring\.scorer: got null; must name a class"):
+        compose(FOLDER, {"alignment": "unscored", "scoring": {"policy": {"min_alignment": 0.5}}})
 
 
 def test_several_methods_are_chosen_as_a_list() -> None:

@@ -1,9 +1,9 @@
 """Trains the embedded scorer on captioned real scenes of the fit hands, drawn anew for each step.
 
-The loss is CLIP's; the cross-entropy of each scene's own caption against false ones that differ in one word;
-and that of classifiers on the encoder's features, which read what the caption names. Without the last the
-texture stays at chance: it costs CLIP's loss little, and the text tower learns to pass over the word
-(docs/experiments.md).
+The loss is CLIP's; a sigmoid loss of each scene's own caption and of false ones that differ in one word; and
+the cross-entropy of classifiers on the encoder's features, which read what the caption names. Without
+these the texture stays at chance: it costs CLIP's loss little, and the text tower learns to pass over the
+word (docs/experiments.md).
 Legend: B scenes, M distinct captions, K false captions of each, D dimensions, F features.
 """
 
@@ -23,9 +23,13 @@ from stablerep.corpora.digit_scenes import NUM_CLASSES
 from stablerep.corpora.grammar import read_caption
 from stablerep.generation.pretraining.architecture import build_tokenizer, reproducible_init
 from stablerep.generation.pretraining.stage import run_stage
-from stablerep.losses.image_text import MAX_LOGIT_SCALE, image_text_loss
+from stablerep.losses.image_text import image_text_loss
 
 logger = logging.getLogger(__name__)
+
+# Cosines of true pairs are to lie above the boundary, of false ones below; 0.1 from it the sigmoid is 0.88.
+BOUNDARY = 0.5
+STEEPNESS = 20.0
 
 
 def train_scorer(recipe: ScorerRecipe, work: Path, target: Path) -> float:
@@ -111,14 +115,17 @@ def reading_loss(logits: Mapping[str, Tensor], texts: Sequence[str]) -> Tensor:
 def scorer_loss(
     image_BD: Tensor, text_MD: Tensor, rows_BK: Tensor, logit_scale: Tensor, false_weight: float
 ) -> Tensor:
-    """CLIP's loss, and the cross-entropy of the own caption against the false ones.
+    """CLIP's loss, and the sigmoid loss of own captions against false ones (arXiv:2303.15343).
+
+    The second has one boundary for all captions. CLIP's loss compares captions of one batch alone: one that
+    names little and is true of most images would have low cosines with all, and a policy would reject them.
 
     Args:
         image_BD: (B, D), unit length.
         text_MD: (M, D), unit length, distinct captions.
         rows_BK: (B, 1 + K) int64 rows of text_MD; the own caption first, then the false ones. Where a false
             one is the own one, it is left out.
-        logit_scale: scalar, the logarithm of the inverse temperature.
+        logit_scale: scalar, the logarithm of CLIP's inverse temperature.
         false_weight: of the second part.
 
     Returns:
@@ -128,9 +135,9 @@ def scorer_loss(
     loss = image_text_loss(image_BD, text_MD[own], caption_B, logit_scale)
     if not false_weight or rows_BK.shape[1] == 1:
         return loss
-    scale = logit_scale.clamp(0, MAX_LOGIT_SCALE).exp()
-    logits_BK = scale * (image_BD[:, None] * text_MD[rows_BK]).sum(dim=2)
-    absent = rows_BK == rows_BK[:, :1]
-    absent[:, 0] = False
-    target = torch.zeros(len(rows_BK), dtype=torch.int64, device=rows_BK.device)
-    return loss + false_weight * F.cross_entropy(logits_BK.masked_fill(absent, -torch.inf), target)
+    logits_BK = STEEPNESS * ((image_BD[:, None] * text_MD[rows_BK]).sum(dim=2) - BOUNDARY)
+    false_BK = rows_BK[:, 1:] != rows_BK[:, :1]
+    part = F.softplus(-logits_BK[:, 0]).mean()
+    if false_BK.any():
+        part = part + F.softplus(logits_BK[:, 1:][false_BK]).mean()
+    return loss + false_weight * part

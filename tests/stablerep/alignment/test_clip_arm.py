@@ -26,7 +26,7 @@ def discrimination(shipped_scorer, scenes):
 # chance is 0.5; measured on 8,000 scenes: see data/06_models/scorer/README.md
 @pytest.mark.parametrize(
     ("attribute", "paired", "auc"),
-    [("digit", 0.98, 0.96), ("ink", 0.98, 0.95), ("ground", 0.98, 0.94), ("texture", 0.97, 0.86)],
+    [("digit", 0.98, 0.97), ("ink", 0.98, 0.97), ("ground", 0.98, 0.98), ("texture", 0.82, 0.76)],
 )
 def test_the_shipped_scorer_prefers_the_own_caption_to_one_with_a_word_changed(
     discrimination, attribute, paired, auc

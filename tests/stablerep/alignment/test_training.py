@@ -24,22 +24,34 @@ def batch():
     return image_BD, text_MD, torch.tensor([[0, 2, 3], [1, 4, 1], [0, 3, 2]]), torch.tensor(1.5)
 
 
-def naive_false_part(image_BD, text_MD, rows_BK, logit_scale):
-    losses = []
+def naive_pairs(image_BD, text_MD, rows_BK):
+    own, false = [], []
     for image, rows in zip(image_BD, rows_BK.tolist(), strict=True):
-        own, *false = rows
-        scale = float(logit_scale.exp())
-        logits = [scale * float(image @ text_MD[row]) for row in (own, *(f for f in false if f != own))]
-        losses.append(float(torch.tensor(logits).logsumexp(0)) - logits[0])
-    return sum(losses) / len(losses)
+        for place, row in enumerate(rows):
+            probability = 1 / (1 + math.exp(-20 * (float(image @ text_MD[row]) - 0.5)))
+            if place == 0:
+                own.append(-math.log(probability))
+            elif row != rows[0]:
+                false.append(-math.log(1 - probability))
+    return sum(own) / len(own) + sum(false) / len(false)
 
 
-def test_the_loss_is_clips_and_the_cross_entropy_against_false_captions(batch):
+def test_the_loss_is_clips_and_a_sigmoid_loss_of_own_and_false_captions(batch):
     image_BD, text_MD, rows_BK, logit_scale = batch
     clip = image_text_loss(image_BD, text_MD[:2], torch.tensor([0, 1, 0]), logit_scale)
     assert float(scorer_loss(*batch, false_weight=0.0)) == pytest.approx(float(clip))
-    expected = float(clip) + 0.5 * naive_false_part(*batch)
-    assert float(scorer_loss(*batch, false_weight=0.5)) == pytest.approx(expected, rel=1e-5)
+    expected = float(clip) + 0.5 * naive_pairs(image_BD, text_MD, rows_BK)
+    assert float(scorer_loss(*batch, false_weight=0.5)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_captions_without_false_ones_are_drawn_to_their_images(batch):
+    image_BD, text_MD, rows_BK, logit_scale = batch
+    alone = rows_BK[:, :1].expand(-1, 3)
+    difference = scorer_loss(image_BD, text_MD, alone, logit_scale, 1.0) - scorer_loss(
+        image_BD, text_MD, alone, logit_scale, 0.0
+    )
+    own = (image_BD * text_MD[rows_BK[:, 0]]).sum(dim=1)
+    assert float(difference) == pytest.approx(float(F.softplus(-20 * (own - 0.5)).mean()), rel=1e-5)
 
 
 def test_the_gradient_drives_a_false_caption_away(batch):

@@ -16,9 +16,10 @@ from stablerep.validation.gate import check_captions, check_images
 
 _CONFIG = Path(__file__).parents[3] / "conf/params/validation/default.yaml"
 _INTERPOLATED = {
-    "${scoring.usual_min}": 0.5,
     "${generation.saved_size_px}": 32,
     "${generation.images_per_caption}": 2,
+    "${plus:${generation.images_per_caption},${scoring.policy.max_remakes}}": 2,
+    "${scoring.usual_min}": 0.5,
 }
 
 
@@ -55,7 +56,7 @@ def _images() -> pd.DataFrame:
         height_px=32,
         pixel_std=0.2,
         num_images_of_caption=2,
-        alignment=0.9,
+        alignment=0.6,
     )
 
 
@@ -156,6 +157,18 @@ def test_pixel_std_bound_itself_passes(tmp_path: Path) -> None:
     assert check_images(_images().assign(pixel_std=0.03), RULES["images"], tmp_path)["success"]
 
 
+def test_many_low_scores_are_warned_of_and_end_no_run(tmp_path: Path) -> None:
+    def rule(alignment: Any) -> dict[str, Any]:
+        result = check_images(_images().assign(alignment=alignment), RULES["images"], tmp_path)
+        assert result["success"]
+        return next(each for each in result["rules"] if each["name"] == "images_match_their_captions")
+
+    assert rule(0.5)["success"]
+    assert not rule([0.49] * 2 + [0.6] * 10)["success"]
+    # images that were not scored
+    assert rule(float("nan"))["success"]
+
+
 def test_only_the_first_ten_rows_are_named(tmp_path: Path) -> None:
     frame = _captions([f"a {number}" for number in range(15)]).assign(source=None)
     with pytest.raises(GateError) as caught:
@@ -207,11 +220,6 @@ def test_great_expectations_is_imported_only_when_a_gate_is_asked() -> None:
     )
     root = Path(__file__).parents[3]
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
-
-
-def test_images_beyond_those_of_each_caption_pass(tmp_path: Path) -> None:
-    """A policy that draws further images leaves more than were asked for at first."""
-    assert check_images(_images().assign(num_images_of_caption=3), RULES["images"], tmp_path)["success"]
 
 
 def test_images_that_do_not_match_are_told_and_stop_nothing(tmp_path: Path) -> None:
