@@ -1,13 +1,14 @@
-"""`dvc repro` in a clone without a remote, and after an edit of one caption."""
+"""`dvc repro` in a clone without a remote, and after one caption was edited and another taken down."""
 
 import json
 
+import pandas as pd
 import pytest
 
 pytestmark = pytest.mark.slow
 
 
-def test_an_edited_caption_makes_its_own_images_again_and_no_other(checkout, run):
+def test_an_edit_or_a_takedown_costs_its_own_images_and_no_other(checkout, run):
     config = checkout / "conf/params/config.yaml"
     config.write_text(config.read_text().replace("experiment: digit_scenes", "experiment: smoke"))
     ledger = checkout / "data/05_model_input/generation_ledger.json"
@@ -37,3 +38,16 @@ def test_an_edited_caption_makes_its_own_images_again_and_no_other(checkout, run
     for stage in ("curation", "validation", "generation", "training", "evaluation", "reporting"):
         assert f"Running stage '{stage}'" in third.stdout
     assert "Running stage 'pretraining'" not in third.stdout
+
+    manifest = checkout / "data/05_model_input/images/manifest.parquet"
+    gone = pd.read_parquet(manifest)["caption_id"].iloc[0]
+    taken = run("stablerep", "takedown", gone, "--yes", "--reason", "licence withdrawn", "--who", "Ada")
+    assert taken.returncode == 0, taken.stdout + taken.stderr
+    fourth = run("dvc", "repro")
+    assert fourth.returncode == 0, fourth.stdout[-2000:] + fourth.stderr[-4000:]
+    made = json.loads(ledger.read_text())
+    assert (made["num_made_images"], made["num_kept"]) == (0, 95)
+    left = pd.read_parquet(manifest)["caption_id"]
+    assert len(left) == 95 * 2
+    assert gone not in set(left)
+    assert "Running stage 'training'" in fourth.stdout

@@ -9,7 +9,6 @@ Legend: N images of a batch.
 
 import inspect
 import logging
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +84,6 @@ class DiffusersGenerator:
             GeneratorError: the folder is missing or incomplete, or the model is of another family.
             ConfigError: a setting does not fit the model.
         """
-        started = time.monotonic()
         self.settings = settings
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype: torch.dtype = getattr(torch, settings.dtype)
@@ -97,7 +95,6 @@ class DiffusersGenerator:
         kind: Any = OwnCall if is_drawn_by_own_call(self.pipeline) else SamplingLoop
         self.sampler = kind(self.pipeline, self.scheduler, settings)
         self.batch_size = settings.batch_size or self._find_batch_size()
-        self.load_s = time.monotonic() - started
 
     def _choose_scheduler(self, given: Any) -> Any:
         chosen: Any = self.settings.scheduler or type(given)

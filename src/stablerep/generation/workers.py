@@ -1,5 +1,6 @@
 """Makes one shard after the other, in whatever process an executor has it do so."""
 
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class MadeShard:
         name: of its file.
         records: of its samples.
         num_images: that were drawn for it.
-        load_s: seconds that loading the model took in the process that made it.
+        load_s: seconds that its process took to start and to load the model.
         gpu_energy_j: that the process's GPU took meanwhile, None where it does not tell.
     """
 
@@ -54,9 +55,16 @@ class MadeShard:
 class ShardMaker:
     """Makes shards one after the other; loads the model when the first image is to be drawn."""
 
-    def __init__(self, workshop: Workshop) -> None:
-        """Remembers the workshop."""
+    def __init__(self, workshop: Workshop, started: float | None = None) -> None:
+        """Remembers the workshop.
+
+        Args:
+            workshop: where and how.
+            started: when its process was asked for, by this machine's monotonic clock; None for now.
+        """
         self.workshop = workshop
+        self.started = time.monotonic() if started is None else started
+        self.load_s = 0.0
         self.generator: DiffusersGenerator | None = None
 
     def make(self, plan: ShardPlan) -> MadeShard:
@@ -71,6 +79,7 @@ class ShardMaker:
         if requests:
             if self.generator is None:
                 self.generator = DiffusersGenerator(shop.folder, shop.settings)
+                self.load_s = time.monotonic() - self.started
             texts = {request.caption_id: request.text for request in requests}
             too_long = self.generator.truncated(list(texts.values()))
             truncated |= dict(zip(texts, too_long, strict=True))
@@ -87,10 +96,9 @@ class ShardMaker:
                         pending.popleft().result()
             for each in pending:
                 each.result()
-        load_s = self.generator.load_s if self.generator is not None else 0.0
         energy = gpu_energy_j()
         taken = None if energy is None or energy_before is None else energy - energy_before
-        return MadeShard(plan.name, assembly.records, len(requests), load_s, taken)
+        return MadeShard(plan.name, assembly.records, len(requests), self.load_s, taken)
 
     def _read_kept(self, plan: ShardPlan) -> dict[tuple[str, int], bytes]:
         wanted: dict[Path, dict[str, tuple[str, int]]] = {}

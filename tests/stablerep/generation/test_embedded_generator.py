@@ -37,8 +37,9 @@ def reader():
 @pytest.fixture(scope="module")
 def images():
     settings = GenerationSettings(
-        guidance_scale=3.0,
-        num_inference_steps=8,
+        guidance_scale=2.5,
+        num_inference_steps=4,
+        guidance_interval=(0.25, 1),
         images_per_caption=NUM_IMAGES,
         size_px=32,
         scheduler=DPMSolverMultistepScheduler,

@@ -6,6 +6,7 @@ in flight.
 
 import multiprocessing
 import os
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -48,7 +49,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(
-            target=_serve, args=(theirs, workshop, seat), daemon=True
+            target=_serve, args=(theirs, workshop, seat, time.monotonic()), daemon=True
         )
         self.process.start()
         # ours must be the only end that is left, or its death would not close the pipe
@@ -143,14 +144,14 @@ def threads_of_a_process(num_processes: int) -> int:
     return max(1, torch.get_num_threads() // num_processes)
 
 
-def _serve(connection: Connection, workshop: Workshop, seat: Seat) -> None:
+def _serve(connection: Connection, workshop: Workshop, seat: Seat, started: float) -> None:
     """Makes shards in a process of its own until the pipe is closed."""
     end_with_parent()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     torch.set_num_threads(seat.num_threads)
     if seat.device is not None:
         torch.cuda.set_device(seat.device)  # "cuda" without a number is this one from now on
-    maker = ShardMaker(workshop)
+    maker = ShardMaker(workshop, started)
     while True:
         try:
             plan = connection.recv()
