@@ -109,7 +109,9 @@ def measure(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     images_per_caption = values["generation"]["images_per_caption"]
     arm = {"name": "stablerep", "method": "stablerep", "images": "drawn"}
     for seed in range(given.seeds):
-        source = image_sources({"drawn"}, pd.DataFrame(), Path(), captions, images_per_caption, seed)["drawn"]
+        source = image_sources({"drawn"}, pd.DataFrame(), Path(), captions, images_per_caption, 0, seed)[
+            "drawn"
+        ]
         for name, encoder in ENCODERS.items():
             if given.only is None or any(part in name for part in given.only):
                 model = {**values["model"], "encoder": encoder or values["model"]["encoder"]}

@@ -191,12 +191,19 @@ class Augmentation:
     grey_probability: float
     blur_probability: float
     flip_probability: float
+    downsample_probability: float
+    downsample_px: list[int]
 
     def __post_init__(self) -> None:
         """Checks ranges."""
         where = "conf/params/training/<name>.yaml"
+        key = "optimisation.augmentation"
+        check_range(f"{key}.downsample_px: number of values", len(self.downsample_px), 1, where=where)
+        for side in self.downsample_px:
+            check_range(f"{key}.downsample_px", side, 1, 8192, where=where)
         check_range("optimisation.augmentation.min_crop", self.min_crop, 0.01, 1, where=where)
-        for name in ("jitter", *(f"{part}_probability" for part in ("jitter", "grey", "blur", "flip"))):
+        parts = ("jitter", "grey", "blur", "flip", "downsample")
+        for name in ("jitter", *(f"{part}_probability" for part in parts)):
             check_range(f"optimisation.augmentation.{name}", getattr(self, name), 0, 1, where=where)
 
 
@@ -220,6 +227,8 @@ class Optimisation:
         chunk: views that the encoder takes at once; None for all of a process's.
         max_grad_norm: to which gradients are clipped; None leaves them.
         ema_decay: of the average of the weights that is exported; None exports the weights.
+        num_workers: processes of each arm that decode images; 0 has the training process do it.
+        cache_mib: of decoded images that such a process keeps.
     """
 
     num_images: int
@@ -237,6 +246,8 @@ class Optimisation:
     chunk: int | None = None
     max_grad_norm: float | None = None
     ema_decay: float | None = None
+    num_workers: int = 0
+    cache_mib: float = 256.0
 
     def __post_init__(self) -> None:
         """Checks ranges."""
@@ -258,6 +269,8 @@ class Optimisation:
         ):
             if getattr(self, name) is not None:
                 check_range(f"optimisation.{name}", getattr(self, name), minimum, maximum, where=where)
+        check_range("optimisation.num_workers", self.num_workers, 0, 256, where=where)
+        check_range("optimisation.cache_mib", self.cache_mib, 0, where=where)
         check_range("optimisation.num_processes", self.num_processes, 1, 256, where=where)
         check_range("optimisation.betas: number of values", len(self.betas), 2, 2, where=where)
         for index, beta in enumerate(self.betas):

@@ -35,7 +35,13 @@ def train_arms(
     plans = [plan_arm(arm, methods, model, optimisation, folder, seed) for arm in arms]
     wanted = {plan.images for plan in plans}
     sources = image_sources(
-        wanted, accepted_images, image_store, caption_set, generation["images_per_caption"], seed
+        wanted,
+        accepted_images,
+        image_store,
+        caption_set,
+        generation["images_per_caption"],
+        optimisation["cache_mib"],
+        seed,
     )
     return train(plans, sources, training_work)
 
@@ -56,7 +62,9 @@ def plan_arm(
     from stablerep.views import AugmentationSettings
 
     values = dict(optimisation)
-    values["augmentation"] = AugmentationSettings(**values["augmentation"])
+    views = dict(values["augmentation"])
+    views["downsample_px"] = tuple(views["downsample_px"])
+    values["augmentation"] = AugmentationSettings(**views)
     values["betas"] = tuple(values["betas"])
     settings = OptimisationSettings(**values)
     text = dict(model["text"])
@@ -83,6 +91,7 @@ def image_sources(
     image_store: Path,
     caption_set: pd.DataFrame,
     images_per_caption: int,
+    cache_mib: float,
     seed: int,
 ) -> dict[str, ImageSource]:
     """Collects the image sources that the arms name.
@@ -97,22 +106,22 @@ def image_sources(
 
     from stablerep.corpora.digit_scenes import draw_scenes_of_captions
     from stablerep.corpora.foreign_captions import check_captions_tell_of_digits
-    from stablerep.shards import read_images
     from stablerep.training.batches import ImageSource
+    from stablerep.training.stored_images import ImagesInMemory, StoredImages
 
     texts = tuple(caption_set["text"])
     sources = {}
     if not wanted.isdisjoint(("real", "drawn")):
         check_captions_tell_of_digits(texts)
     if "synthetic" in wanted:
-        images, caption_ids = read_images(image_store, accepted_images)
         row_of = {caption_id: row for row, caption_id in enumerate(caption_set["caption_id"])}
-        rows = torch.tensor([row_of[caption_id] for caption_id in caption_ids])
-        sources["synthetic"] = ImageSource("synthetic", images, rows, texts)
+        rows = torch.tensor([row_of[caption_id] for caption_id in accepted_images["caption_id"]])
+        stored = StoredImages(image_store, accepted_images, cache_mib)
+        sources["synthetic"] = ImageSource("synthetic", stored, rows, texts)
     for name, number in (("real", 1), ("drawn", images_per_caption)):
         if name in wanted:
             scenes = draw_scenes_of_captions(list(texts), number, "fit", name, seed)
             images = (scenes.images * 255).round().to(torch.uint8)
             rows = torch.arange(len(texts)).repeat_interleave(number)
-            sources[name] = ImageSource(name, images, rows, texts)
+            sources[name] = ImageSource(name, ImagesInMemory(images), rows, texts)
     return sources

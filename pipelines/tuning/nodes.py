@@ -58,7 +58,8 @@ def tune_guidance(
         manifest, ledger = make_image_set(captions, drawing, folder, store, seed, takedowns, executor)
         per_caption = settings.images_per_caption
         images = stored_images(manifest)
-        sources = image_sources({"synthetic"}, images, store, captions, per_caption, seed)
+        cache_mib = optimisation["cache_mib"]
+        sources = image_sources({"synthetic"}, images, store, captions, per_caption, cache_mib, seed)
         arm = {"name": f"trial_{trial}", "method": _METHOD, "images": "synthetic"}
         plan = plan_arm(arm, methods, model, optimisation, folder, settings.seed)
         trained = train_arm(plan, sources["synthetic"])

@@ -303,6 +303,22 @@ def read_members(path: Path, names: set[str]) -> dict[str, bytes]:
     return {name: data for name, data in _members(path) if name in names}
 
 
+def locate_members(path: Path) -> dict[str, tuple[int, int]]:
+    """Returns where each file of a shard stands: offset in the tar and number of bytes.
+
+    Raises:
+        DataError: the shard is missing or no tar to its end.
+    """
+    try:
+        with tarfile.open(path, mode="r:") as tar:
+            return {info.name: (info.offset_data, info.size) for info in tar}
+    except (tarfile.TarError, OSError) as error:
+        raise DataError(
+            f"{path}: cannot be read ({error}). Run `kedro run --pipelines generation`: what is missing or "
+            "damaged is made again."
+        ) from error
+
+
 def read_images(store: Path, manifest: pd.DataFrame) -> tuple[Tensor, list[str]]:
     """Reads images in the order of a manifest and verifies their digests.
 

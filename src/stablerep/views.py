@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from stablerep.errors import check_range
 
@@ -24,6 +25,8 @@ class AugmentationSettings:
         grey_probability: chance of turning grey.
         blur_probability: chance of a Gaussian blur.
         flip_probability: chance of a mirror image; 0 where it changes what an image means, as of digits.
+        downsample_probability: chance of down- and up-sampling, so that sizes of sources are no clue.
+        downsample_px: sides to one of which, drawn evenly, such an image is brought first.
     """
 
     min_crop: float = 0.08
@@ -32,13 +35,18 @@ class AugmentationSettings:
     grey_probability: float = 0.2
     blur_probability: float = 0.5
     flip_probability: float = 0.5
+    downsample_probability: float = 0.0
+    downsample_px: tuple[int, ...] = (64, 128)
 
     def __post_init__(self) -> None:
         """Checks ranges."""
         key = "optimisation.augmentation"
         check_range(f"{key}.min_crop", self.min_crop, 0.01, 1)
         check_range(f"{key}.jitter", self.jitter, 0, 1)
-        for name in ("jitter", "grey", "blur", "flip"):
+        for side in self.downsample_px:
+            check_range(f"{key}.downsample_px", side, 1, 8192)
+        check_range(f"{key}.downsample_px: number of values", len(self.downsample_px), 1)
+        for name in ("jitter", "grey", "blur", "flip", "downsample"):
             field = f"{name}_probability"
             check_range(f"{key}.{field}", getattr(self, field), 0, 1)
 
@@ -62,6 +70,7 @@ class Augmentation(nn.Module):
 
         strength = settings.jitter
         kernel = _odd(max(3, size_px // 10))
+        self.settings = settings
         self.chain = K.AugmentationSequential(
             K.RandomResizedCrop((size_px, size_px), scale=(settings.min_crop, 1.0), p=1.0),
             K.ColorJitter(strength, strength, strength, strength / 4, p=settings.jitter_probability),
@@ -75,4 +84,18 @@ class Augmentation(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Maps (B, 3, H, W) float32 in [0, 1] to views (B, 3, size, size) in [0, 1]; no autocast."""
         with torch.autocast(images.device.type, enabled=False):
-            return self.chain(images.float()).clamp(0, 1)
+            return self.chain(self._down_and_up(images.float())).clamp(0, 1)
+
+    def _down_and_up(self, images: Tensor) -> Tensor:
+        """Brings some images to a smaller side and back; draws nothing where the chance is 0."""
+        if not self.settings.downsample_probability:
+            return images
+        chosen = torch.rand(len(images), device=images.device) < self.settings.downsample_probability
+        sides = torch.randint(len(self.settings.downsample_px), (len(images),), device=images.device)
+        size, result = images.shape[-2:], images.clone()
+        for number, side in enumerate(self.settings.downsample_px):
+            rows = (chosen & (sides == number)).nonzero().squeeze(1)
+            if len(rows) and side < min(size):
+                small = F.interpolate(images[rows], (side, side), mode="bilinear", antialias=True)
+                result[rows] = F.interpolate(small, size, mode="bilinear", antialias=True)
+        return result

@@ -155,8 +155,8 @@ def _fingerprint(plan: ArmPlan, source: ImageSource) -> str:
     """Returns a digest of everything that decides an arm's weights on one machine."""
     digest = hashlib.sha256(repr(replace(plan, tokenizer_folder=None)).encode())
     digest.update(repr(source.texts).encode())
-    for tensor in (source.images, source.caption_rows):
-        digest.update(tensor.contiguous().numpy().data)
+    digest.update(source.caption_rows.contiguous().numpy().data)
+    digest.update(source.images.fingerprint())
     return digest.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Captioned images in memory, and the order in which an arm sees them.
+"""Captioned images, and the order in which an arm sees them.
 
 Legend: I images, T captions, B captions of a batch, m images of a caption in it.
 """
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from stablerep.errors import DataError
 from stablerep.seeding import numpy_generator
+from stablerep.training.stored_images import Pixels
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,13 @@ class ImageSource:
 
     Attributes:
         name: synthetic, real or drawn.
-        images: (I, 3, H, W) uint8.
+        images: I of them.
         caption_rows: (I,) int64, the row in `texts` of each image's caption.
         texts: the captions.
     """
 
     name: str
-    images: Tensor
+    images: Pixels
     caption_rows: Tensor
     texts: tuple[str, ...]
 

@@ -19,6 +19,7 @@ from stablerep.training.average import Average
 from stablerep.training.batches import Batch, GroupedSampler, ImageSource
 from stablerep.training.checkpoint import Checkpoint, Progress, Row
 from stablerep.training.monitor import spread_of, warn_of_collapse
+from stablerep.training.reading import ReadBatch, read_ahead
 from stablerep.training.settings import OptimisationSettings
 from stablerep.training.step import ChunkedEncoder, Networks, gather, offset_of_captions
 from stablerep.training.stop import StopSignal
@@ -84,7 +85,8 @@ def run_arm(
 
     Returns:
         The history: step, images, loss and its parts, learning_rate, grad_norm, embedding_std,
-        effective_rank, images_per_second, waited_share (of the time, for data); means over the steps
+        effective_rank, images_per_second, waited_share (of the time, for data), unreadable_images
+        (that were met so far); means over the steps
         since the row before where that applies.
 
     Raises:
@@ -143,7 +145,10 @@ class _Training:
             self.progress = checkpoint.restore(networks, self.optimizer, self.average.weights)
         networks.train()
         self.first = self.progress.step
-        self.batches = sampler.batches(self.first)
+        rank, num = self.accelerator.process_index, self.accelerator.num_processes
+        own = (batch.part(rank, num) for batch in sampler.batches(self.first))
+        self.batches = read_ahead(arm.source, own, settings.num_workers)
+        self.unreadable: set[str] = set()
         self.started, self.waited_s = time.monotonic(), 0.0
 
     def step(self, step: int) -> Row | None:
@@ -153,9 +158,10 @@ class _Training:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         asked = time.monotonic()
-        batch = next(self.batches).part(self.accelerator.process_index, self.accelerator.num_processes)
+        read = next(self.batches)
         self.waited_s += time.monotonic() - asked
-        embedded, logit_scale, measured = self._descend(step, batch)
+        self._tell_unreadable(read)
+        embedded, logit_scale, measured = self._descend(step, read)
         progress.add(measured)
         progress.step = done = step + 1
         if done % settings.log_every and done != settings.num_steps:
@@ -166,18 +172,24 @@ class _Training:
         elapsed = time.monotonic() - self.started
         row |= {"step": done, "images": done * settings.batch_size, "learning_rate": rate}
         row |= {"images_per_second": (done - self.first) * settings.batch_size / elapsed}
-        row |= {"waited_share": self.waited_s / elapsed}
+        row |= {"waited_share": self.waited_s / elapsed, "unreadable_images": len(self.unreadable)}
         if logit_scale is not None:
             row["logit_scale"] = float(logit_scale.detach())
         progress.history.append(row)
         progress.sums = {}
         return row
 
-    def _descend(self, step: int, batch: Batch) -> tuple[Embedded, Tensor | None, Row]:
+    def _tell_unreadable(self, read: ReadBatch) -> None:
+        for name in read.unreadable:
+            if name not in self.unreadable:
+                logger.warning("%s: %s; another image of its caption takes its place", self.arm.name, name)
+                self.unreadable.add(name)
+
+    def _descend(self, step: int, read: ReadBatch) -> tuple[Embedded, Tensor | None, Row]:
         """Computes the gradients of the whole batch and moves the weights."""
-        method, device = self.arm.method, self.accelerator.device
+        method, device, batch = self.arm.method, self.accelerator.device, read.batch
         inputs = _inputs_of(self.arm, batch, self.tokenize, device)
-        views = _views_of(self.arm, batch, self.augment, device)
+        views = _views_of(read.pixels.to(device), method.views_per_image, self.augment)
         chunked = ChunkedEncoder(self.encoder, self.accelerator, views, self.settings.chunk)
         features_NF = gather(chunked.encode(len(batch.image_rows) * method.views_per_image))
         with self.accelerator.autocast():
@@ -237,13 +249,11 @@ def _spread(embedded: Embedded, method: Method) -> Row:
     return spread_of(watched.detach())
 
 
-def _views_of(
-    arm: Arm, batch: Batch, augment: Augmentation, device: torch.device
-) -> Callable[[slice], Tensor]:
-    rows_N = batch.image_rows.repeat(arm.method.views_per_image)
+def _views_of(pixels: Tensor, views_per_image: int, augment: Augmentation) -> Callable[[slice], Tensor]:
+    rows_N = torch.arange(len(pixels), device=pixels.device).repeat(views_per_image)
 
     def draw(rows: slice) -> Tensor:
-        return augment(arm.source.images[rows_N[rows]].to(device).float() / 255)
+        return augment(pixels[rows_N[rows]].float() / 255)
 
     return draw
 

@@ -26,6 +26,8 @@ class OptimisationSettings:
             gradients are those of the whole batch either way.
         max_grad_norm: to which gradients are clipped; None leaves them.
         ema_decay: of the moving average of the weights that is exported; None exports the weights.
+        num_workers: processes of each arm that decode images; 0 has the training process do it.
+        cache_mib: of decoded images that such a process keeps.
         augmentation: of the views.
     """
 
@@ -43,6 +45,8 @@ class OptimisationSettings:
     chunk: int | None = None
     max_grad_norm: float | None = None
     ema_decay: float | None = None
+    num_workers: int = 0
+    cache_mib: float = 256.0
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
 
     def __post_init__(self) -> None:
@@ -52,6 +56,8 @@ class OptimisationSettings:
         check_range("optimisation.learning_rate", self.learning_rate, 0)
         check_range("optimisation.checkpoint_every_s", self.checkpoint_every_s, 0)
         check_range("optimisation.warmup_share", self.warmup_share, 0, 1)
+        check_range("optimisation.num_workers", self.num_workers, 0, 256)
+        check_range("optimisation.cache_mib", self.cache_mib, 0)
         if self.chunk is not None:
             check_range("optimisation.chunk", self.chunk, 1)
         if self.max_grad_norm is not None:

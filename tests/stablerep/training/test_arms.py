@@ -17,6 +17,7 @@ from stablerep.training import arms
 from stablerep.training.arms import ArmPlan, train_arm, train_arms
 from stablerep.training.batches import ImageSource
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
+from stablerep.training.stored_images import ImagesInMemory
 from stablerep.views import AugmentationSettings
 
 ENCODER = {
@@ -38,7 +39,7 @@ def tokenizer_folder(tmp_path_factory):
 def data():
     scenes = draw_scenes_of_captions(list(TEXTS), 4, "fit", 0)
     rows = torch.arange(len(TEXTS)).repeat_interleave(4)
-    return ImageSource("synthetic", (scenes.images * 255).to(torch.uint8), rows, TEXTS)
+    return ImageSource("synthetic", ImagesInMemory((scenes.images * 255).to(torch.uint8)), rows, TEXTS)
 
 
 def plan(method, name="arm", tokenizer=None, **optimisation):

@@ -5,12 +5,15 @@ import torch
 
 from stablerep.errors import DataError
 from stablerep.training.batches import GroupedSampler, ImageSource
+from stablerep.training.stored_images import ImagesInMemory
 
 
 def source(num_captions=10, per_caption=4):
     rows = torch.arange(num_captions).repeat_interleave(per_caption)
     images = torch.zeros(len(rows), 3, 4, 4, dtype=torch.uint8)
-    return ImageSource("test", images, rows, tuple(f"caption {i}" for i in range(num_captions)))
+    return ImageSource(
+        "test", ImagesInMemory(images), rows, tuple(f"caption {i}" for i in range(num_captions))
+    )
 
 
 def take(sampler, number):
@@ -40,14 +43,18 @@ def test_the_order_is_a_function_of_the_seed():
 
 def test_captions_with_too_few_images_are_left_out():
     rows = torch.tensor([0, 0, 1, 2, 2])
-    data = ImageSource("test", torch.zeros(5, 3, 4, 4, dtype=torch.uint8), rows, ("a", "b", "c"))
+    data = ImageSource(
+        "test", ImagesInMemory(torch.zeros(5, 3, 4, 4, dtype=torch.uint8)), rows, ("a", "b", "c")
+    )
     batch = take(GroupedSampler(data, 4, 2, seed=0), 1)[0]
     assert sorted(batch.text_rows.tolist()) == [0, 2]
 
 
 def test_a_caption_of_which_an_image_was_rejected_shows_each_and_one_of_them_again():
     rows = torch.tensor([0, 0, 0, 0, 1, 1, 1, 2])
-    data = ImageSource("test", torch.zeros(8, 3, 4, 4, dtype=torch.uint8), rows, ("a", "b", "c"))
+    data = ImageSource(
+        "test", ImagesInMemory(torch.zeros(8, 3, 4, 4, dtype=torch.uint8)), rows, ("a", "b", "c")
+    )
     for batch in take(GroupedSampler(data, 8, 4, seed=0), 5):
         # one image has no positive, so its caption is left out
         assert sorted(batch.text_rows.tolist()) == [0, 1]

@@ -21,6 +21,7 @@ from stablerep.losses.stablerep import StableRep
 from stablerep.training.arms import ArmPlan, train_arm, train_arms
 from stablerep.training.batches import GroupedSampler, ImageSource
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
+from stablerep.training.stored_images import ImagesInMemory
 
 ENCODER = {"_target_": "stablerep.models.residual.ResidualEncoder", "channels": [8, 8], "map_channels": 4}
 KILLED_AT = 20
@@ -40,7 +41,7 @@ def make_source() -> ImageSource:
     texts = ("a red seven", "a nine", "a teal one", "a zero", "a two", "a four")
     scenes = draw_scenes_of_captions(list(texts), 3, "fit", 0)
     rows = torch.arange(len(texts)).repeat_interleave(3)
-    return ImageSource("drawn", (scenes.images * 255).to(torch.uint8), rows, texts)
+    return ImageSource("drawn", ImagesInMemory((scenes.images * 255).to(torch.uint8)), rows, texts)
 
 
 def kept_seldom() -> OptimisationSettings:
@@ -89,7 +90,7 @@ def test_the_state_of_another_run_is_not_gone_on_with(killed, tmp_path, caplog, 
     if changed == "seed":
         plan = replace(plan, seed=1)
     else:
-        source = replace(source, images=255 - source.images)
+        source = replace(source, images=ImagesInMemory(255 - source.images.images))
     with caplog.at_level(logging.INFO):
         mine = train_arm(plan, source, tmp_path)
     assert "of another run; starts anew" in caplog.text

@@ -24,6 +24,7 @@ from stablerep.training.batches import ImageSource
 from stablerep.training.loop import Arm, run_arm
 from stablerep.training.settings import OptimisationSettings
 from stablerep.training.step import Networks
+from stablerep.training.stored_images import ImagesInMemory
 
 METHODS = {
     "stablerep": StableRep(images_per_caption=3),
@@ -60,7 +61,7 @@ class LayerNormEncoder(Encoder):
 def source(num=4):
     images = torch.randint(0, 256, (len(TEXTS) * num, 3, 8, 8), generator=torch.Generator().manual_seed(0))
     rows = torch.arange(len(TEXTS)).repeat_interleave(num)
-    return ImageSource("synthetic", images.to(torch.uint8), rows, TEXTS)
+    return ImageSource("synthetic", ImagesInMemory(images.to(torch.uint8)), rows, TEXTS)
 
 
 def networks(method, dropout=0.0):

@@ -1,0 +1,147 @@
+"""Images of an image set, decoded when a batch wants them: a set need not fit into memory.
+
+Shards are plain tars, so an image is read by its place in the file, in any order; what that order is follows
+from the sampler alone, however many processes decode.
+"""
+
+import logging
+from collections import OrderedDict
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from stablerep.errors import DataError
+from stablerep.shards import SHARDS_FOLDER, decode_image, digest_of, locate_members
+
+logger = logging.getLogger(__name__)
+
+
+class UnreadableImageError(DataError):
+    """An image whose bytes are missing, damaged or of another size."""
+
+
+class Pixels(Protocol):
+    """The pixels of a source's images."""
+
+    def __len__(self) -> int:
+        """Returns how many images there are."""
+
+    def read(self, row: int) -> Tensor:
+        """Returns an image, (3, H, W) uint8; raises UnreadableImageError."""
+
+    def fingerprint(self) -> bytes:
+        """Returns what tells these images from all others."""
+
+
+class ImagesInMemory:
+    """Images that were drawn by a program, such as real scenes."""
+
+    def __init__(self, images: Tensor) -> None:
+        """Takes (I, 3, H, W) uint8."""
+        self.images = images
+
+    def __len__(self) -> int:
+        """Returns I."""
+        return len(self.images)
+
+    def read(self, row: int) -> Tensor:
+        """Returns an image, (3, H, W) uint8."""
+        return self.images[row]
+
+    def fingerprint(self) -> bytes:
+        """Returns a digest of the pixels."""
+        return digest_of(self.images.contiguous().numpy().tobytes()).encode()
+
+
+class StoredImages:
+    """Images of an image set on the disk, decoded one by one and kept while there is room."""
+
+    def __init__(self, store: Path, manifest: pd.DataFrame, cache_mib: float) -> None:
+        """Finds each image's place in its shard; decodes none.
+
+        Args:
+            store: the image set's folder.
+            manifest: a row an image: `shard`, `member`, `digest`; the order is that of the rows here.
+            cache_mib: of decoded images that a process keeps, the longest unused leaving first.
+
+        Raises:
+            DataError: a shard is missing or no tar.
+        """
+        self.paths: list[Path] = []
+        self.shard_of = np.zeros(len(manifest), np.int32)
+        self.places = np.full((len(manifest), 2), -1, np.int64)  # offset and bytes; -1 for a missing image
+        self.digests = manifest["digest"].to_numpy(dtype=object)
+        self.members = manifest["member"].to_numpy(dtype=object)
+        for number, (shard, rows) in enumerate(manifest.reset_index(drop=True).groupby("shard", sort=True)):
+            path = store / SHARDS_FOLDER / str(shard)
+            self.paths.append(path)
+            found = locate_members(path)
+            self.shard_of[rows.index] = number
+            for row, member in zip(rows.index, rows["member"], strict=True):
+                self.places[row] = found.get(member, (-1, -1))
+        self.max_bytes = round(cache_mib * 2**20)
+        self._kept: OrderedDict[int, Tensor] = OrderedDict()
+        self._kept_bytes = 0
+        self._shape: torch.Size | None = None
+
+    def __len__(self) -> int:
+        """Returns how many images there are."""
+        return len(self.digests)
+
+    def fingerprint(self) -> bytes:
+        """Returns the digests of all images, which their bytes are held against."""
+        return "\n".join(self.digests).encode()
+
+    def read(self, row: int) -> Tensor:
+        """Returns an image, (3, H, W) uint8.
+
+        Raises:
+            UnreadableImageError: its bytes are missing, are not those of the manifest or cannot be decoded,
+                or it has another size than the first that was read.
+        """
+        kept = self._kept.get(row)
+        if kept is not None:
+            self._kept.move_to_end(row)
+            return kept
+        image = self._decode(row)
+        if self._shape is None:
+            self._shape = image.shape
+        if image.shape != self._shape:
+            raise UnreadableImageError(
+                f"{self._name(row)}: is {tuple(image.shape)}; must be {tuple(self._shape)} as the others"
+            )
+        self._keep(row, image)
+        return image
+
+    def _decode(self, row: int) -> Tensor:
+        offset, size = self.places[row]
+        if offset < 0:
+            raise UnreadableImageError(f"{self._name(row)}: is missing")
+        try:
+            with self.paths[self.shard_of[row]].open("rb") as file:
+                file.seek(offset)
+                data = file.read(size)
+        except OSError as error:
+            raise UnreadableImageError(f"{self._name(row)}: cannot be read ({error.strerror})") from error
+        if digest_of(data) != self.digests[row]:
+            raise UnreadableImageError(f"{self._name(row)}: has other bytes than the manifest says")
+        try:
+            return decode_image(data)
+        except DataError as error:
+            raise UnreadableImageError(f"{self._name(row)}: {error}") from error
+
+    def _keep(self, row: int, image: Tensor) -> None:
+        if image.nbytes > self.max_bytes:
+            return
+        self._kept[row] = image
+        self._kept_bytes += image.nbytes
+        while self._kept_bytes > self.max_bytes:
+            _, gone = self._kept.popitem(last=False)
+            self._kept_bytes -= gone.nbytes
+
+    def _name(self, row: int) -> str:
+        return f"{self.paths[self.shard_of[row]].name}: {self.members[row]}"

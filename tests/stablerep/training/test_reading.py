@@ -1,0 +1,174 @@
+"""Images are read from the shards when a batch wants them, and a damaged one ends no epoch."""
+
+import io
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from stablerep.errors import DataError
+from stablerep.shards import SHARDS_FOLDER, digest_of, member_name, open_shard, read_images
+from stablerep.training.batches import GroupedSampler, ImageSource
+from stablerep.training.reading import read_ahead
+from stablerep.training.stored_images import ImagesInMemory, StoredImages, UnreadableImageError
+
+NUM_CAPTIONS, PER_CAPTION, SIDE = 6, 3, 4
+
+
+def png(number, side=SIDE):
+    pixels = np.full((side, side, 3), number, np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    return file.getvalue()
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """An image set of two shards, its manifest, and the caption row of each image."""
+    rows = []
+    for shard in range(2):
+        name = f"{shard:05d}.tar"
+        with open_shard(tmp_path / SHARDS_FOLDER / name) as add:
+            for caption in range(shard, NUM_CAPTIONS, 2):
+                caption_id = f"c-{caption:016x}"
+                images = {k: png(10 * caption + k) for k in range(PER_CAPTION)}
+                entries = [{"index": k, "digest": digest_of(data)} for k, data in images.items()]
+                add({"caption_id": caption_id, "images": entries}, images)
+                rows += [
+                    {
+                        "caption_id": caption_id,
+                        "shard": name,
+                        "member": member_name(caption_id, k),
+                        "digest": digest_of(images[k]),
+                    }
+                    for k in images
+                ]
+    manifest = pd.DataFrame(rows).sample(frac=1, random_state=0, ignore_index=True)
+    caption_rows = torch.tensor([int(each[2:], 16) for each in manifest["caption_id"]])
+    return tmp_path, manifest, caption_rows
+
+
+def source_of(stored, cache_mib=1.0):
+    store, manifest, caption_rows = stored
+    texts = tuple(f"caption {row}" for row in range(NUM_CAPTIONS))
+    return ImageSource("synthetic", StoredImages(store, manifest, cache_mib), caption_rows, texts)
+
+
+def damage(stored, rows):
+    """Overwrites the bytes of some images in their shards."""
+    store, manifest, _ = stored
+    images = StoredImages(store, manifest, 0)
+    for row in rows:
+        offset, _ = images.places[row]
+        with (store / SHARDS_FOLDER / manifest["shard"][row]).open("r+b") as file:
+            file.seek(offset + 30)
+            file.write(b"damage")
+
+
+def test_images_are_those_that_the_shards_hold(stored):
+    store, manifest, _ = stored
+    whole, _ = read_images(store, manifest)
+    images = StoredImages(store, manifest, cache_mib=1)
+    assert len(images) == len(manifest)
+    assert all(torch.equal(images.read(row), whole[row]) for row in range(len(manifest)))
+
+
+@pytest.mark.parametrize("images", [0, 2, 100])
+def test_no_more_images_are_kept_than_there_is_room_for(stored, images):
+    store, manifest, _ = stored
+    bytes_each = SIDE * SIDE * 3
+    source = StoredImages(store, manifest, cache_mib=images * bytes_each / 2**20)
+    whole, _ = read_images(store, manifest)
+    for row in [0, 1, 2, 0, 5, 1, 3, 0]:
+        assert torch.equal(source.read(row), whole[row])
+    assert len(source._kept) == min(images, 5)
+    # the file may go as long as the image is kept
+    for shard in manifest["shard"].unique():
+        (store / SHARDS_FOLDER / shard).unlink()
+    if images:
+        assert torch.equal(source.read(0), whole[0])
+    with pytest.raises(UnreadableImageError, match="cannot be read"):
+        source.read(7)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_batches_are_the_samplers_however_many_processes_decode(stored, num_workers):
+    source = source_of(stored)
+    whole, _ = read_images(*stored[:2])
+    wanted = list(itertools.islice(GroupedSampler(source, 4, 2, seed=3).batches(), 7))
+    read = list(itertools.islice(read_ahead(source, wanted, num_workers), 7))
+    for batch, got in zip(wanted, read, strict=True):
+        assert torch.equal(got.batch.image_rows, batch.image_rows)
+        assert torch.equal(got.pixels, whole[batch.image_rows])
+        assert got.unreadable == ()
+
+
+def test_reading_leaves_the_global_random_state_alone(stored):
+    source = source_of(stored)
+    before = torch.get_rng_state()
+    list(itertools.islice(read_ahead(source, GroupedSampler(source, 4, 2, seed=3).batches(), 0), 2))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_an_unreadable_image_is_named_and_another_of_its_caption_takes_its_place(stored):
+    _, manifest, caption_rows = stored
+    damage(stored, [4])
+    source = source_of(stored)
+    (batch,) = itertools.islice(GroupedSampler(source, NUM_CAPTIONS * 3, 3, seed=0).batches(), 1)
+    (read,) = read_ahead(source, [batch], 0)
+    place = batch.image_rows.tolist().index(4)
+    assert int(read.batch.image_rows[place]) != 4
+    assert torch.equal(caption_rows[read.batch.image_rows], caption_rows[batch.image_rows])
+    assert torch.equal(read.pixels[place], source.images.read(int(read.batch.image_rows[place])))
+    (told,) = read.unreadable
+    assert manifest["member"][4] in told
+    assert "other bytes" in told
+
+
+def test_a_caption_without_any_readable_image_is_told(stored):
+    caption_rows = stored[2]
+    damage(stored, torch.nonzero(caption_rows == 2).flatten().tolist())
+    source = source_of(stored)
+    batches = GroupedSampler(source, NUM_CAPTIONS * 3, 3, seed=0).batches()
+    with pytest.raises(DataError, match=r"no image of the caption 'caption 2' can be read: .*Run `kedro run"):
+        next(read_ahead(source, batches, 0))
+
+
+def test_an_image_of_another_size_or_a_missing_one_is_unreadable(stored):
+    store, manifest, _ = stored
+    manifest = manifest.copy()
+    manifest.loc[3, "member"] = member_name("c-00000000000000ff", 0)
+    images = StoredImages(store, manifest, 0)
+    with pytest.raises(UnreadableImageError, match="is missing"):
+        images.read(3)
+    images._shape = torch.Size((3, 9, 9))
+    with pytest.raises(UnreadableImageError, match=r"is \(3, 4, 4\); must be \(3, 9, 9\) as the others"):
+        images.read(0)
+
+
+def test_a_missing_shard_is_told_before_training(stored):
+    store, manifest, _ = stored
+    (store / SHARDS_FOLDER / "00001.tar").unlink()
+    with pytest.raises(DataError, match=r"00001\.tar: cannot be read .*Run `kedro run"):
+        StoredImages(store, manifest, 0)
+
+
+def test_other_images_have_another_fingerprint(stored):
+    store, manifest, _ = stored
+    mine = StoredImages(store, manifest, 0).fingerprint()
+    assert StoredImages(store, manifest, 9).fingerprint() == mine
+    assert StoredImages(store, manifest.iloc[::-1], 0).fingerprint() != mine
+    pixels = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+    assert ImagesInMemory(pixels).fingerprint() != ImagesInMemory(pixels + 1).fingerprint()
+
+
+def test_what_a_batch_reads_of_memory_is_what_it_names(stored):
+    images = torch.randint(0, 256, (18, 3, 4, 4), dtype=torch.uint8)
+    source = replace(source_of(stored), images=ImagesInMemory(images))
+    (batch,) = itertools.islice(GroupedSampler(source, 4, 2, seed=0).batches(), 1)
+    (read,) = read_ahead(source, [batch], 0)
+    assert torch.equal(read.pixels, images[batch.image_rows])
