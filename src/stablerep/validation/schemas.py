@@ -117,6 +117,12 @@ class CaptionsIn(Table):
     line: Series[int] = pa.Field(ge=1)
 
 
+class EvaluationCaptions(Table):
+    """Captions of the evaluation set; none where its images have no captions."""
+
+    caption: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+
+
 class Takedowns(Table):
     """What is to be made and kept no more."""
 
