@@ -4,9 +4,9 @@
 
 Each figure is of a process of its own. The caption gate is the default's, with terms and pairs; its captions
 are the grammar's with a number behind each, so that no two are equal, and a set that fails everywhere is
-timed beside one that passes. Of the image gate the rules and the comparison of hashes are timed, its measures and
-hashes drawn at random: images are not decoded here, which is linear by nature. Linear means that the seconds
-beyond those of the shipped captions, most of which are the import, grow no faster than the rows.
+timed beside one that passes. Of the image gate the rules and the comparison of hashes are timed, its measures
+and hashes drawn at random: images are not decoded here, which is linear by nature. Linear means that the
+seconds beyond those of the shipped captions, most of which are the import, grow no faster than the rows.
 """
 
 import argparse
