@@ -32,9 +32,12 @@ def render_page(
     view = DefaultJinjaPageView()
     view.env.loader = ChoiceLoader([own, view.env.loader])
     renderer = ValidationResultsPageRenderer(run_info_at_end=True)
-    sections = {
-        name: view.render(renderer.render(result), template="sections.j2") for name, result in results.items()
-    }
+    sections = {}
+    for name, result in results.items():
+        document = renderer.render(result)
+        # its header: a verdict without severities, and a link to a page of its site
+        del document.sections[0].content_blocks[0]
+        sections[name] = view.render(document, template="sections.j2")
     page = Environment(loader=own, autoescape=True).get_template("gate.html")
     failed = any(not each["success"] and each["severity"] == "fail" for each in reports)
     return page.render(gate=gate, failed=failed, num_rows=num_rows, reports=reports, sections=sections)

@@ -79,8 +79,9 @@ def check_captions(
     tables = [_Table("captions", measured, gates["captions"])]
     if gates["groups"]:
         tables.append(_Table("terms", named.terms(), gates["terms"], _TERM_NAMES))
-    if len(gates["groups"]) > 1:
-        tables.append(_Table("term_pairs", named.pairs(), gates["term_pairs"], _TERM_NAMES))
+    pairs = named.pairs()
+    if len(pairs):  # captions of one group each have none, and nothing goes together in them
+        tables.append(_Table("term_pairs", pairs, gates["term_pairs"], _TERM_NAMES))
     return _check("captions", tables, docs_folder)
 
 

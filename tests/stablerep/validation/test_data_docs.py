@@ -30,7 +30,7 @@ class Loaded(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         names = dict(attrs)
-        if tag in LOADING or any(name in names for name in ("src", "srcset", "background")):
+        if tag in LOADING or any(name in names for name in ("src", "srcset", "background", "href")):
             self.found.append(f"{tag} {names}")
         self.found += [f"{tag} {name}" for name in names if name.startswith("on")]
 

@@ -177,6 +177,12 @@ def test_even_scenes_pass_the_bounds_on_terms(tmp_path: Path) -> None:
     assert check_captions(_captions(_scenes(16, "")), GATES, tmp_path)["success"]
 
 
+def test_captions_that_name_one_group_only_have_no_pairs_to_bound(tmp_path: Path) -> None:
+    texts = [f"{term} {n}" for terms in GATES["groups"].values() for term in terms for n in range(2)]
+    report = check_captions(_captions(texts), GATES, tmp_path)
+    assert {rule["table"] for rule in report["rules"]} == {"captions", "terms"}
+
+
 def test_num_words_bounds_themselves_pass(tmp_path: Path) -> None:
     frame = _captions([*TEXTS, "nine", " ".join(["a"] * 60)])
     assert check_captions(frame, PLAIN, tmp_path)["success"]
