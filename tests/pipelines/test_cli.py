@@ -96,6 +96,16 @@ def test_a_missing_file_names_it(project: Path, monkeypatch: pytest.MonkeyPatch)
     assert "caption_set.parquet: missing" in result.stderr
 
 
+def test_a_wrong_table_names_the_dataset_and_the_node_that_made_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = DataValidationError("table Metrics: column 'low'", dataset_name="metrics", mode="save")
+    result = invoke(monkeypatch, fails(wrong, DataError("table Metrics: column 'low'")))
+    assert result.exit_code == 1
+    told = "dataset 'metrics', which node 'score_features' makes, refused on save: table Metrics: column 'low'"
+    assert told in result.stderr
+
+
 def test_an_environment_that_is_not_there_is_one_message(tmp_path: Path) -> None:
     kedro = Path(sys.executable).with_name("kedro")
     command = [kedro, "run", "--env", "nosuch", "--pipelines", "curation"]
