@@ -42,7 +42,7 @@ def told_in_one_message() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        known = user_error(error) or _fault_in_kedros_words(error)
+        known = _wrong_table(error) or user_error(error) or _fault_in_kedros_words(error)
         if known is None:
             raise
         click.secho(f"\n{type(known).__name__}: {known}", fg="red", err=True)
@@ -50,9 +50,8 @@ def told_in_one_message() -> Iterator[None]:
 
 
 def _fault_in_kedros_words(error: BaseException) -> StableRepError | None:
-    """Returns a message for a missing environment or table, or one that does not fit its pandera model."""
+    """Returns a message for a missing environment or table."""
     from kedro.config import MissingConfigException
-    from kedro.validation.exceptions import DataValidationError
 
     link: BaseException | None = error
     while link is not None:
@@ -60,8 +59,6 @@ def _fault_in_kedros_words(error: BaseException) -> StableRepError | None:
             return ConfigError(
                 f"configuration: {link}. --env and KEDRO_ENV must name a folder of conf/, or be left out."
             )
-        if isinstance(link, DataValidationError):
-            return DataError(str(link))
         if isinstance(link, FileNotFoundError):
             return DataError(
                 f"{link.filename or link}: missing; must be there before this pipeline runs. "
@@ -69,6 +66,31 @@ def _fault_in_kedros_words(error: BaseException) -> StableRepError | None:
             )
         link = link.__cause__
     return None
+
+
+def _wrong_table(error: BaseException) -> StableRepError | None:
+    """Returns a message for a table that does not fit its pandera model: where it is, and who makes it."""
+    from kedro.validation.exceptions import DataValidationError
+
+    link: BaseException | None = error
+    while link is not None and not isinstance(link, DataValidationError):
+        link = link.__cause__
+    if link is None:
+        return None
+    name = link.dataset_name
+    makers = _makers_of(name)
+    made = f", which {' and '.join(makers)} makes" if makers else ""
+    advice = (
+        f"Mend it, or have it made again: {makers[0]} runs in `kedro run`." if makers else "Mend its file."
+    )
+    return DataError(f"dataset {name!r}{made}, refused on {link.mode}: {link.message}\n{advice}")
+
+
+def _makers_of(dataset: str) -> list[str]:
+    from kedro.framework.project import pipelines
+
+    nodes = pipelines["__default__"].nodes if "__default__" in pipelines else []
+    return [f"node {node.name!r}" for node in nodes if dataset in node.outputs]
 
 
 def _check_pipelines(names: list[str]) -> None:

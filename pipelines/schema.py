@@ -15,6 +15,8 @@ from stablerep.corpora.grammar import FLIPS_CHANGE_THE_MEANING, VOCABULARIES
 from stablerep.errors import ConfigError, check_range
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
 
+# Rules by name; null takes one away that another file gave.
+Rules = dict[str, dict[str, Any] | None]
 # A mapping with `_target_` and the arguments of what it names.
 Target = dict[str, Any]
 IMAGE_SOURCES = ("synthetic", "real", "drawn")
@@ -80,10 +82,23 @@ class Captions:
 
 @dataclass(frozen=True)
 class Gates:
-    """The rules of the two gates, as Great Expectations knows them."""
+    """The rules of the two gates by name, as Great Expectations knows them; see `stablerep.validation.gate`.
 
-    captions: list[dict[str, Any]]
-    images: list[dict[str, Any]]
+    Attributes:
+        groups: of terms whose coverage and bias the caption gate looks at.
+        captions: rules on the caption set, a row a caption.
+        terms: rules on the terms of the groups, a row a term.
+        term_pairs: rules on what goes together, a row a pair of terms of two groups.
+        images: rules on the image set, a row an image.
+        images_of_captions: rules on the images of each caption, a row a caption.
+    """
+
+    groups: dict[str, list[str]]
+    captions: Rules
+    terms: Rules
+    term_pairs: Rules
+    images: Rules
+    images_of_captions: Rules
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,13 @@ if TYPE_CHECKING:
     from stablerep.training.arms import TrainedArm
 
 
-def evaluate_encoders(
-    encoders: "dict[str, TrainedArm]",
-    scenes: dict[str, Any],
-    probe: dict[str, Any],
-    model: dict[str, Any],
-    seed: int,
-) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Scores every arm, the untrained encoder and raw pixels."""
+def extract_features(
+    encoders: "dict[str, TrainedArm]", scenes: dict[str, Any], model: dict[str, Any], seed: int
+) -> "pd.DataFrame":
+    """Runs every arm, the untrained encoder and raw pixels over the scenes of evaluation."""
     from stablerep.errors import ConfigError
-    from stablerep.evaluation.evaluate import UNTRAINED, Origin
-    from stablerep.evaluation.evaluate import evaluate_encoders as evaluate
-    from stablerep.evaluation.settings import ProbeSettings, SceneSettings
+    from stablerep.evaluation.evaluate import UNTRAINED, Origin, extract_scene_features
+    from stablerep.evaluation.settings import SceneSettings
 
     if UNTRAINED in encoders:
         raise ConfigError(
@@ -31,7 +26,17 @@ def evaluate_encoders(
     networks = {name: rebuild_encoder(arm.encoder_config, arm.weights) for name, arm in encoders.items()}
     networks[UNTRAINED] = untrained_encoder(model["encoder"], seed)
     origins = {name: Origin(arm.method, arm.images) for name, arm in encoders.items()}
-    return evaluate(networks, SceneSettings(**scenes), ProbeSettings(**probe), seed, origins)
+    return extract_scene_features(networks, SceneSettings(**scenes), seed, origins)
+
+
+def score_features(
+    features: "pd.DataFrame", probe: dict[str, Any], seed: int
+) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """Scores the features of each arm."""
+    from stablerep.evaluation.evaluate import score_features as score
+    from stablerep.evaluation.settings import ProbeSettings
+
+    return score(features, ProbeSettings(**probe), seed)
 
 
 def rebuild_encoder(config: Mapping[str, Any], weights: "Mapping[str, Tensor]") -> "nn.Module":

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline, node
 
-from pipelines.evaluation.nodes import evaluate_encoders
+from pipelines.evaluation.nodes import extract_features, score_features
 
 
 def create_pipeline() -> Pipeline:
@@ -10,10 +10,16 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             node(
-                evaluate_encoders,
-                ["encoders", "params:scenes", "params:probe", "params:model", "params:seed"],
+                extract_features,
+                ["encoders", "params:scenes", "params:model", "params:seed"],
+                "features",
+                name="extract_features",
+            ),
+            node(
+                score_features,
+                ["features", "params:probe", "params:seed"],
                 ["metrics", "hand_scores"],
-                name="evaluate_encoders",
-            )
+                name="score_features",
+            ),
         ]
     )

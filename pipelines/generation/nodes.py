@@ -127,15 +127,21 @@ def apply_policy(
 
 def inspect_images(
     image_manifest: pd.DataFrame,
+    caption_set: pd.DataFrame,
+    takedowns: pd.DataFrame,
+    evaluation_captions: pd.DataFrame,
     image_store: Path,
-    gates: dict[str, list[dict[str, Any]]],
+    gates: dict[str, Any],
     data_docs: Path,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Measures every image and passes the set through the image gate."""
     from stablerep.generation.inspect import inspect_images as inspect
+    from stablerep.generation.inspect import without_taken_down
     from stablerep.validation.gate import check_images
 
-    result = check_images(inspect(image_store, image_manifest), gates["images"], data_docs)
+    wanted = without_taken_down(caption_set, takedowns)
+    images, captions = inspect(image_store, image_manifest, wanted, evaluation_captions["caption"])
+    result = check_images(images, captions, gates, data_docs)
     return stored_images(image_manifest), result
 
 

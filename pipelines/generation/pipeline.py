@@ -35,7 +35,15 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 inspect_images,
-                ["image_manifest", "image_store", "params:gates", "data_docs"],
+                [
+                    "image_manifest",
+                    "caption_set",
+                    "takedowns",
+                    "evaluation_captions",
+                    "image_store",
+                    "params:gates",
+                    "data_docs",
+                ],
                 ["accepted_images", "image_gate"],
                 name="inspect_images",
             ),

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 def check_captions(
     curated_captions: "pd.DataFrame",
+    evaluation_captions: "pd.DataFrame",
     gates: dict[str, Any],
     batch_size: int,
     arms: list[dict[str, str]],
@@ -25,7 +26,7 @@ def check_captions(
     from stablerep.validation.gate import check_captions as check
 
     check_batch(len(curated_captions), batch_size, arms, methods)
-    report = check(curated_captions, gates["captions"], data_docs)
+    report = check(curated_captions, gates, data_docs, evaluation_captions["caption"])
     return curated_captions, report
 
 

@@ -13,6 +13,7 @@ def create_pipeline() -> Pipeline:
                 check_captions,
                 [
                     "curated_captions",
+                    "evaluation_captions",
                     "params:gates",
                     "params:optimisation.batch_size",
                     "params:arms",

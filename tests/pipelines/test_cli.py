@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from kedro.framework.cli.project import run as kedro_run
 from kedro.io import DatasetError
+from kedro.validation.exceptions import DataValidationError
 
 from pipelines import cli
 from pipelines.run_lock import hold_data_folder
@@ -94,6 +95,13 @@ def test_a_missing_file_names_it(project: Path, monkeypatch: pytest.MonkeyPatch)
     result = invoke(monkeypatch, fails(DatasetError("cannot load"), missing))
     assert result.exit_code == 1
     assert "caption_set.parquet: missing" in result.stderr
+
+
+def test_a_wrong_table_names_the_dataset(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = DataValidationError("table Metrics: low", dataset_name="metrics", mode="save")
+    result = invoke(monkeypatch, fails(wrong, DataError("table Metrics: low")))
+    assert result.exit_code == 1
+    assert "dataset 'metrics', refused on save: table Met" in result.stderr
 
 
 def test_an_environment_that_is_not_there_is_one_message(tmp_path: Path) -> None:

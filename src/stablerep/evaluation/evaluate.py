@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from stablerep.corpora.digit_scenes import (
+    ATTRIBUTES,
     NUM_CLASSES,
     Scenes,
     draw_scenes,
@@ -36,6 +37,8 @@ METRICS = (LINEAR_PROBE, KNN)
 RAW_PIXELS = "raw_pixels"
 UNTRAINED = "untrained"
 REFERENCES = (RAW_PIXELS, UNTRAINED)
+SPLITS = ("train", "validation", "test")  # scenes of fit, validation and held-out hands
+FEATURE_COLUMNS = ("arm", "method", "images", "split", "hand_id", *ATTRIBUTES, "features")
 NONE = "none"  # method and images of the references
 METRIC_COLUMNS = (
     "arm",
@@ -81,27 +84,24 @@ def draw_probe_scenes(scenes: SceneSettings, seed: int) -> tuple[Scenes, Scenes]
     return train, validation
 
 
-def evaluate_encoders(
+def extract_scene_features(
     encoders: Mapping[str, nn.Module],
     scenes: SceneSettings,
-    probe: ProbeSettings,
     seed: int,
     origins: Mapping[str, Origin] | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Scores encoders, and raw pixels beside them, by linear probe and nearest neighbours.
+) -> pd.DataFrame:
+    """Runs encoders, and raw pixels beside them, over the scenes of evaluation.
 
     Args:
         encoders: by arm; each maps (B, 3, 32, 32) float32 in [0, 1] to (B, F). Moved to the device
             and back to the CPU.
         scenes: how many scenes.
-        probe: how to score.
-        seed: of scenes and resamples; all encoders are scored on the same ones.
+        seed: of the scenes; all encoders see the same ones.
         origins: by arm, for the table; `none` for those that it leaves out.
 
     Returns:
-        metrics: a row an arm, attribute and metric, with `METRIC_COLUMNS`; accuracies in [0, 1],
-            95 % intervals over hands.
-        hand_scores: arm, attribute, metric, hand_id, accuracy.
+        A row an arm and scene, with `FEATURE_COLUMNS`: the label of each attribute, and in `features` an
+        (F,) float32 array.
 
     Raises:
         ConfigError: an arm is called `raw_pixels`.
@@ -114,22 +114,50 @@ def evaluate_encoders(
         )
     train, validation = draw_probe_scenes(scenes, seed)
     test = draw_scenes_per_hand(scenes.num_test_scenes_per_hand, "held_out", "probe", seed)
-    hands = test.hand_ids.numpy()
+    parts = dict(zip(SPLITS, (train, validation, test), strict=True))
+    tables = []
+    for arm, encoder in {**encoders, RAW_PIXELS: nn.Flatten()}.items():
+        origin = (origins or {}).get(arm, Origin())
+        for split, part in parts.items():
+            facts = {"arm": arm, "method": origin.method, "images": origin.images, "split": split}
+            labels = {name: part.labels[name].numpy() for name in ATTRIBUTES}
+            features = list(_features(arm, encoder, part))
+            table = {**facts, "hand_id": part.hand_ids.numpy(), **labels, "features": features}
+            tables.append(pd.DataFrame(table, columns=list(FEATURE_COLUMNS)))
+    return pd.concat(tables, ignore_index=True)
+
+
+def score_features(
+    features: pd.DataFrame, probe: ProbeSettings, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scores each arm's features by linear probe and nearest neighbours.
+
+    Args:
+        features: as `extract_scene_features` returns them.
+        probe: how to score.
+        seed: of resamples.
+
+    Returns:
+        metrics: a row an arm, attribute and metric, with `METRIC_COLUMNS`; accuracies in [0, 1],
+            95 % intervals over hands.
+        hand_scores: arm, attribute, metric, hand_id, accuracy.
+    """
     rows: list[dict[str, object]] = []
     per_hand: list[pd.DataFrame] = []
-    for arm, encoder in {**encoders, RAW_PIXELS: nn.Flatten()}.items():
+    for arm, of_arm in features.groupby("arm", sort=False):
         started = time.monotonic()
-        origin = (origins or {}).get(arm, Origin())
-        choices = _score(arm, encoder, (train, validation, test), probe)
+        parts = dict(list(of_arm.groupby("split")))
+        train, validation, test = (parts[split] for split in SPLITS)
+        choices = _score((train, validation, test), probe)
         for (attribute, metric), choice in choices.items():
-            correct = choice.predicted == test.labels[attribute].numpy()
-            scores = accuracy_per_hand(correct, hands)
+            correct = choice.predicted == test[attribute].to_numpy()
+            scores = accuracy_per_hand(correct, test["hand_id"].to_numpy())
             interval = interval_over_hands(scores, probe.num_bootstrap, seed)
             key = {"arm": arm, "attribute": attribute, "metric": metric}
             row = {
                 **key,
-                "method": origin.method,
-                "images": origin.images,
+                "method": test["method"].iloc[0],
+                "images": test["images"].iloc[0],
                 "value": interval.value,
                 "low": interval.low,
                 "high": interval.high,
@@ -185,17 +213,17 @@ def _features(arm: str, encoder: nn.Module, scenes: Scenes) -> np.ndarray:
 
 
 def _score(
-    arm: str, encoder: nn.Module, parts: tuple[Scenes, Scenes, Scenes], probe: ProbeSettings
+    parts: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame], probe: ProbeSettings
 ) -> dict[tuple[str, str], _Choice]:
-    train, validation, test = parts
-    x_train, x_validation, x_test = (_features(arm, encoder, part) for part in parts)
+    train, validation, _ = parts
+    x_train, x_validation, x_test = (np.stack(part["features"].tolist()) for part in parts)
     near_validation = find_neighbours(x_train, x_validation, probe.num_neighbours)
     near_test = find_neighbours(x_train, x_test, probe.num_neighbours)
     standardise = Standardiser(x_train)
     x_train, x_validation, x_test = (standardise(part) for part in (x_train, x_validation, x_test))
     choices: dict[tuple[str, str], _Choice] = {}
     for attribute in probe.attributes:
-        y_train, y_validation = (part.labels[attribute].numpy() for part in (train, validation))
+        y_train, y_validation = (part[attribute].to_numpy() for part in (train, validation))
         fitted = fit_linear_probe((x_train, y_train), (x_validation, y_validation), probe.probe_c)
         choices[attribute, LINEAR_PROBE] = _Choice(
             fitted.validation_accuracy, fitted.probe_c, fitted.predict(x_test)

@@ -1,45 +1,72 @@
 """The gates: checks of the caption set before images are made, and of the images before training.
 
-Rules are Great Expectations', from the configuration; the Data Docs are built without a network. A
-failing rule ends the run here, with its rows, before money is spent. Importing Great Expectations takes
-seconds, so it happens inside the functions.
+A gate has one or more tables, each with rules of Great Expectations from the configuration, and one page that
+tells what they found. A failing rule ends the run here, with its rows, before money is spent. Importing Great
+Expectations takes seconds, so it happens inside the functions.
 """
 
 import logging
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from stablerep.errors import ConfigError, GateError
+from stablerep.validation.captions import measure_captions
+from stablerep.validation.data_docs import render_page
 from stablerep.validation.rules import Rule, build_expectation, parse_rules
+from stablerep.validation.terms import NamedTerms
+from stablerep.whole_files import written_whole
 
 logger = logging.getLogger(__name__)
 
-# What names a row in messages, reports and Data Docs, where the table has it.
-_ROW_NAMES = ("caption_id", "image_index", "text", "line")
+# What names a row in messages, reports and pages, where the table has it.
+_ROW_NAMES = ("caption_id", "image_index", "text", "line", "near_duplicate_of")
+_TERM_NAMES = ("group", "term", "other_group", "other_term", "caption_id", "text")
 _NUM_SHOWN = 10  # rows of a rule in a message
 _NUM_KEPT = 100  # rows of a rule in the report: enough to look at, and bounded for millions of rows
 _MAX_VALUE_LENGTH = 120  # characters of one value in a message
+Rules = Mapping[str, Mapping[str, Any] | None]
+
+
+@dataclass(frozen=True)
+class _Table:
+    """What a gate looks at.
+
+    Attributes:
+        name: its rules stand under `gates.<name>`.
+        frame: its rows.
+        rules: as in the configuration.
+        row_names: columns that name a row.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    rules: Rules
+    row_names: tuple[str, ...] = _ROW_NAMES
 
 
 def check_captions(
-    frame: pd.DataFrame, rules: Sequence[Mapping[str, Any]], docs_folder: Path
+    frame: pd.DataFrame,
+    gates: Mapping[str, Any],
+    docs_folder: Path,
+    evaluation_texts: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """Checks the curated captions.
-
-    Rules may also name the columns `num_words` and `folded_text` (the text without case, punctuation
-    and symbols; captions that share it say the same), which are computed here.
+    """Checks the curated captions, and the terms that they name where `gates.groups` has any.
 
     Args:
         frame: columns caption_id, text, source, licence, line.
-        rules: entries of `gates.captions`, see `stablerep.validation.rules`.
-        docs_folder: the Data Docs go into its folder `captions`.
+        gates: `captions`: rules on them, which may also name the columns of
+            `stablerep.validation.captions.measure_captions` and `num_groups`, in how many groups a caption
+            names a term. `groups`: group -> terms. `terms`, `term_pairs`: rules on the two tables of
+            `stablerep.validation.terms.NamedTerms`.
+        docs_folder: the page goes into its folder `captions`.
+        evaluation_texts: captions of the evaluation set.
 
     Returns:
-        {"success": bool, "rules": [...]}, ready for JSON; a rule has name, type, severity, success,
+        {"success": bool, "rules": [...]}, ready for JSON; a rule has table, name, type, severity, success,
         observed, num_unexpected and unexpected (the first 100 rows that it does not allow). `success`
         is that of the rules with severity fail.
 
@@ -47,82 +74,82 @@ def check_captions(
         ConfigError: a rule cannot be read or computed.
         GateError: a rule with severity fail does not hold.
     """
-    # a missing text has no number of words
-    num_words = frame["text"].str.split().map(len, na_action="ignore")
-    folded = frame["text"].str.casefold().str.replace(r"[\W_]+", " ", regex=True).str.strip()
-    return _check("captions", frame.assign(num_words=num_words, folded_text=folded), rules, docs_folder)
+    named = NamedTerms(frame, gates["groups"])
+    measured = measure_captions(frame, evaluation_texts).assign(num_groups=named.num_groups())
+    tables = [_Table("captions", measured, gates["captions"])]
+    if gates["groups"]:
+        tables.append(_Table("terms", named.terms(), gates["terms"], _TERM_NAMES))
+    pairs = named.pairs()
+    if len(pairs):  # captions of one group each have none, and nothing goes together in them
+        tables.append(_Table("term_pairs", pairs, gates["term_pairs"], _TERM_NAMES))
+    return _check("captions", tables, docs_folder)
 
 
 def check_images(
-    frame: pd.DataFrame, rules: Sequence[Mapping[str, Any]], docs_folder: Path
+    images: pd.DataFrame, captions: pd.DataFrame, gates: Mapping[str, Any], docs_folder: Path
 ) -> dict[str, Any]:
-    """Checks the image set; as `check_captions`, the entries are those of `gates.images`.
+    """Checks the image set; otherwise as `check_captions`.
 
     Args:
-        frame: the image manifest with what was measured of each image: decodable, width_px, height_px,
-            pixel_std, num_images_of_caption.
-        rules: entries of `gates.images`.
-        docs_folder: the Data Docs go into its folder `images`.
+        images: a row an image, as `stablerep.generation.inspect.inspect_images` measures it, with its
+            caption's text.
+        captions: a row a caption, as `stablerep.generation.inspect.inspect_captions` measures it.
+        gates: rules: `images` on the first table, `images_of_captions` on the second.
+        docs_folder: the page goes into its folder `images`.
     """
-    return _check("images", frame, rules, docs_folder)
+    tables = [
+        _Table("images", images, gates["images"]),
+        _Table("images_of_captions", captions, gates["images_of_captions"]),
+    ]
+    return _check("images", tables, docs_folder)
 
 
-def _check(
-    gate: str, frame: pd.DataFrame, entries: Sequence[Mapping[str, Any]], docs_folder: Path
-) -> dict[str, Any]:
-    rules = parse_rules(gate, entries)
-    site = Path(docs_folder).absolute() / gate
-    results = _validate(gate, frame, rules, site)
-    reports = [_report(gate, rule, results[rule.name]) for rule in rules]
+def _check(gate: str, tables: Sequence[_Table], docs_folder: Path) -> dict[str, Any]:
+    rules = {table.name: parse_rules(table.name, table.rules) for table in tables}
+    results = {table.name: _validate(table, rules[table.name]) for table in tables}
+    reports = [report for name, result in results.items() for report in _reports(name, rules[name], result)]
+    page = Path(docs_folder).absolute() / gate / "index.html"
+    with written_whole(page) as beside:
+        sizes = {table.name: len(table.frame) for table in tables}
+        beside.write_text(render_page(gate, sizes, reports, results), encoding="utf-8")
     broken = [each for each in reports if not each["success"]]
     failed = [each for each in broken if each["severity"] == "fail"]
     for each in broken:
         if each["severity"] == "warn":
             logger.warning("gate %s: %s (severity warn)", gate, _describe(each))
-    page = site / "index.html"
     if failed:
         shown = "\n".join(f"- {_describe(each)}" for each in failed)
         raise GateError(
-            f"gate {gate}: {len(failed)} of {len(rules)} rules failed on {len(frame)} rows:\n{shown}\n"
-            f"See {page}. Mend the rows where they come from, or change gates.{gate} in "
-            "conf/params/validation/<name>.yaml."
+            f"gate {gate}: {len(failed)} of {len(reports)} rules failed:\n{shown}\nSee {page}. Mend the rows "
+            f"where they come from, or change {_keys(failed)} in conf/params/validation/<name>.yaml."
         )
-    logger.info("gate %s: %d rules hold on %d rows; see %s", gate, len(rules), len(frame), page)
+    logger.info("gate %s: %d rules hold on %d rows; see %s", gate, len(reports), len(tables[0].frame), page)
     return {"success": True, "rules": reports}
 
 
-def _validate(gate: str, frame: pd.DataFrame, rules: list[Rule], site: Path) -> dict[str, dict[str, Any]]:
-    """Runs the rules and builds the Data Docs; returns Great Expectations' result by rule name."""
+def _keys(failed: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(dict.fromkeys(f"gates.{each['table']}.{each['name']}" for each in failed))
+
+
+def _validate(table: _Table, rules: Sequence[Rule]) -> Any:
+    """Runs the rules of a table; returns Great Expectations' ExpectationSuiteValidationResult."""
     import great_expectations as gx
 
-    expectations = [build_expectation(gate, rule, list(frame.columns)) for rule in rules]
-    context = _context(gate, site)
-    asset = context.data_sources.add_pandas(gate).add_dataframe_asset(gate)
-    suite = context.suites.add(gx.ExpectationSuite(name=gate))
-    for expectation in expectations:
-        suite.add_expectation(expectation)
-    definition = gx.ValidationDefinition(
-        name=gate, data=asset.add_batch_definition_whole_dataframe(gate), suite=suite
-    )
-    checkpoint = gx.Checkpoint(
-        name=gate,
-        validation_definitions=[context.validation_definitions.add(definition)],
+    expectations = [build_expectation(table.name, rule, list(table.frame.columns)) for rule in rules]
+    asset = _context().data_sources.add_pandas(table.name).add_dataframe_asset(table.name)
+    frame = table.frame.reset_index(drop=True)  # rows of equal labels would be told as one
+    batch = asset.add_batch_definition_whole_dataframe(table.name).get_batch({"dataframe": frame})
+    return batch.validate(
+        gx.ExpectationSuite(name=table.name, expectations=expectations),
         result_format={
             "result_format": "COMPLETE",
-            "unexpected_index_column_names": [name for name in _ROW_NAMES if name in frame],
+            "unexpected_index_column_names": [name for name in table.row_names if name in table.frame],
         },
     )
-    outcome = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": frame})
-    # pages of earlier runs have timestamps in their paths and no link from the new index
-    shutil.rmtree(site / "validations", ignore_errors=True)
-    context.build_data_docs(site_names=[gate])
-    (validated,) = outcome.run_results.values()
-    results = [result.to_json_dict() for result in validated.results]
-    return {each["expectation_config"]["meta"]["rule"]: each for each in results}
 
 
-def _context(gate: str, site: Path) -> Any:
-    """Makes a context that keeps everything in memory but its site, and sends nothing anywhere."""
+def _context() -> Any:
+    """Makes a context that keeps everything in memory and sends nothing anywhere."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import (
         DataContextConfig,
@@ -131,29 +158,25 @@ def _context(gate: str, site: Path) -> Any:
 
     config = DataContextConfig(
         store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
-        data_docs_sites={
-            gate: {
-                "class_name": "SiteBuilder",
-                "show_how_to_buttons": False,
-                "store_backend": {
-                    "class_name": "TupleFilesystemStoreBackend",
-                    "base_directory": str(site),
-                },
-                "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-            }
-        },
         progress_bars={"globally": False, "metric_calculations": False},
         analytics_enabled=False,
     )
     return gx.get_context(mode="ephemeral", project_config=config)
 
 
-def _report(gate: str, rule: Rule, result: dict[str, Any]) -> dict[str, Any]:
-    _raise_if_not_computed(gate, rule, result)
+def _reports(table: str, rules: Sequence[Rule], result: Any) -> list[dict[str, Any]]:
+    found = [each.to_json_dict() for each in result.results]
+    of_rule = {each["expectation_config"]["meta"]["rule"]: each for each in found}
+    return [_report(table, rule, of_rule[rule.name]) for rule in rules]
+
+
+def _report(table: str, rule: Rule, result: dict[str, Any]) -> dict[str, Any]:
+    _raise_if_not_computed(table, rule, result)
     found = result["result"]
     rows = found.get("unexpected_index_list") or []
-    kept = [{name: _plain(value) for name, value in row.items()} for row in rows[:_NUM_KEPT]]
+    kept = [_kept(row, rule.kwargs.get("column")) for row in rows[:_NUM_KEPT]]
     return {
+        "table": table,
         "name": rule.name,
         "type": rule.type,
         "severity": rule.severity,
@@ -164,19 +187,25 @@ def _report(gate: str, rule: Rule, result: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _kept(row: Mapping[str, Any], column: str | None) -> dict[str, Any]:
+    """Returns a row's names that it has, and what the rule is about even where that is missing."""
+    plain = {name: _plain(value) for name, value in row.items()}
+    return {name: value for name, value in plain.items() if name == column or not pd.isna(value)}
+
+
 def _plain(value: Any) -> Any:
     """Turns numpy's scalars into Python's: for JSON, and to be read."""
     return value.item() if hasattr(value, "item") else value
 
 
-def _raise_if_not_computed(gate: str, rule: Rule, result: dict[str, Any]) -> None:
+def _raise_if_not_computed(table: str, rule: Rule, result: dict[str, Any]) -> None:
     info = result.get("exception_info") or {}
     # flat for the rule as a whole, or one entry for each metric that failed
     each_info = [info] if "raised_exception" in info else list(info.values())
     messages = [each["exception_message"] for each in each_info if each["raised_exception"]]
     if messages:
         raise ConfigError(
-            f"gates.{gate}.{rule.name}: {rule.type} cannot be computed with {rule.kwargs!r}: "
+            f"gates.{table}.{rule.name}: {rule.type} cannot be computed with {rule.kwargs!r}: "
             f"{messages[0]}. Set it in conf/params/validation/<name>.yaml."
         )
 
@@ -193,8 +222,8 @@ def _describe(report: dict[str, Any]) -> str:
 
 
 def _describe_row(row: dict[str, Any]) -> str:
-    names = [name for name in _ROW_NAMES if name in row]
-    names += [name for name in row if name not in names]
+    named = dict.fromkeys([*_TERM_NAMES[:4], *_ROW_NAMES])
+    names = [name for name in named if name in row] + [name for name in row if name not in named]
     values = [(name, repr(row[name])) for name in names]
     return ", ".join(
         f"{name} {value if len(value) <= _MAX_VALUE_LENGTH else value[:_MAX_VALUE_LENGTH] + '...'}"

@@ -1,9 +1,10 @@
 """The rules of a gate as they stand in the configuration, and as Great Expectations knows them.
 
-    - name: unique_caption_id                  # what messages and reports call it
+    unique_caption_id:                         # what messages and reports call it
       type: expect_column_values_to_be_unique  # or the class's name, ExpectColumnValuesToBeUnique
       kwargs: {column: caption_id}
-      severity: fail                           # or warn: report only
+      severity: fail                           # or warn: report only; the default is fail
+    no_missing_text: null                      # takes a rule of a file that this one goes on from away
 
 Source of the types: https://greatexpectations.io/expectations
 """
@@ -26,7 +27,7 @@ class Rule:
     """One rule.
 
     Attributes:
-        name: unique in its gate.
+        name: unique in its table.
         type: an expectation's class name, or the same in snake case.
         kwargs: what the expectation takes.
         severity: `fail` ends the run, `warn` only reports.
@@ -47,36 +48,35 @@ def _nearest(word: str, known: Sequence[str]) -> str:
     return f"the nearest is {near[0]!r}" if near else f"must be one of {', '.join(known)}"
 
 
-def parse_rules(gate: str, entries: Sequence[Mapping[str, Any]]) -> list[Rule]:
-    """Reads the entries of `gates.<gate>`; the rule that the table is not empty comes first.
+def parse_rules(table: str, entries: Mapping[str, Mapping[str, Any] | None]) -> list[Rule]:
+    """Reads the entries of `gates.<table>`; the rule that the table is not empty comes first.
+
+    Args:
+        table: the key under `gates`, for messages.
+        entries: name -> type, kwargs, severity; what is None is left out.
 
     Raises:
-        ConfigError: a key or severity is unknown, the name or type is missing, or a name stands twice.
+        ConfigError: a key or severity is unknown, the type is missing, or the name is taken.
     """
-    rules = [NOT_EMPTY]
-    for index, entry in enumerate(entries):
-        rules.append(_parse(f"gates.{gate}[{index}]", entry))
-    names = [rule.name for rule in rules]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
+    if NOT_EMPTY.name in entries:
         raise ConfigError(
-            f"gates.{gate}: got the name {repeated[0]!r} more than once; names must differ "
-            f"({NOT_EMPTY.name!r} is in every gate). {_WHERE}"
+            f"gates.{table}.{NOT_EMPTY.name}: got a rule of this name; must be another name, for this rule "
+            f"stands in every gate. {_WHERE}"
         )
-    return rules
+    kept = [(name, entry) for name, entry in entries.items() if entry is not None]
+    return [NOT_EMPTY, *(_parse(f"gates.{table}.{name}", name, entry) for name, entry in kept)]
 
 
-def _parse(key: str, entry: Mapping[str, Any]) -> Rule:
+def _parse(key: str, name: str, entry: Mapping[str, Any]) -> Rule:
     if not isinstance(entry, Mapping):
-        raise ConfigError(f"{key}: got {entry!r}; must be a mapping with name and type. {_WHERE}")
-    known = [each.name for each in fields(Rule)]
-    for name in entry:
-        if name not in known:
-            raise ConfigError(f"{key}.{name}: unknown key; {_nearest(str(name), known)}. {_WHERE}")
-    for name in ("name", "type"):
-        value = entry.get(name)
-        if not isinstance(value, str) or not value:
-            raise ConfigError(f"{key}.{name}: got {value!r}; must be a text. {_WHERE}")
+        raise ConfigError(f"{key}: got {entry!r}; must be a mapping with type, kwargs and severity. {_WHERE}")
+    known = [each.name for each in fields(Rule) if each.name != "name"]
+    for word in entry:
+        if word not in known:
+            raise ConfigError(f"{key}.{word}: unknown key; {_nearest(str(word), known)}. {_WHERE}")
+    kind = entry.get("type")
+    if not isinstance(kind, str) or not kind:
+        raise ConfigError(f"{key}.type: got {kind!r}; must be a text. {_WHERE}")
     kwargs = entry.get("kwargs") or {}
     if not isinstance(kwargs, Mapping):
         raise ConfigError(f"{key}.kwargs: got {kwargs!r}; must be a mapping. {_WHERE}")
@@ -84,14 +84,14 @@ def _parse(key: str, entry: Mapping[str, Any]) -> Rule:
     if severity not in SEVERITIES:
         allowed = " or ".join(SEVERITIES)
         raise ConfigError(f"{key}.severity: got {severity!r}; must be {allowed}. {_WHERE}")
-    return Rule(entry["name"], entry["type"], dict(kwargs), severity)
+    return Rule(name, kind, dict(kwargs), severity)
 
 
-def build_expectation(gate: str, rule: Rule, columns: Sequence[str]) -> Any:
+def build_expectation(table: str, rule: Rule, columns: Sequence[str]) -> Any:
     """Makes the rule's expectation.
 
     Args:
-        gate: for messages.
+        table: the key under `gates`, for messages.
         rule: from `parse_rules`.
         columns: of the table that it will see.
 
@@ -100,7 +100,7 @@ def build_expectation(gate: str, rule: Rule, columns: Sequence[str]) -> Any:
     """
     import great_expectations.expectations as known
 
-    key = f"gates.{gate}.{rule.name}"
+    key = f"gates.{table}.{rule.name}"
     camel = rule.type
     if "_" in camel:
         camel = "".join(part.capitalize() for part in camel.split("_"))

@@ -7,6 +7,7 @@ Source of the mechanism: https://pandera.readthedocs.io/en/stable/dataframe_mode
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
@@ -21,6 +22,7 @@ _CAPTION_ID = r"^c-[0-9a-f]{16}$"  # stablerep.records.caption_id_of
 _DIGEST = r"^[0-9a-f]{32}$"  # stablerep.shards.digest_of
 _DIGEST_OR_NONE = r"^([0-9a-f]{32})?$"
 _ARM_KEY = ["arm", "attribute", "metric"]
+_IMAGES = ["synthetic", "real", "drawn", "none"]
 _METRICS = ["linear_probe", "knn"]
 _NOT_EMPTY = {"min_value": 1}
 
@@ -104,7 +106,7 @@ def _row_name(index: Any, frame: pd.DataFrame) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value.item() if hasattr(value, "item") else value)
+    text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= _MAX_VALUE_LENGTH else text[:_MAX_VALUE_LENGTH] + "..."
 
 
@@ -115,6 +117,12 @@ class CaptionsIn(Table):
     source: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     licence: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     line: Series[int] = pa.Field(ge=1)
+
+
+class EvaluationCaptions(Table):
+    """Captions of the evaluation set; none where its images have no captions."""
+
+    caption: Series[str] = pa.Field(str_length=_NOT_EMPTY)
 
 
 class Takedowns(Table):
@@ -202,12 +210,53 @@ class AcceptedImages(ImageManifest):
     state: Series[str] = pa.Field(isin=["intact"])
 
 
+class Features(Table):
+    """What the encoder of each arm makes of each scene of evaluation."""
+
+    arm: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    method: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    images: Series[str] = pa.Field(isin=_IMAGES)
+    split: Series[str] = pa.Field(isin=["train", "validation", "test"])
+    hand_id: Series[int] = pa.Field(ge=0)
+    digit: Series[int] = pa.Field(ge=0, le=9)
+    ink: Series[int] = pa.Field(ge=0)
+    ground: Series[int] = pa.Field(ge=0)
+    texture: Series[int] = pa.Field(ge=0)
+    features: Series[object]
+
+    @pa.check("features", name="a finite float32 vector")
+    @classmethod
+    def features_are_finite_vectors(cls, features: pd.Series) -> "pd.Series[bool]":
+        """Checks each row's array."""
+        return features.map(
+            lambda vector: (
+                isinstance(vector, np.ndarray)
+                and vector.ndim == 1
+                and vector.dtype == np.float32
+                and bool(np.isfinite(vector).all())
+            )
+        ).astype(bool)
+
+    @pa.dataframe_check(name="as long as the arm's first features")
+    @classmethod
+    def features_of_an_arm_are_of_one_length(cls, frame: pd.DataFrame) -> "pd.Series[bool]":
+        """Checks that the vectors of an arm can be stacked."""
+        lengths = frame["features"].map(np.size)
+        return lengths == lengths.groupby(frame["arm"]).transform("first")
+
+    @pa.dataframe_check(name="no hand in two splits")
+    @classmethod
+    def no_hand_is_in_two_splits(cls, frame: pd.DataFrame) -> "pd.Series[bool]":
+        """Checks that no hand is learnt from and judged by."""
+        return frame.groupby("hand_id")["split"].transform("nunique") == 1
+
+
 class Metrics(Table):
     """Accuracies of every arm with 95 % intervals over hands, all in [0, 1]."""
 
     arm: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     method: Series[str] = pa.Field(str_length=_NOT_EMPTY)
-    images: Series[str] = pa.Field(isin=["synthetic", "real", "drawn", "none"])
+    images: Series[str] = pa.Field(isin=_IMAGES)
     attribute: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     metric: Series[str] = pa.Field(isin=_METRICS)
     value: Series[float] = pa.Field(ge=0, le=1)

@@ -4,7 +4,12 @@ import pandas as pd
 import pytest
 import torch
 
-from pipelines.evaluation.nodes import evaluate_encoders, rebuild_encoder, untrained_encoder
+from pipelines.evaluation.nodes import (
+    extract_features,
+    rebuild_encoder,
+    score_features,
+    untrained_encoder,
+)
 from stablerep.errors import ConfigError, DataError
 from stablerep.models.encoders import build_encoder
 from stablerep.seeding import seed_everything
@@ -30,7 +35,8 @@ def _arm(name: str) -> TrainedArm:
 
 
 def test_every_arm_and_both_references_are_scored() -> None:
-    metrics, hand_scores = evaluate_encoders({"mine": _arm("mine")}, SCENES, PROBE, {"encoder": CONFIG}, 0)
+    features = extract_features({"mine": _arm("mine")}, SCENES, {"encoder": CONFIG}, 0)
+    metrics, hand_scores = score_features(features, PROBE, 0)
     facts = metrics.drop_duplicates("arm")[["arm", "method", "images"]].to_numpy().tolist()
     assert facts == [
         ["mine", "simclr", "real"],
@@ -62,4 +68,4 @@ def test_weights_of_another_encoder_are_an_error() -> None:
 
 def test_an_arm_may_not_be_called_as_a_reference() -> None:
     with pytest.raises(ConfigError, match="untrained"):
-        evaluate_encoders({"untrained": _arm("untrained")}, SCENES, PROBE, {"encoder": CONFIG}, 0)
+        extract_features({"untrained": _arm("untrained")}, SCENES, {"encoder": CONFIG}, 0)

@@ -1,6 +1,7 @@
 """Encoders to accuracies."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,9 +12,21 @@ from stablerep.errors import ConfigError, TrainingError
 from stablerep.evaluation import evaluate
 from stablerep.evaluation.bootstrap import accuracy_per_hand
 from stablerep.evaluation.settings import ProbeSettings, SceneSettings
+from stablerep.validation.schemas import Features
 
 SCENES = SceneSettings(300, 1, 1)
 PROBE = ProbeSettings(5, (0.01, 1.0), 100, ("digit", "ink"))
+
+
+def _evaluate(
+    encoders: dict[str, nn.Module],
+    scenes: SceneSettings,
+    probe: ProbeSettings,
+    seed: int,
+    origins: dict[str, evaluate.Origin] | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    features = evaluate.extract_scene_features(encoders, scenes, seed, origins)
+    return evaluate.score_features(Features.validate(features), probe, seed)
 
 
 class Collapsed(nn.Module):
@@ -63,7 +76,7 @@ def labelled(monkeypatch: pytest.MonkeyPatch) -> type[nn.Module]:
 
 def test_perfect_random_and_collapsed_embeddings(labelled: type[nn.Module]) -> None:
     encoders = {"perfect": labelled(), "random": Noise(), "collapsed": Collapsed()}
-    metrics, hand_scores = evaluate.evaluate_encoders(
+    metrics, hand_scores = _evaluate(
         encoders, SCENES, PROBE, 0, {"perfect": evaluate.Origin("stablerep", "synthetic")}
     )
     assert tuple(metrics.columns) == evaluate.METRIC_COLUMNS
@@ -90,7 +103,7 @@ def test_perfect_random_and_collapsed_embeddings(labelled: type[nn.Module]) -> N
 def test_held_out_scenes_change_neither_choice_nor_validation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    before, _ = evaluate.evaluate_encoders({"random": Noise()}, SCENES, PROBE, 0)
+    before, _ = _evaluate({"random": Noise()}, SCENES, PROBE, 0)
     original = evaluate.draw_scenes_per_hand
 
     def black(num: int, split: str, *seed: int | str) -> Scenes:
@@ -100,7 +113,7 @@ def test_held_out_scenes_change_neither_choice_nor_validation(
         return scenes
 
     monkeypatch.setattr(evaluate, "draw_scenes_per_hand", black)
-    after, _ = evaluate.evaluate_encoders({"random": Noise()}, SCENES, PROBE, 0)
+    after, _ = _evaluate({"random": Noise()}, SCENES, PROBE, 0)
     same = ["arm", "attribute", "metric", "validation", "probe_c"]
     assert before[same].equals(after[same])
     assert not before["value"].equals(after["value"])
@@ -118,26 +131,26 @@ def test_validation_accuracy_never_draws_held_out_hands(monkeypatch: pytest.Monk
         monkeypatch.setattr(evaluate, name, watched)
     accuracy = evaluate.validation_accuracy(nn.Flatten(), SCENES, PROBE, 0)
     assert splits == ["fit", "validation"]
-    metrics, _ = evaluate.evaluate_encoders({}, SCENES, PROBE, 0)
+    metrics, _ = _evaluate({}, SCENES, PROBE, 0)
     row = metrics[(metrics["attribute"] == "digit") & (metrics["metric"] == "linear_probe")]
     assert row["validation"].item() == accuracy
 
 
 def test_an_evaluation_is_a_function_of_its_seed() -> None:
     settings = ProbeSettings(5, (0.01,), 100, ("digit",))
-    first, again, other = (evaluate.evaluate_encoders({}, SCENES, settings, seed)[1] for seed in (0, 0, 1))
+    first, again, other = (_evaluate({}, SCENES, settings, seed)[1] for seed in (0, 0, 1))
     assert first.equals(again)
     assert not first.equals(other)
 
 
 def test_features_that_are_not_finite_name_the_arm() -> None:
     with pytest.raises(TrainingError, match="arm 'simclr': .*not finite for 300 of 300"):
-        evaluate.evaluate_encoders({"simclr": Broken()}, SCENES, PROBE, 0)
+        _evaluate({"simclr": Broken()}, SCENES, PROBE, 0)
 
 
 def test_the_reference_s_name_is_taken() -> None:
     with pytest.raises(ConfigError, match="raw_pixels"):
-        evaluate.evaluate_encoders({"raw_pixels": Noise()}, SCENES, PROBE, 0)
+        _evaluate({"raw_pixels": Noise()}, SCENES, PROBE, 0)
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from stablerep.errors import ConfigError, DataError, GeneratorError
 from stablerep.generation import workers
 from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.image_set import MANIFEST_COLUMNS, make_image_set
-from stablerep.generation.inspect import inspect_images
+from stablerep.generation.inspect import inspect_images, without_taken_down
 from stablerep.records import caption_id_of
 from stablerep.shards import SHARDS_FOLDER, read_images, scan_shard, shard_name
 from stablerep.validation.schemas import AcceptedImages, ImageManifest
@@ -346,7 +347,7 @@ def blanked(texts, monkeypatch):
     return wanted
 
 
-def test_blanked_images_are_counted_and_not_stored(make, store, texts, blanked, caplog):
+def test_blanked_images_are_counted_and_not_stored(make, store, texts, captions_of, blanked, caplog):
     manifest, ledger = make(texts)
     assert ledger["num_rejected_unsafe"] == 3 and len(manifest) == 12
     assert "3 of 12 images were blanked by the safety checker" in caplog.text
@@ -357,9 +358,9 @@ def test_blanked_images_are_counted_and_not_stored(make, store, texts, blanked, 
     stored = manifest[manifest.state == "intact"]
     images, _ = read_images(store, stored)
     assert len(images) == 9 and (images.flatten(1).float().std(dim=1) > 0).all()
-    frame = inspect_images(store, manifest)
+    frame, of_captions = inspect_images(store, manifest, captions_of(texts))
     assert list(frame.member) == list(stored.member)
-    assert set(frame.num_images_of_caption) == {2}
+    assert set(of_captions.num_images) == {2} and of_captions.num_stored.sum() == 9
     with pytest.raises(DataError, match="column 'state'"):
         AcceptedImages.validate(manifest.assign(alignment=float("nan")))
     AcceptedImages.validate(frame[list(MANIFEST_COLUMNS)].assign(alignment=float("nan")))
@@ -586,32 +587,71 @@ def _is_alive(pid):
 # -------------------------------------------------------------------------------------- inspection
 
 
-def test_inspection_measures_each_image(make, store, texts):
+def test_inspection_measures_each_image(make, store, texts, captions_of):
     manifest, _ = make(texts)
-    frame = inspect_images(store, manifest)
-    assert list(frame.columns) == [
-        *MANIFEST_COLUMNS,
-        "decodable",
-        "digest_matches",
-        "pixel_std",
-        "num_images_of_caption",
-    ]
+    frame, of_captions = inspect_images(store, manifest, captions_of(texts), [texts[0].upper() + "!"])
+    added = ["decodable", "digest_matches", "pixel_std", "duplicate_of", "hash_distance_bits"]
+    assert set(frame) == {*MANIFEST_COLUMNS, *added, "near_duplicate_of", "text", "evaluation_text"}
     images, _ = read_images(store, manifest)
     expected = (images.double() / 255).flatten(2).std(dim=2, correction=0).amax(dim=1)
     assert frame.pixel_std.tolist() == pytest.approx(expected.tolist(), abs=1e-5)
     assert frame.decodable.all() and frame.digest_matches.all()
-    assert set(frame.num_images_of_caption) == {2}
+    text_of = {caption_id_of(text): text for text in texts}
+    assert frame.text.tolist() == [text_of[caption_id] for caption_id in frame.caption_id]
+    assert frame.evaluation_text.dropna().tolist() == [texts[0]] * 2
     pd.testing.assert_frame_equal(frame[list(MANIFEST_COLUMNS)], manifest)
+    assert of_captions.text.tolist() == texts
+    assert set(of_captions.num_images) == set(of_captions.num_stored) == {2}
 
 
-def test_inspection_records_what_cannot_be_read(make, store, texts):
+def test_diversity_is_that_of_all_pairs_of_a_captions_images(make, store, texts, captions_of):
+    manifest, _ = make(texts)
+    _, of_captions = inspect_images(store, manifest, captions_of(texts))
+    images, _ = read_images(store, manifest)
+    small = torch.nn.functional.adaptive_avg_pool2d(images.double() / 255, 8)
+    for row in of_captions.itertuples():
+        one, two = small[(manifest.caption_id == row.caption_id).to_numpy()]
+        assert row.diversity == pytest.approx(float((one - two).square().mean().sqrt()), rel=1e-4)
+
+
+def test_a_caption_that_was_never_drawn_has_no_image_and_no_diversity(make, store, texts, captions_of):
+    manifest, _ = make(texts[1:])
+    _, of_captions = inspect_images(store, manifest, captions_of(texts))
+    assert of_captions.num_images.tolist() == [0] + [2] * (len(texts) - 1)
+    assert of_captions.diversity.isna().tolist() == [True] + [False] * (len(texts) - 1)
+
+
+def test_copies_are_named_with_what_they_are_copies_of(make, store, texts, captions_of):
+    manifest, _ = make(texts)
+    copied = manifest.assign(**{name: manifest[name][0] for name in ("shard", "member", "digest")})
+    frame, of_captions = inspect_images(store, copied, captions_of(texts))
+    first = f"{manifest.caption_id[0]}.{manifest.image_index[0]}"
+    assert frame.duplicate_of.isna().tolist() == [True] + [False] * (len(manifest) - 1)
+    assert set(frame.duplicate_of.dropna()) == {first}
+    assert (frame.hash_distance_bits == 0).all()
+    assert (frame.near_duplicate_of != frame.caption_id + "." + frame.image_index.astype(str)).all()
+    assert (of_captions.diversity == 0).all()
+
+
+def test_captions_that_were_taken_down_are_not_missed(texts, captions_of):
+    captions = captions_of(texts).assign(source=["shop", *["mine"] * (len(texts) - 1)])
+    rows = [
+        ("shop", "source", "r", "2026-01-31", "w"),
+        (captions.caption_id[1], "caption", "r", "2026-01-31", "w"),
+    ]
+    takedowns = pd.DataFrame(rows, columns=["what", "kind", "reason", "date", "who"])
+    assert without_taken_down(captions, takedowns).text.tolist() == texts[2:]
+
+
+def test_inspection_records_what_cannot_be_read(make, store, texts, captions_of):
     manifest, _ = make(texts)
     gone = manifest.shard[0]
     (store / SHARDS_FOLDER / gone).unlink()
-    frame = inspect_images(store, manifest)
+    frame, _ = inspect_images(store, manifest, captions_of(texts))
     lost = frame.shard == gone
     assert not frame.decodable[lost].any() and frame.decodable[~lost].all()
     assert (frame.width_px[lost] == 0).all()
+    assert frame.hash_distance_bits[lost].isna().all()
 
 
 @pytest.fixture

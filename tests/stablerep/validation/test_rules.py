@@ -7,33 +7,35 @@ import pytest
 from stablerep.errors import ConfigError
 from stablerep.validation.rules import NOT_EMPTY, Rule, build_expectation, parse_rules
 
-UNIQUE = {"name": "unique", "type": "expect_column_values_to_be_unique"}
+UNIQUE = {"type": "expect_column_values_to_be_unique"}
 
 
 def test_rules_are_read_and_begin_with_the_row_count() -> None:
     entry = {**UNIQUE, "kwargs": {"column": "text"}, "severity": "warn"}
-    assert parse_rules("captions", [entry]) == [
+    assert parse_rules("captions", {"unique": entry}) == [
         NOT_EMPTY,
         Rule("unique", UNIQUE["type"], {"column": "text"}, "warn"),
     ]
-    assert parse_rules("captions", [UNIQUE])[1] == Rule("unique", UNIQUE["type"], {}, "fail")
-    assert parse_rules("captions", []) == [NOT_EMPTY]
+    assert parse_rules("captions", {"unique": UNIQUE})[1] == Rule("unique", UNIQUE["type"], {}, "fail")
+    assert parse_rules("captions", {}) == [NOT_EMPTY]
+
+
+def test_a_rule_that_is_null_is_taken_away() -> None:
+    assert [rule.name for rule in parse_rules("images", {"a": None, "b": UNIQUE})] == [NOT_EMPTY.name, "b"]
 
 
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        (["unique"], r"gates\.captions\[0\]: got 'unique'; must be a mapping"),
-        ([{**UNIQUE, "kwarg": {}}], r"gates\.captions\[0\]\.kwarg: unknown key; the nearest is 'kwargs'"),
-        ([{"name": "x"}], r"gates\.captions\[0\]\.type: got None; must be a text"),
-        ([UNIQUE, {"type": "x"}], r"gates\.captions\[1\]\.name: got None"),
-        ([{**UNIQUE, "severity": "error"}], r"severity: got 'error'; must be fail or warn"),
-        ([{**UNIQUE, "kwargs": ["column"]}], r"kwargs: got \['column'\]; must be a mapping"),
-        ([UNIQUE, UNIQUE], r"got the name 'unique' more than once"),
-        ([{**UNIQUE, "name": "at_least_one_row"}], r"'at_least_one_row' more than once"),
+        ({"u": "unique"}, r"gates\.captions\.u: got 'unique'; must be a mapping"),
+        ({"u": {**UNIQUE, "kwarg": {}}}, r"gates\.captions\.u\.kwarg: unknown key; the nearest is 'kwargs'"),
+        ({"u": {}}, r"gates\.captions\.u\.type: got None; must be a text"),
+        ({"u": {**UNIQUE, "severity": "error"}}, r"severity: got 'error'; must be fail or warn"),
+        ({"u": {**UNIQUE, "kwargs": ["column"]}}, r"kwargs: got \['column'\]; must be a mapping"),
+        ({"at_least_one_row": UNIQUE}, r"at_least_one_row: got a rule of this name"),
     ],
 )
-def test_malformed_entries_are_refused(entries: list[Any], message: str) -> None:
+def test_malformed_entries_are_refused(entries: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_rules("captions", entries)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -15,6 +16,8 @@ from stablerep.validation.schemas import (
     AlignmentScores,
     CaptionsIn,
     CuratedCaptions,
+    EvaluationCaptions,
+    Features,
     GuidanceTrials,
     HandScores,
     ImageManifest,
@@ -68,6 +71,11 @@ _METRIC = {
     "validation": 0.5,
     "probe_c": float("nan"),
 }
+_FEATURES = {
+    **{"arm": "a", "method": "simclr", "images": "real", "split": "train", "hand_id": 7},
+    **{"digit": 9, "ink": 0, "ground": 7, "texture": 4},
+    "features": np.ones(3, dtype=np.float32),
+}
 _HAND = {"arm": "a", "attribute": "digit", "metric": "knn", "hand_id": 7, "accuracy": 0.25}
 _BLANKED = {"digest": "", "width_px": 0, "height_px": 0, "state": "rejected_unsafe"} | {
     "alignment": float("nan")
@@ -86,6 +94,8 @@ VALID = {
     ImageManifest: pd.DataFrame([_IMAGE, {**_IMAGE, "image_index": 1, **_BLANKED}]),
     AcceptedImages: pd.DataFrame([_IMAGE, {**_IMAGE, "image_index": 1}]),
     AlignmentScores: pd.DataFrame([_SCORE, {**_SCORE, "image_index": 1}]),
+    Features: pd.DataFrame([_FEATURES, {**_FEATURES, "split": "test", "hand_id": 8}]),
+    EvaluationCaptions: pd.DataFrame({"caption": _TEXTS}),
     Metrics: pd.DataFrame([_METRIC, {**_METRIC, "metric": "linear_probe", "probe_c": 0.1}]),
     HandScores: pd.DataFrame([_HAND, {**_HAND, "hand_id": 8}]),
     GuidanceTrials: pd.DataFrame([_TRIAL, {**_TRIAL, "trial": 1}]),
@@ -129,6 +139,22 @@ FAULTS: list[tuple[type[Table], Callable[[pd.DataFrame], Any], str]] = [
     (Metrics, lambda f: f.assign(value=50.0, high=60.0), r"column 'value': less_than_or_equal_to\(1\)"),
     (Metrics, lambda f: f.assign(metric="knn"), r"rows: multiple_fields_uniqueness.*metric 'knn'"),
     (Metrics, lambda f: f.assign(images="photos"), r"column 'images': isin"),
+    (EvaluationCaptions, lambda f: f.assign(caption=["a", ""]), r"column 'caption': str_length.*row 1: ''"),
+    (EvaluationCaptions, lambda f: f.rename(columns={"caption": "text"}), r"column 'caption': missing"),
+    (Features, lambda f: f.assign(hand_id=8), r"rows: no hand in two splits: row 0: arm 'a'"),
+    (Features, lambda f: f.assign(digit=10), r"column 'digit': less_than_or_equal_to\(9\): row 0: 10"),
+    (Features, lambda f: f.assign(split="fit"), r"column 'split': isin"),
+    (
+        Features,
+        lambda f: f.assign(features=[_FEATURES["features"], np.full(3, np.nan, dtype=np.float32)]),
+        r"column 'features': a finite float32 vector: row 1: array\(\[nan",
+    ),
+    (
+        Features,
+        lambda f: f.assign(features=[_FEATURES["features"], np.ones(4, dtype=np.float32)]),
+        r"rows: as long as the arm's first features: row 1",
+    ),
+    (Features, lambda f: f.assign(features=[[1.0, 2.0]] * 2), r"a finite float32 vector: row 0: \[1.0"),
     (HandScores, lambda f: f.assign(hand_id=7), r"rows: multiple_fields_uniqueness.*hand_id 7"),
     (HandScores, lambda f: f.assign(accuracy=-0.1), r"column 'accuracy': greater_than"),
     (GuidanceTrials, lambda f: f.assign(trial=0), r"column 'trial': field_uniqueness"),

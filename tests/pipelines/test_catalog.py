@@ -1,0 +1,58 @@
+"""Every table has a model, every model a table, and a wrong table stops at the node that made it."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline, node
+from kedro.runner import SequentialRunner
+
+from pipelines.cli import user_error
+from stablerep.errors import DataError
+from stablerep.validation import schemas
+
+ROOT = Path(__file__).parents[2]
+CATALOG = yaml.safe_load((ROOT / "conf/base/catalog.yml").read_text(encoding="utf-8"))
+TABLES = {name: entry for name, entry in CATALOG.items() if "validator" in entry}
+# read from CSV by people's hands, or handed on in memory: no pandas dataset, but a table
+OTHER_TABLES = {"captions", "takedowns", "features"}
+
+
+def test_every_table_has_a_model_and_every_model_a_table() -> None:
+    pandas = {name for name, entry in CATALOG.items() if str(entry["type"]).startswith("pandas.")}
+    assert set(TABLES) == pandas | OTHER_TABLES
+    named = {entry["validator"].rsplit(".", 1)[1] for entry in TABLES.values()}
+    models = {
+        name
+        for name, each in vars(schemas).items()
+        if isinstance(each, type) and issubclass(each, schemas.Table) and each is not schemas.Table
+    }
+    assert named == models
+
+
+@pytest.mark.parametrize("name", sorted(set(TABLES) - {"captions", "takedowns", "evaluation_captions"}))
+def test_a_wrong_table_stops_at_the_node_that_made_it(name: str, tmp_path: Path) -> None:
+    entry: dict[str, Any] = {**CATALOG[name]}
+    if "filepath" in entry:
+        entry["filepath"] = str(tmp_path / "x.parquet")
+    catalog = DataCatalog.from_config({name: entry})
+    ran: list[str] = []
+
+    def make() -> pd.DataFrame:
+        ran.append("make")
+        return pd.DataFrame({"nonsense": [1]})
+
+    def use(table: pd.DataFrame) -> int:
+        ran.append("use")
+        return len(table)
+
+    nodes = [node(make, None, name, name="make"), node(use, name, "size", name="use")]
+    with pytest.raises(Exception, match=f"'{name}' on save") as caught:
+        SequentialRunner().run(Pipeline(nodes), catalog)
+    assert ran == ["make"]
+    assert isinstance(user_error(caught.value), DataError)
+    assert "column 'nonsense': unknown; must not be there" in str(user_error(caught.value))
+    assert not (tmp_path / "x.parquet").exists()
