@@ -121,27 +121,17 @@ class FigureDataset(_PathDataset):
             data.savefig(beside, format="png", dpi=150, bbox_inches="tight")
 
 
-class EncodersDataset(FolderDataset):
-    """Trained arms by name: a folder an arm with encoder.safetensors, encoder.json, history.parquet."""
+class EncoderDataset(FolderDataset):
+    """A trained arm: a folder with encoder.safetensors, encoder.json, history.parquet."""
 
-    def load(self) -> "dict[str, TrainedArm]":  # type: ignore[override]
-        """Returns the arms in the order in which they were saved."""
-        order = self._filepath / "arms.json"
-        if not order.is_file():
-            raise DataError(
-                f"{self._filepath}: holds no encoders; must hold arms.json. "
-                "Run `kedro run --pipelines training`."
-            )
-        names = json.loads(order.read_text(encoding="utf-8"))
-        return {name: _load_arm(self._filepath / name) for name in names}
+    def load(self) -> "TrainedArm":  # type: ignore[override]
+        """Returns the arm."""
+        return _load_arm(self._filepath)
 
-    def save(self, data: "dict[str, TrainedArm]") -> None:
-        """Writes all arms beside the old folder, then swaps the two."""
-        temporary = _beside(self._filepath)
-        for name, arm in data.items():
-            _save_arm(temporary / name, arm)
-        (temporary / "arms.json").write_text(json.dumps(list(data)), encoding="utf-8")
-        old = _beside(self._filepath)
+    def save(self, data: "TrainedArm") -> None:
+        """Writes the arm beside the old folder, then swaps the two."""
+        temporary, old = _beside(self._filepath), _beside(self._filepath)
+        _save_arm(temporary, data)
         if self._filepath.exists():
             self._filepath.rename(old)
         temporary.rename(self._filepath)
@@ -178,6 +168,6 @@ def _load_arm(folder: Path) -> "TrainedArm":
     except (OSError, ValueError, SafetensorError) as error:
         raise DataError(
             f"{folder}: not a whole encoder ({error}); must hold encoder.safetensors, encoder.json and "
-            "history.parquet. Run `kedro run --pipelines training`."
+            f"history.parquet. Run `kedro run --namespaces training.{folder.name}`."
         ) from error
     return TrainedArm(**described, weights=weights, history=history)

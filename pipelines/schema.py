@@ -214,7 +214,6 @@ class Optimisation:
         augmentation: of the views.
         mixed_precision: one of `PRECISIONS`.
         log_every: steps between rows of the history.
-        num_processes: arms trained at the same time on a CPU; a GPU takes one at a time.
         checkpoint_every_s: seconds between checkpoints.
         num_checkpoints: the newest ones, which are kept.
         chunk: views that the encoder takes at once; None for all of a process's.
@@ -231,7 +230,6 @@ class Optimisation:
     augmentation: Augmentation
     mixed_precision: str = "no"
     log_every: int = 20
-    num_processes: int = 1
     checkpoint_every_s: float = 60.0
     num_checkpoints: int = 1
     chunk: int | None = None
@@ -258,7 +256,6 @@ class Optimisation:
         ):
             if getattr(self, name) is not None:
                 check_range(f"optimisation.{name}", getattr(self, name), minimum, maximum, where=where)
-        check_range("optimisation.num_processes", self.num_processes, 1, 256, where=where)
         check_range("optimisation.betas: number of values", len(self.betas), 2, 2, where=where)
         for index, beta in enumerate(self.betas):
             # at 1 AdamW's averages never leave zero

@@ -19,6 +19,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 import mlflow
 from mlflow.entities import Metric
 
+from pipelines.arms import is_encoder
 from pipelines.config_loader import write_parameters
 from pipelines.tracked_captions import captions_of_arms, captions_tags, log_captions
 from stablerep.errors import GateError
@@ -111,6 +112,7 @@ class Tracker:
         """Starts the run."""
         self._catalog, self._parameters = catalog, parameters
         self._run_of_arm: dict[str, str] = {}
+        self._captions: pd.DataFrame | None = None
         point_to_store(project)
         name = f"{parameters['experiment_name']} {pipeline.strip('_')}"
         self._run = mlflow.start_run(run_name=name)
@@ -124,7 +126,6 @@ class Tracker:
     def log_dataset(self, name: str, data: Any) -> None:
         """Logs a dataset that was just saved, if MLflow is to show it."""
         loggers: dict[str, Callable[[Any], Any]] = {
-            "encoders": self._log_encoders,
             "generation_ledger": self._log_ledger,
             "image_manifest": self._log_manifest,
             "alignment_ledger": self._log_alignment,
@@ -133,7 +134,9 @@ class Tracker:
             "guidance_curve": lambda figure: mlflow.log_figure(figure, "guidance_curve.png"),
             "report": lambda page: mlflow.log_text(page, "report.html"),
         }
-        if name in loggers:
+        if is_encoder(name):
+            self._log_encoder(data)
+        elif name in loggers:
             loggers[name](data)
 
     def log_seconds(self, node: str, seconds: float) -> None:
@@ -157,22 +160,27 @@ class Tracker:
                 mlflow.log_artifacts(str(folder), "data_docs")
         end_open_runs("FAILED")
 
-    def _log_encoders(self, arms: "dict[str, TrainedArm]") -> None:
-        captions = captions_of_arms(self._catalog)
-        if captions is not None:
-            log_captions(captions)
-        for name, arm in arms.items():
-            with mlflow.start_run(run_name=name, nested=True) as run:
-                self._run_of_arm[name] = run.info.run_id
-                method = self._parameters["methods"].get(arm.method, {})
-                described = {"arm": name, "method": arm.method, "images": arm.images}
-                settings = {"encoder": arm.encoder_config, "method_settings": method}
-                optimisation = {"optimisation": self._parameters["optimisation"]}
-                _log_params(flatten({**described, **settings, **optimisation}))
-                if captions is not None:
-                    mlflow.set_tags(captions_tags(captions))
-                self._log_batches(run.info.run_id, history_metrics(arm.history))
-                self._log_model(arm)
+    def _log_encoder(self, arm: "TrainedArm") -> None:
+        captions = self._captions_of_run()
+        with mlflow.start_run(run_name=arm.name, nested=True) as run:
+            self._run_of_arm[arm.name] = run.info.run_id
+            method = self._parameters["methods"].get(arm.method, {})
+            described = {"arm": arm.name, "method": arm.method, "images": arm.images}
+            settings = {"encoder": arm.encoder_config, "method_settings": method}
+            optimisation = {"optimisation": self._parameters["optimisation"]}
+            _log_params(flatten({**described, **settings, **optimisation}))
+            if captions is not None:
+                mlflow.set_tags(captions_tags(captions))
+            self._log_batches(run.info.run_id, history_metrics(arm.history))
+            self._log_model(arm)
+
+    def _captions_of_run(self) -> "pd.DataFrame | None":
+        """Returns the captions behind the arms; with the first arm they are logged to the parent run."""
+        if not self._run_of_arm:
+            self._captions = captions_of_arms(self._catalog)
+            if self._captions is not None:
+                log_captions(self._captions)
+        return self._captions
 
     def _log_model(self, arm: "TrainedArm") -> None:
         import mlflow.pytorch

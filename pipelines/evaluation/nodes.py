@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def evaluate_encoders(
-    encoders: "dict[str, TrainedArm]",
     scenes: dict[str, Any],
     probe: dict[str, Any],
     model: dict[str, Any],
     seed: int,
+    *arms: "TrainedArm",
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
     """Scores every arm, the untrained encoder and raw pixels."""
     from stablerep.errors import ConfigError
@@ -23,6 +23,7 @@ def evaluate_encoders(
     from stablerep.evaluation.evaluate import evaluate_encoders as evaluate
     from stablerep.evaluation.settings import ProbeSettings, SceneSettings
 
+    encoders = {arm.name: arm for arm in arms}
     if UNTRAINED in encoders:
         raise ConfigError(
             f"arms: got one called {UNTRAINED!r}; must be another name, this one is the reference's. "

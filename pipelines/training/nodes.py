@@ -1,4 +1,4 @@
-"""Adapters of the training room: tables and settings in, trained arms out."""
+"""Adapters of the training room: tables and settings in, a trained arm out."""
 
 from __future__ import annotations
 
@@ -15,29 +15,25 @@ if TYPE_CHECKING:
     from stablerep.training.batches import ImageSource
 
 
-def train_arms(
-    accepted_images: pd.DataFrame,
-    image_store: Path,
-    caption_set: pd.DataFrame,
+def train_arm(
+    name: str,
+    images: ImageSource,
     generator_folder: Path,
     training_work: Path,
     arms: list[dict[str, str]],
+    generation: dict[str, Any],
     methods: dict[str, Any],
     model: dict[str, Any],
     optimisation: dict[str, Any],
-    generation: dict[str, Any],
     seed: int,
-) -> dict[str, TrainedArm]:
-    """Trains every arm of the experiment on its images."""
-    from stablerep.training.arms import train_arms as train
+) -> TrainedArm:
+    """Trains one arm of the experiment on its images."""
+    from stablerep.training.arms import train_arm as train
 
+    arm = next(each for each in arms if each["name"] == name)
     folder = model_folder(generation, generator_folder)
-    plans = [plan_arm(arm, methods, model, optimisation, folder, seed) for arm in arms]
-    wanted = {plan.images for plan in plans}
-    sources = image_sources(
-        wanted, accepted_images, image_store, caption_set, generation["images_per_caption"], seed
-    )
-    return train(plans, sources, training_work)
+    plan = plan_arm(arm, methods, model, optimisation, folder, seed)
+    return train(plan, images, training_work)
 
 
 def plan_arm(
@@ -49,8 +45,6 @@ def plan_arm(
     seed: int,
 ) -> ArmPlan:
     """Builds one arm's plan from the configuration."""
-    import torch
-
     from stablerep.training.arms import ArmPlan
     from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
     from stablerep.views import AugmentationSettings
@@ -61,7 +55,6 @@ def plan_arm(
     settings = OptimisationSettings(**values)
     text = dict(model["text"])
     tokenizer_folder = text.pop("tokenizer_folder", None) or generator_folder / "tokenizer"
-    alone = settings.num_processes == 1 or torch.cuda.is_available()
     return ArmPlan(
         name=arm["name"],
         method_name=arm["method"],
@@ -73,46 +66,44 @@ def plan_arm(
         optimisation=settings,
         tokenizer_folder=str(tokenizer_folder),
         seed=seed,
-        num_threads=0 if alone else 1,
     )
 
 
-def image_sources(
-    wanted: set[str],
-    accepted_images: pd.DataFrame,
-    image_store: Path,
-    caption_set: pd.DataFrame,
-    images_per_caption: int,
-    seed: int,
-) -> dict[str, ImageSource]:
-    """Collects the image sources that the arms name.
+def read_synthetic_images(
+    accepted_images: pd.DataFrame, image_store: Path, caption_set: pd.DataFrame
+) -> ImageSource:
+    """Reads the accepted images of the generator."""
+    import torch
 
-    synthetic: the accepted images of the generator. real: one real scene a caption. drawn: as many real
-    scenes a caption as the generator makes, as a perfect generator would draw them.
+    from stablerep.shards import read_images
+    from stablerep.training.batches import ImageSource
 
-    Raises:
-        DataError: real scenes are wanted of captions that tell of none.
-    """
+    images, caption_ids = read_images(image_store, accepted_images)
+    row_of = {caption_id: row for row, caption_id in enumerate(caption_set["caption_id"])}
+    rows = torch.tensor([row_of[caption_id] for caption_id in caption_ids])
+    return ImageSource("synthetic", images, rows, tuple(caption_set["text"]))
+
+
+def draw_real_images(caption_set: pd.DataFrame, seed: int) -> ImageSource:
+    """Draws one real scene a caption."""
+    return _draw_scenes("real", caption_set, 1, seed)
+
+
+def draw_images(caption_set: pd.DataFrame, generation: dict[str, Any], seed: int) -> ImageSource:
+    """Draws as many real scenes a caption as the generator makes, as a perfect generator would."""
+    return _draw_scenes("drawn", caption_set, generation["images_per_caption"], seed)
+
+
+def _draw_scenes(name: str, caption_set: pd.DataFrame, number: int, seed: int) -> ImageSource:
+    """Draws real scenes of captions; DataError where they tell of none."""
     import torch
 
     from stablerep.corpora.digit_scenes import draw_scenes_of_captions
     from stablerep.corpora.foreign_captions import check_captions_tell_of_digits
-    from stablerep.shards import read_images
     from stablerep.training.batches import ImageSource
 
     texts = tuple(caption_set["text"])
-    sources = {}
-    if not wanted.isdisjoint(("real", "drawn")):
-        check_captions_tell_of_digits(texts)
-    if "synthetic" in wanted:
-        images, caption_ids = read_images(image_store, accepted_images)
-        row_of = {caption_id: row for row, caption_id in enumerate(caption_set["caption_id"])}
-        rows = torch.tensor([row_of[caption_id] for caption_id in caption_ids])
-        sources["synthetic"] = ImageSource("synthetic", images, rows, texts)
-    for name, number in (("real", 1), ("drawn", images_per_caption)):
-        if name in wanted:
-            scenes = draw_scenes_of_captions(list(texts), number, "fit", name, seed)
-            images = (scenes.images * 255).round().to(torch.uint8)
-            rows = torch.arange(len(texts)).repeat_interleave(number)
-            sources[name] = ImageSource(name, images, rows, texts)
-    return sources
+    check_captions_tell_of_digits(texts)
+    scenes = draw_scenes_of_captions(list(texts), number, "fit", name, seed)
+    images = (scenes.images * 255).round().to(torch.uint8)
+    return ImageSource(name, images, torch.arange(len(texts)).repeat_interleave(number), texts)

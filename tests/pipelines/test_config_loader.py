@@ -156,7 +156,7 @@ def test_a_typo_deep_in_a_free_mapping_is_found() -> None:
 def test_a_wrong_type_names_the_key() -> None:
     assert refused({"generation": {"guidance_scale": "a"}}).startswith("generation.guidance_scale: got 'a'")
     assert "must be a whole number" in refused({"scenes": {"num_test_scenes_per_hand": 2.5}})
-    assert "must be a whole number" in refused({"optimisation": {"num_processes": True}})
+    assert "must be a whole number" in refused({"optimisation": {"log_every": True}})
     assert "optimisation.betas[0]" in refused({"optimisation": {"betas": ["x", 0.9]}})
 
 

@@ -84,7 +84,7 @@ def runs(project: Path) -> dict[str, Any]:
     return {run.info.run_name: run for run in found}
 
 
-def make_encoders(start: int) -> dict[str, Any]:
+def make_encoder(start: int) -> Any:
     from stablerep.models.encoders import build_encoder
     from stablerep.training.arms import TrainedArm
 
@@ -93,10 +93,10 @@ def make_encoders(start: int) -> dict[str, Any]:
         {"step": [start, 10], "loss": [2.0, 1.0], "note": ["a", "b"], "bad": [float("nan")] * 2}
     )
     weights = build_encoder(config).state_dict()
-    return {"first": TrainedArm("first", "simclr", "real", config, weights, history)}
+    return TrainedArm("first", "simclr", "real", config, weights, history)
 
 
-def score(encoders: dict[str, Any]) -> pd.DataFrame:
+def score(encoder: Any) -> pd.DataFrame:
     row = {"method": "simclr", "images": "real", "attribute": "digit", "metric": "knn"}
     values = {"value": 0.5, "low": 0.4, "high": 0.6}
     return pd.DataFrame([{"arm": "first", **row, **values}, {"arm": "pixels", **row, **values}])
@@ -109,8 +109,8 @@ def test_a_run_holds_configuration_arms_scores_and_seconds(project: Path, parame
     from pipelines.tracked_captions import find_encoders
 
     nodes = [
-        node(make_encoders, "start", "encoders", name="train"),
-        node(score, "encoders", "metrics", name="score"),
+        node(make_encoder, "start", "encoder_of_first", name="train"),
+        node(score, "encoder_of_first", "metrics", name="score"),
     ]
     captions = pd.DataFrame({"caption_id": ["c-1"], "source": ["one"], "licence": ["CC0-1.0"]})
     images = pd.DataFrame({"caption_id": ["c-1"], "generator_id": ["g-1"]})

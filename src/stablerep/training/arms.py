@@ -1,15 +1,11 @@
-"""The arms of an experiment, each trained in a process of its own.
+"""An arm of an experiment, from its plan to its encoder.
 
-On a CPU one thread an arm and as many arms as cores: arms that each take every thread would wait for each
-other at every operation.
+Arms are trained one after another, each with every core or the GPU: on two cores this is a tenth slower than
+two at a time with a thread each (docs/experiments.md), and each is a node of its own that runs alone.
 """
 
 import hashlib
 import logging
-import multiprocessing
-import shutil
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +14,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from stablerep.errors import ConfigError, StoppedError, TrainingError
+from stablerep.errors import ConfigError, StoppedError
 from stablerep.losses.method import Method
 from stablerep.models.encoders import build_encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.text import TextTower
-from stablerep.processes import end_with_parent
 from stablerep.seeding import seed_everything
 from stablerep.training.batches import ImageSource
 from stablerep.training.checkpoint import Checkpoint, Row
@@ -88,9 +83,15 @@ class ArmPlan:
 
 
 def train_arm(plan: ArmPlan, source: ImageSource, work: Path | None = None) -> TrainedArm:
-    """Trains one arm in this process, going on from its checkpoint below `work` where there is one."""
+    """Trains an arm, going on from its checkpoint below `work` where there is one.
+
+    Args:
+        plan: of the arm.
+        source: its images.
+        work: checkpoints are written to a folder of the arm's name in it; the last one stays, for the caller
+            to remove when the encoder is stored. None keeps none.
+    """
     if StopSignal.taken:
-        # a pool hands its processes the next arm before anyone can take it back
         raise StoppedError(f"arm {plan.name!r}: stopped by a signal before it began; run the command again.")
     if plan.num_threads:
         torch.set_num_threads(plan.num_threads)
@@ -158,79 +159,6 @@ def _fingerprint(plan: ArmPlan, source: ImageSource) -> str:
     for tensor in (source.images, source.caption_rows):
         digest.update(tensor.contiguous().numpy().data)
     return digest.hexdigest()
-
-
-def train_arms(
-    plans: list[ArmPlan], sources: dict[str, ImageSource], work: Path | None = None
-) -> dict[str, TrainedArm]:
-    """Trains arms side by side, as many at a time as `optimisation.num_processes`; on a GPU one at a time.
-
-    Args:
-        plans: one an arm.
-        sources: by name; each plan's `images` must be among them.
-        work: for checkpoints: killed at any moment, the next call with the same plans and images goes on.
-            They are removed when every arm is trained. None keeps none.
-
-    Returns:
-        The trained arms by name, in the order of the plans.
-
-    Raises:
-        ConfigError: a plan names a source that is not there.
-    """
-    for plan in plans:
-        if plan.images not in sources:
-            raise ConfigError(
-                f"arms.{plan.name}.images: got {plan.images!r}; must be one of {', '.join(sources)}"
-            )
-    # a GPU takes one arm at a time: several would share its memory and its time
-    wanted = 1 if torch.cuda.is_available() else max(plan.optimisation.num_processes for plan in plans)
-    workers = min(len(plans), wanted)
-    if workers == 1:
-        trained = {plan.name: train_arm(plan, sources[plan.images], work) for plan in plans}
-    else:
-        trained = _train_in_processes(plans, sources, work, workers)
-    if work is not None:
-        for plan in plans:
-            shutil.rmtree(work / plan.name, ignore_errors=True)
-    return {plan.name: trained[plan.name] for plan in plans}
-
-
-def _train_in_processes(
-    plans: list[ArmPlan], sources: dict[str, ImageSource], work: Path | None, workers: int
-) -> dict[str, TrainedArm]:
-    context = multiprocessing.get_context("spawn")
-    trained: dict[str, TrainedArm] = {}
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (logger.getEffectiveLevel(),))
-    try:
-        # a scheduler's signal may reach this process alone
-        children = multiprocessing.active_children
-        with StopSignal(lambda: [each.pid for each in children() if each.pid]) as stop:
-            futures = {pool.submit(train_arm, plan, sources[plan.images], work): plan for plan in plans}
-            for future in as_completed(futures):
-                name = futures[future].name
-                try:
-                    trained[name] = future.result()
-                except BrokenProcessPool as error:
-                    if stop.asked:  # it had not begun to listen
-                        raise StoppedError(
-                            f"arms.{name}: stopped by a signal; run the same command again."
-                        ) from error
-                    raise TrainingError(
-                        f"arms.{name}: its process died, most likely for want of memory. Set a smaller "
-                        "optimisation.num_processes and run again."
-                    ) from error
-                logger.info("%s: trained (%d of %d arms)", name, len(trained), len(plans))
-    finally:
-        # an arm that waits for its turn does not start when another has failed or was stopped
-        pool.shutdown(wait=True, cancel_futures=True)
-    return trained
-
-
-def _start_worker(level: int) -> None:
-    logging.basicConfig(level=level, format="%(message)s")
-    end_with_parent()
-    # tensors travel through files, not through descriptors, whose number is limited
-    torch.multiprocessing.set_sharing_strategy("file_system")
 
 
 def _load_tokenizer(plan: ArmPlan) -> Any:

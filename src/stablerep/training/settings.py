@@ -19,7 +19,6 @@ class OptimisationSettings:
         warmup_share: share of the steps with a rising rate.
         mixed_precision: `no` or `bf16`.
         log_every: steps between rows of the history.
-        num_processes: arms trained at the same time on a CPU, one thread each; a GPU takes one at a time.
         checkpoint_every_s: seconds between checkpoints.
         num_checkpoints: the newest ones, which are kept.
         chunk: views that the encoder takes at once, in two passes; None takes a process's all in one. The
@@ -37,7 +36,6 @@ class OptimisationSettings:
     warmup_share: float = 0.1
     mixed_precision: str = "no"
     log_every: int = 20
-    num_processes: int = 2
     checkpoint_every_s: float = 60.0
     num_checkpoints: int = 1
     chunk: int | None = None
@@ -47,7 +45,7 @@ class OptimisationSettings:
 
     def __post_init__(self) -> None:
         """Checks ranges."""
-        for name in ("num_images", "batch_size", "log_every", "num_processes", "num_checkpoints"):
+        for name in ("num_images", "batch_size", "log_every", "num_checkpoints"):
             check_range(f"optimisation.{name}", getattr(self, name), 1)
         check_range("optimisation.learning_rate", self.learning_rate, 0)
         check_range("optimisation.checkpoint_every_s", self.checkpoint_every_s, 0)

@@ -30,7 +30,7 @@ def _arm(name: str) -> TrainedArm:
 
 
 def test_every_arm_and_both_references_are_scored() -> None:
-    metrics, hand_scores = evaluate_encoders({"mine": _arm("mine")}, SCENES, PROBE, {"encoder": CONFIG}, 0)
+    metrics, hand_scores = evaluate_encoders(SCENES, PROBE, {"encoder": CONFIG}, 0, _arm("mine"))
     facts = metrics.drop_duplicates("arm")[["arm", "method", "images"]].to_numpy().tolist()
     assert facts == [
         ["mine", "simclr", "real"],
@@ -62,4 +62,4 @@ def test_weights_of_another_encoder_are_an_error() -> None:
 
 def test_an_arm_may_not_be_called_as_a_reference() -> None:
     with pytest.raises(ConfigError, match="untrained"):
-        evaluate_encoders({"untrained": _arm("untrained")}, SCENES, PROBE, {"encoder": CONFIG}, 0)
+        evaluate_encoders(SCENES, PROBE, {"encoder": CONFIG}, 0, _arm("untrained"))

@@ -1,23 +1,25 @@
 """What arms learn from."""
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
-from pipelines.training.nodes import image_sources
+from pipelines.training.nodes import draw_images, draw_real_images
 from stablerep.errors import DataError
 
 
-@pytest.mark.parametrize("source", ["real", "drawn"])
-def test_real_scenes_of_foreign_captions_are_refused(source: str) -> None:
-    captions = pd.DataFrame({"caption_id": ["c-1", "c-2"], "text": ["a nine", "a dog on a beach"]})
+def captions(*texts: str) -> pd.DataFrame:
+    return pd.DataFrame({"caption_id": [f"c-{number}" for number in range(len(texts))], "text": texts})
+
+
+def test_real_scenes_of_foreign_captions_are_refused() -> None:
+    foreign = captions("a nine", "a dog on a beach")
     with pytest.raises(DataError, match="'a dog on a beach'"):
-        image_sources({source}, pd.DataFrame(), Path(), captions, 2, 0)
+        draw_real_images(foreign, 0)
+    with pytest.raises(DataError, match="'a dog on a beach'"):
+        draw_images(foreign, {"images_per_caption": 2}, 0)
 
 
 def test_real_scenes_of_the_corpus_are_drawn() -> None:
-    captions = pd.DataFrame({"caption_id": ["c-1", "c-2"], "text": ["a nine", "a teal two"]})
-    sources = image_sources({"real", "drawn"}, pd.DataFrame(), Path(), captions, 2, 0)
-    assert len(sources["real"].images) == 2
-    assert len(sources["drawn"].images) == 4
+    ours = captions("a nine", "a teal two")
+    assert len(draw_real_images(ours, 0).images) == 2
+    assert len(draw_images(ours, {"images_per_caption": 2}, 0).images) == 4

@@ -6,15 +6,14 @@ import pytest
 import torch
 
 from stablerep.corpora.digit_scenes import draw_scenes_of_captions
-from stablerep.errors import ConfigError, TrainingError
+from stablerep.errors import TrainingError
 from stablerep.generation.pretraining.architecture import build_tokenizer
 from stablerep.losses.clip import CLIP
 from stablerep.losses.simclr import SimCLR
 from stablerep.losses.stablerep import StableRep
 from stablerep.losses.stablerep_plus import StableRepPlus
 from stablerep.models.encoders import build_encoder
-from stablerep.training import arms
-from stablerep.training.arms import ArmPlan, train_arm, train_arms
+from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import ImageSource
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
 from stablerep.views import AugmentationSettings
@@ -42,7 +41,7 @@ def data():
 
 
 def plan(method, name="arm", tokenizer=None, **optimisation):
-    settings = {"num_images": 96, "batch_size": 8, "log_every": 4, "num_processes": 1}
+    settings = {"num_images": 96, "batch_size": 8, "log_every": 4}
     return ArmPlan(
         name, "method", method, "synthetic", ENCODER, HeadSettings(32, 16), TextSettings(32, 1, 2, 16),
         OptimisationSettings(**settings | optimisation), tokenizer, seed=0, num_threads=1,
@@ -86,27 +85,6 @@ def test_arms_start_from_the_same_encoder(data):
     first = train_arm(plan(SimCLR(), learning_rate=0.0), data)
     second = train_arm(plan(StableRep(images_per_caption=2), name="other", learning_rate=0.0), data)
     assert all(torch.equal(first.weights[k], second.weights[k]) for k in first.weights if "conv" in k)
-
-
-def test_arms_in_processes_of_their_own_give_the_weights_of_this_process(data):
-    plans = [plan(SimCLR(), name=name, num_processes=2) for name in ("one", "two")]
-    together = train_arms(plans, {"synthetic": data})
-    assert list(together) == ["one", "two"]
-    alone = train_arm(plans[1], data)
-    assert all(torch.equal(together["two"].weights[k], alone.weights[k]) for k in alone.weights)
-
-
-def test_a_gpu_takes_one_arm_at_a_time(data, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(arms, "_train_in_processes", lambda *given: pytest.fail("must stay in this process"))
-    monkeypatch.setattr(arms, "train_arm", lambda plan, source, work: plan.name)
-    plans = [plan(SimCLR(), name=name, num_processes=2) for name in ("one", "two")]
-    assert train_arms(plans, {"synthetic": data}) == {"one": "one", "two": "two"}
-
-
-def test_an_unknown_image_source_names_the_known_ones(data):
-    with pytest.raises(ConfigError, match=r"arms\.arm\.images: got 'synthetic'; must be one of real"):
-        train_arms([plan(SimCLR())], {"real": data})
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_step(data):
