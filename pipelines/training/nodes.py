@@ -72,16 +72,22 @@ def plan_arm(
 def read_synthetic_images(
     accepted_images: pd.DataFrame, image_store: Path, caption_set: pd.DataFrame
 ) -> ImageSource:
-    """Reads the accepted images of the generator."""
+    """Reads the accepted images of the generator; the digits that their captions name are their classes."""
     import torch
 
+    from stablerep.corpora.foreign_captions import digits_named
     from stablerep.shards import read_images
     from stablerep.training.batches import ImageSource
 
     images, caption_ids = read_images(image_store, accepted_images)
     row_of = {caption_id: row for row, caption_id in enumerate(caption_set["caption_id"])}
     rows = torch.tensor([row_of[caption_id] for caption_id in caption_ids])
-    return ImageSource("synthetic", images, rows, tuple(caption_set["text"]))
+    texts = tuple(caption_set["text"])
+    digits = digits_named(texts)
+    labels = None
+    if digits is not None:
+        labels = torch.tensor([-1 if digit is None else digit for digit in digits])[rows]
+    return ImageSource("synthetic", images, rows, texts, labels)
 
 
 def draw_real_images(caption_set: pd.DataFrame, seed: int) -> ImageSource:
@@ -106,4 +112,5 @@ def _draw_scenes(name: str, caption_set: pd.DataFrame, number: int, seed: int) -
     check_captions_tell_of_digits(texts)
     scenes = draw_scenes_of_captions(list(texts), number, "fit", name, seed)
     images = (scenes.images * 255).round().to(torch.uint8)
-    return ImageSource(name, images, torch.arange(len(texts)).repeat_interleave(number), texts)
+    rows = torch.arange(len(texts)).repeat_interleave(number)
+    return ImageSource(name, images, rows, texts, scenes.labels["digit"])

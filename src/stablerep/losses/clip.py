@@ -21,6 +21,7 @@ class CLIP:
     tile: int | None = None
     uses_head = False
     uses_text = True
+    uses_labels = False
 
     def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
         """Returns `image_text`."""

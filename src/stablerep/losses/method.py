@@ -36,12 +36,15 @@ class Method(Protocol):
         views_per_image: augmented views of one image in a batch.
         uses_head: whether z_ND is needed.
         uses_text: whether the text tower is needed.
+        uses_labels: whether positives are the images of one class; else of one caption, or of one image
+            where it has several views.
     """
 
     images_per_caption: int
     views_per_image: int
     uses_head: bool
     uses_text: bool
+    uses_labels: bool
 
     def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
         """Returns the parts of the loss by name, scalars; their sum is minimised."""

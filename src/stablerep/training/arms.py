@@ -156,7 +156,8 @@ def _fingerprint(plan: ArmPlan, source: ImageSource) -> str:
     """Returns a digest of everything that decides an arm's weights on one machine."""
     digest = hashlib.sha256(repr(replace(plan, tokenizer_folder=None)).encode())
     digest.update(repr(source.texts).encode())
-    for tensor in (source.images, source.caption_rows):
+    labels = [] if source.labels is None else [source.labels]
+    for tensor in (source.images, source.caption_rows, *labels):
         digest.update(tensor.contiguous().numpy().data)
     return digest.hexdigest()
 

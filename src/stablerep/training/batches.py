@@ -23,12 +23,15 @@ class ImageSource:
         images: (I, 3, H, W) uint8.
         caption_rows: (I,) int64, the row in `texts` of each image's caption.
         texts: the captions.
+        labels: (I,) int64, the class of each image, -1 where it is not known; None where the images are of
+            no corpus with classes.
     """
 
     name: str
     images: Tensor
     caption_rows: Tensor
     texts: tuple[str, ...]
+    labels: Tensor | None = None
 
 
 @dataclass(frozen=True)

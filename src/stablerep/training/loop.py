@@ -13,7 +13,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from stablerep.errors import ConfigError, TrainingError
+from stablerep.errors import ConfigError, DataError, TrainingError
 from stablerep.losses.method import Embedded, Method
 from stablerep.training.average import Average
 from stablerep.training.batches import Batch, GroupedSampler, ImageSource
@@ -248,15 +248,29 @@ def _views_of(
     return draw
 
 
+def _classes_of(arm: Arm, image_rows: Tensor) -> Tensor:
+    """Returns the images' classes; one without a label is a class of its own, below zero."""
+    labels = arm.source.labels
+    if labels is None:
+        raise DataError(
+            f"arm {arm.name!r}: got images ({arm.source.name}) without classes; must have them, for its "
+            "method learns from labels. Take it out of the arms, or train it on images of digit captions."
+        )
+    classes = labels[image_rows]
+    return torch.where(classes < 0, -1 - image_rows, classes)
+
+
 def _inputs_of(
     arm: Arm, batch: Batch, tokenize: Callable[[list[str]], Tensor] | None, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Labels and captions of all processes, token ids of this one.
 
-    A label is the caption's row, or the image's for several views of one.
+    A label is the caption's row, or the image's for several views of one, or its class.
     """
     method = arm.method
     same = batch.image_rows if method.views_per_image > 1 else batch.text_rows[batch.caption_N]
+    if method.uses_labels:
+        same = _classes_of(arm, batch.image_rows)
     labels_N = gather(same.repeat(method.views_per_image).to(device))
     own_N = batch.caption_N + offset_of_captions(len(batch.text_rows))
     caption_N = gather(own_N.repeat(method.views_per_image).to(device))

@@ -1,17 +1,19 @@
 """Training an arm end to end, at a size that takes seconds."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from stablerep.corpora.digit_scenes import draw_scenes_of_captions
-from stablerep.errors import TrainingError
+from stablerep.errors import DataError, TrainingError
 from stablerep.generation.pretraining.architecture import build_tokenizer
 from stablerep.losses.clip import CLIP
 from stablerep.losses.simclr import SimCLR
 from stablerep.losses.stablerep import StableRep
 from stablerep.losses.stablerep_plus import StableRepPlus
+from stablerep.losses.supcon import SupCon
 from stablerep.models.encoders import build_encoder
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import ImageSource
@@ -37,7 +39,9 @@ def tokenizer_folder(tmp_path_factory):
 def data():
     scenes = draw_scenes_of_captions(list(TEXTS), 4, "fit", 0)
     rows = torch.arange(len(TEXTS)).repeat_interleave(4)
-    return ImageSource("synthetic", (scenes.images * 255).to(torch.uint8), rows, TEXTS)
+    return ImageSource(
+        "synthetic", (scenes.images * 255).to(torch.uint8), rows, TEXTS, scenes.labels["digit"]
+    )
 
 
 def plan(method, name="arm", tokenizer=None, **optimisation):
@@ -48,7 +52,7 @@ def plan(method, name="arm", tokenizer=None, **optimisation):
     )  # fmt: skip
 
 
-METHODS = [StableRep(images_per_caption=4), SimCLR(), CLIP(), StableRepPlus(images_per_caption=2)]
+METHODS = [StableRep(images_per_caption=4), SimCLR(), CLIP(), StableRepPlus(images_per_caption=2), SupCon()]
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
@@ -67,6 +71,20 @@ def test_every_method_changes_the_encoder_and_keeps_a_history(method, data, toke
         not torch.equal(trained.weights[k], untouched.weights[k]) for k in trained.weights if "conv" in k
     ]
     assert all(moved)
+
+
+def test_labels_are_refused_where_the_images_have_none(data):
+    with pytest.raises(DataError, match=r"arm 'arm': got images \(synthetic\) without classes"):
+        train_arm(plan(SupCon()), replace(data, labels=None))
+
+
+def test_an_image_without_a_label_has_its_own_views_for_positives(data):
+    """With no label at all SupCon is SimCLR, whose loss and weights are known."""
+    unlabelled = train_arm(plan(SupCon()), replace(data, labels=torch.full_like(data.labels, -1)))
+    one_class = replace(data, labels=torch.zeros_like(data.labels))
+    labelled, simclr = train_arm(plan(SupCon()), one_class), train_arm(plan(SimCLR()), data)
+    assert all(torch.equal(unlabelled.weights[k], simclr.weights[k]) for k in simclr.weights)
+    assert not all(torch.equal(labelled.weights[k], simclr.weights[k]) for k in simclr.weights)
 
 
 def test_the_loss_falls(data):
