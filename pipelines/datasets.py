@@ -122,7 +122,10 @@ class FigureDataset(_PathDataset):
 
 
 class EncoderDataset(FolderDataset):
-    """A trained arm: a folder with encoder.safetensors, encoder.json, history.parquet."""
+    """A trained arm: a folder with encoder.safetensors, encoder.json, history.parquet.
+
+    A timm model also stands in `timm/`, as timm loads it by itself.
+    """
 
     def load(self) -> "TrainedArm":  # type: ignore[override]
         """Returns the arm."""
@@ -131,15 +134,18 @@ class EncoderDataset(FolderDataset):
     def save(self, data: "TrainedArm") -> None:
         """Writes the arm beside the old folder, then swaps the two."""
         temporary, old = _beside(self._filepath), _beside(self._filepath)
-        _save_arm(temporary, data)
+        save_arm(temporary, data)
         if self._filepath.exists():
             self._filepath.rename(old)
         temporary.rename(self._filepath)
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _save_arm(folder: Path, arm: "TrainedArm") -> None:
+def save_arm(folder: Path, arm: "TrainedArm") -> None:
+    """Writes an arm's files to a new folder."""
     from safetensors.torch import save_file
+
+    from stablerep.models.export import export_to_timm
 
     folder.mkdir(parents=True)
     weights = {name: weight.contiguous() for name, weight in arm.weights.items()}
@@ -152,6 +158,7 @@ def _save_arm(folder: Path, arm: "TrainedArm") -> None:
     }
     (folder / "encoder.json").write_text(json.dumps(described, indent=2), encoding="utf-8")
     arm.history.to_parquet(folder / "history.parquet", index=False)
+    export_to_timm(arm.encoder_config, arm.weights, folder / "timm")
 
 
 def _load_arm(folder: Path) -> "TrainedArm":
