@@ -214,6 +214,8 @@ class Optimisation:
         augmentation: of the views.
         mixed_precision: one of `PRECISIONS`.
         log_every: steps between rows of the history.
+        num_probe_captions: held out of the training for the kNN probe; 0 takes no probe.
+        probe_every: steps between two probes, a multiple of log_every.
         checkpoint_every_s: seconds between checkpoints.
         num_checkpoints: the newest ones, which are kept.
         chunk: views that the encoder takes at once; None for all of a process's.
@@ -230,6 +232,8 @@ class Optimisation:
     augmentation: Augmentation
     mixed_precision: str = "no"
     log_every: int = 20
+    num_probe_captions: int = 0
+    probe_every: int = 20
     checkpoint_every_s: float = 60.0
     num_checkpoints: int = 1
     chunk: int | None = None
@@ -246,6 +250,13 @@ class Optimisation:
         check_range("optimisation.weight_decay", self.weight_decay, 0, 100, where=where)
         check_range("optimisation.warmup_share", self.warmup_share, 0, 1, where=where)
         check_range("optimisation.log_every", self.log_every, 1, where=where)
+        check_range("optimisation.num_probe_captions", self.num_probe_captions, 0, where=where)
+        check_range("optimisation.probe_every", self.probe_every, 1, where=where)
+        if self.num_probe_captions and self.probe_every % self.log_every:
+            raise ConfigError(
+                f"optimisation.probe_every: got {self.probe_every}; must be a multiple of "
+                f"optimisation.log_every = {self.log_every}. Set it in {where}."
+            )
         _check_choice("optimisation.mixed_precision", self.mixed_precision, PRECISIONS)
         check_range("optimisation.checkpoint_every_s", self.checkpoint_every_s, 0, where=where)
         check_range("optimisation.num_checkpoints", self.num_checkpoints, 1, where=where)

@@ -49,7 +49,8 @@ def tune_guidance(
     folder = model_folder(generation, generator_folder)
     executor = executor_of(execution)
     generation = {**generation, "images_per_caption": settings.images_per_caption}
-    optimisation = {**optimisation, "num_images": settings.num_images}
+    # a trial is scored on validation hands; its captions are few, and all of them are trained on
+    optimisation = {**optimisation, "num_images": settings.num_images, "num_probe_captions": 0}
 
     def objective(guidance_scale: float, trial: int) -> dict[str, float]:
         drawing = generation_settings({**generation, "guidance_scale": guidance_scale})

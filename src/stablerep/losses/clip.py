@@ -19,6 +19,7 @@ class CLIP:
     images_per_caption: int = 1
     views_per_image: int = 1
     tile: int | None = None
+    temperature = None
     uses_head = False
     uses_text = True
     uses_labels = False

@@ -34,6 +34,7 @@ class Method(Protocol):
     Attributes:
         images_per_caption: images of one caption in a batch.
         views_per_image: augmented views of one image in a batch.
+        temperature: of the loss over z_ND; None where it has none.
         uses_head: whether z_ND is needed.
         uses_text: whether the text tower is needed.
         uses_labels: whether positives are the images of one class; else of one caption, or of one image
@@ -42,6 +43,7 @@ class Method(Protocol):
 
     images_per_caption: int
     views_per_image: int
+    temperature: float | None
     uses_head: bool
     uses_text: bool
     uses_labels: bool

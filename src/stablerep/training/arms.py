@@ -23,6 +23,7 @@ from stablerep.seeding import seed_everything
 from stablerep.training.batches import ImageSource
 from stablerep.training.checkpoint import Checkpoint, Row
 from stablerep.training.loop import Arm, run_arm
+from stablerep.training.probe import hold_out
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
 from stablerep.training.step import Networks
 from stablerep.training.stop import StopSignal
@@ -135,7 +136,7 @@ def train_arm(plan: ArmPlan, source: ImageSource, work: Path | None = None) -> T
                 row["embedding_std"], row["images_per_second"],
             )  # fmt: skip
 
-    arm = Arm(plan.name, plan.method, source, plan.seed)
+    arm = Arm(plan.name, plan.method, *_split(plan, source))
     checkpoint = None
     if work is not None:
         settings = plan.optimisation
@@ -150,6 +151,16 @@ def train_arm(plan: ArmPlan, source: ImageSource, work: Path | None = None) -> T
     return TrainedArm(
         plan.name, plan.method_name, plan.images, plan.encoder_config, weights, pd.DataFrame(history)
     )
+
+
+def _split(plan: ArmPlan, source: ImageSource) -> tuple[ImageSource, int, ImageSource | None]:
+    """Returns what the arm trains on, its seed, and what is held out for its probe."""
+    settings, method = plan.optimisation, plan.method
+    needed = settings.batch_size // (method.views_per_image * method.images_per_caption)
+    trained, held_out = hold_out(source, settings.num_probe_captions, needed, plan.seed)
+    if settings.num_probe_captions and held_out is None:
+        logger.warning("%s: no kNN probe: every caption is needed to fill a batch", plan.name)
+    return trained, plan.seed, held_out
 
 
 def _fingerprint(plan: ArmPlan, source: ImageSource) -> str:

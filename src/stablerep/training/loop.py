@@ -6,12 +6,14 @@ Legend: N views of a batch, M captions, D dimensions, F features.
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from stablerep.errors import ConfigError, DataError, TrainingError
 from stablerep.losses.method import Embedded, Method
@@ -19,6 +21,7 @@ from stablerep.training.average import Average
 from stablerep.training.batches import Batch, GroupedSampler, ImageSource
 from stablerep.training.checkpoint import Checkpoint, Progress, Row
 from stablerep.training.monitor import spread_of, warn_of_collapse
+from stablerep.training.probe import knn_accuracy
 from stablerep.training.settings import OptimisationSettings
 from stablerep.training.step import ChunkedEncoder, Networks, gather, offset_of_captions
 from stablerep.training.stop import StopSignal
@@ -36,12 +39,14 @@ class Arm:
         method: the loss and how its batches are drawn.
         source: the images.
         seed: of weights, order and views.
+        held_out: images for the kNN probe; None takes none.
     """
 
     name: str
     method: Method
     source: ImageSource
     seed: int
+    held_out: ImageSource | None = None
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:
@@ -83,9 +88,9 @@ def run_arm(
         checkpoint: where the state is kept; None keeps none.
 
     Returns:
-        The history: step, images, loss and its parts, learning_rate, grad_norm, embedding_std,
-        effective_rank, images_per_second, waited_share (of the time, for data); means over the steps
-        since the row before where that applies.
+        The history: step, images, loss and its parts, learning_rate, grad_norm, temperature or logit_scale,
+        embedding_std, effective_rank, images_per_second, waited_s and waited_share (of the time, for data),
+        knn_accuracy where a probe was due; means over the steps since the row before where that applies.
 
     Raises:
         TrainingError: the loss is not finite.
@@ -96,7 +101,7 @@ def run_arm(
     if first:
         logger.info("%s: goes on from step %d of %d", arm.name, first, settings.num_steps)
     with StopSignal() as stop:
-        for step in range(first, settings.num_steps):
+        for step in training.shown(range(first, settings.num_steps)):
             row = training.step(step)
             if row is not None:
                 warn_of_collapse(arm.name, step + 1, row)
@@ -146,6 +151,18 @@ class _Training:
         self.batches = sampler.batches(self.first)
         self.started, self.waited_s = time.monotonic(), 0.0
 
+    def shown(self, steps: range) -> Iterator[int]:
+        """Yields the steps, with a progress bar where standard error is a terminal."""
+        hidden = None if self.accelerator.is_main_process else True  # None: where it is no terminal
+        with logging_redirect_tqdm(), tqdm(total=self.settings.num_steps, disable=hidden) as bar:
+            bar.set_description(self.arm.name)
+            bar.update(steps.start)
+            for step in steps:
+                yield step
+                bar.update()
+                if self.progress.history:
+                    bar.set_postfix(loss=self.progress.history[-1]["loss"], refresh=False)
+
     def step(self, step: int) -> Row | None:
         """Takes a step; returns a row of the history where one is due."""
         settings, progress = self.settings, self.progress
@@ -166,9 +183,14 @@ class _Training:
         elapsed = time.monotonic() - self.started
         row |= {"step": done, "images": done * settings.batch_size, "learning_rate": rate}
         row |= {"images_per_second": (done - self.first) * settings.batch_size / elapsed}
-        row |= {"waited_share": self.waited_s / elapsed}
+        row |= {"waited_s": self.waited_s, "waited_share": self.waited_s / elapsed}
+        if self.arm.method.temperature is not None:
+            row["temperature"] = self.arm.method.temperature
         if logit_scale is not None:
             row["logit_scale"] = float(logit_scale.detach())
+        if self.arm.held_out is not None and done % settings.probe_every == 0:
+            size = settings.chunk or settings.batch_size
+            row["knn_accuracy"] = knn_accuracy(self.networks.encoder, self.arm.held_out, size)
         progress.history.append(row)
         progress.sums = {}
         return row

@@ -61,7 +61,14 @@ def test_every_method_changes_the_encoder_and_keeps_a_history(method, data, toke
     trained = train_arm(plan(method, tokenizer=tokenizer_folder, batch_size=batch_size), data)
     assert trained.history["images"].iloc[-1] == 96
     assert trained.history["loss"].map(math.isfinite).all()
-    assert {"embedding_std", "effective_rank", "learning_rate", "images_per_second"} <= set(trained.history)
+    assert {
+        "embedding_std",
+        "effective_rank",
+        "learning_rate",
+        "images_per_second",
+        "waited_s",
+        "grad_norm",
+    } <= set(trained.history)
     encoder = build_encoder(trained.encoder_config)
     encoder.load_state_dict(trained.weights)
     untouched = train_arm(
@@ -85,6 +92,14 @@ def test_an_image_without_a_label_has_its_own_views_for_positives(data):
     labelled, simclr = train_arm(plan(SupCon()), one_class), train_arm(plan(SimCLR()), data)
     assert all(torch.equal(unlabelled.weights[k], simclr.weights[k]) for k in simclr.weights)
     assert not all(torch.equal(labelled.weights[k], simclr.weights[k]) for k in simclr.weights)
+
+
+def test_a_probe_looks_every_so_often_and_changes_nothing_else(data):
+    settings = {"batch_size": 4, "num_images": 48, "log_every": 2, "num_probe_captions": 2, "probe_every": 4}
+    watched = train_arm(plan(SimCLR(), **settings), data).history
+    assert watched["step"][watched["knn_accuracy"].notna()].tolist() == [4, 8, 12]
+    unwatched = train_arm(plan(SimCLR(), **settings | {"probe_every": 1000}), data).history
+    assert watched["loss"].tolist() == unwatched["loss"].tolist()
 
 
 def test_the_loss_falls(data):
