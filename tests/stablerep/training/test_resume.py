@@ -21,6 +21,7 @@ from stablerep.training.batches import GroupedSampler, ImageSource
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
 
 ENCODER = {"_target_": "stablerep.models.residual.ResidualEncoder", "channels": [8, 8], "map_channels": 4}
+CLOCKED = ("images_per_second", "waited_s", "waited_share")
 KILLED_AT = 20
 
 
@@ -74,7 +75,7 @@ def test_a_killed_run_goes_on_and_gives_the_weights_of_an_uninterrupted_one(kill
     assert f"goes on from step {KILLED_AT - 1} of 30" in caplog.text
     whole = train_arm(make_plan(), make_source())
     assert all(torch.equal(resumed.weights[k], whole.weights[k]) for k in whole.weights)
-    columns = [name for name in whole.history if name not in ("images_per_second", "waited_share")]
+    columns = [name for name in whole.history if name not in CLOCKED]
     assert resumed.history[columns].equals(whole.history[columns])
 
 
