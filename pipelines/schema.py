@@ -20,6 +20,7 @@ Target = dict[str, Any]
 IMAGE_SOURCES = ("synthetic", "real", "drawn")
 DTYPES = ("float32", "float16", "bfloat16")
 PRECISIONS = ("no", "bf16")
+BATCH_NORMS = ("global", "per_view")  # stablerep.models.heads.BATCH_NORMS, which would bring torch along
 # They become names of files and folders, of MLflow runs, and anchors of the report.
 _ARM_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -143,12 +144,14 @@ class Head:
 
     hidden_dim: int
     out_dim: int
+    batch_norm: str = "global"
 
     def __post_init__(self) -> None:
         """Checks ranges."""
         where = "conf/params/encoder/<name>.yaml"
         check_range("model.head.hidden_dim", self.hidden_dim, 1, where=where)
         check_range("model.head.out_dim", self.out_dim, 1, where=where)
+        _check_choice("model.head.batch_norm", self.batch_norm, BATCH_NORMS)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def train_arm(
     name: str,
     images: ImageSource,
+    accepted_images: pd.DataFrame,
     generator_folder: Path,
     training_work: Path,
     arms: list[dict[str, str]],
@@ -27,7 +28,11 @@ def train_arm(
     optimisation: dict[str, Any],
     seed: int,
 ) -> TrainedArm:
-    """Trains one arm of the experiment on its images."""
+    """Trains one arm of the experiment on its images.
+
+    `accepted_images` says that the image gate has been passed: no arm is trained before, those on real scenes
+    neither, for arms of one run are compared, and its record of captions counts the images.
+    """
     from stablerep.training.arms import train_arm as train
 
     arm = next(each for each in arms if each["name"] == name)

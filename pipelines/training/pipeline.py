@@ -30,7 +30,7 @@ def create_arm_pipeline(name: str, images: str) -> Pipeline:
             _images_node(images),
             node(
                 train,
-                ["images", "generator_folder", "training_work", *sorted(_SETTINGS)],
+                ["images", "accepted_images", "generator_folder", "training_work", *sorted(_SETTINGS)],
                 "encoder",
                 name="train_arm",
             ),

@@ -76,8 +76,11 @@ def test_each_arm_is_an_instance_of_one_sub_pipeline_that_runs_alone() -> None:
     }
     assert alone.outputs() == {"encoder_of_theirs-2"}
     assert not [each for each in pipeline.inputs() if "." in each], "no input is an arm's own"
-    assert "accepted_images" in pipeline.inputs()
-    assert "accepted_images" not in alone.inputs(), "real scenes need no generator's images"
+    assert "image_store" in pipeline.inputs()
+    assert "image_store" not in alone.inputs(), "real scenes need no generator's images"
+    assert all(
+        "accepted_images" in each.inputs for each in pipeline.nodes if each.func.__name__ == "train_arm"
+    )
 
 
 def test_the_arms_of_the_runs_own_configuration_are_registered() -> None:

@@ -103,7 +103,7 @@ def train_arm(plan: ArmPlan, source: ImageSource, work: Path | None = None) -> T
     head = text = tokenize = None
     features = encoder.num_features
     if plan.method.uses_head:
-        head = ProjectionHead(features, plan.head.hidden_dim, plan.head.out_dim)
+        head = ProjectionHead(features, plan.head.hidden_dim, plan.head.out_dim, plan.head.batch_norm)
     if plan.method.uses_text:
         tokenizer = _load_tokenizer(plan)
         text = TextTower(

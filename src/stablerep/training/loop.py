@@ -284,8 +284,8 @@ def _classes_of(arm: Arm, image_rows: Tensor) -> Tensor:
 
 def _inputs_of(
     arm: Arm, batch: Batch, tokenize: Callable[[list[str]], Tensor] | None, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Labels and captions of all processes, token ids of this one.
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Labels, captions and slices of all processes, token ids of this one.
 
     A label is the caption's row, or the image's for several views of one, or its class.
     """
@@ -296,9 +296,13 @@ def _inputs_of(
     labels_N = gather(same.repeat(method.views_per_image).to(device))
     own_N = batch.caption_N + offset_of_captions(len(batch.text_rows))
     caption_N = gather(own_N.repeat(method.views_per_image).to(device))
+    # images of a caption stand together, and views of the whole batch one after another
+    image_N = torch.arange(len(batch.image_rows)) % method.images_per_caption
+    views = [image_N + method.images_per_caption * view for view in range(method.views_per_image)]
+    slice_N = gather(torch.cat(views).to(device))
     token_ids = None
     if method.uses_text:
         if tokenize is None:
             raise TrainingError(f"arm {arm.name!r}: its method uses captions; a tokenizer is needed")
         token_ids = tokenize([arm.source.texts[row] for row in batch.text_rows.tolist()]).to(device)
-    return labels_N, caption_N, token_ids
+    return labels_N, caption_N, slice_N, token_ids

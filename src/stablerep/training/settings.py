@@ -75,10 +75,11 @@ class OptimisationSettings:
 
 @dataclass(frozen=True)
 class HeadSettings:
-    """The projection head's sizes; 4096 and 256 in the paper."""
+    """The projection head; 4096, 256 and per_view in the authors' code."""
 
     hidden_dim: int = 512
     out_dim: int = 128
+    batch_norm: str = "global"
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,6 @@ def test_miniatures_of_its_components_go_from_captions_to_encoders(paper, tiny_s
     assert {arm["name"] for arm in arms} == {"stablerep", "stablerep_plus"}
     for arm in arms:
         given = (arms, generation, paper["methods"], model, optimisation, 0)
-        trained = train_arm(arm["name"], images, none, tmp_path / "work", *given)
+        trained = train_arm(arm["name"], images, manifest, none, tmp_path / "work", *given)
         assert trained.history["images"].iloc[-1] == 48
         assert trained.history["loss"].map(math.isfinite).all()

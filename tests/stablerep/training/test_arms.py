@@ -16,7 +16,8 @@ from stablerep.losses.stablerep_plus import StableRepPlus
 from stablerep.losses.supcon import SupCon
 from stablerep.models.encoders import build_encoder
 from stablerep.training.arms import ArmPlan, train_arm
-from stablerep.training.batches import ImageSource
+from stablerep.training.batches import GroupedSampler, ImageSource
+from stablerep.training.loop import Arm, _inputs_of
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
 from stablerep.views import AugmentationSettings
 
@@ -78,6 +79,17 @@ def test_every_method_changes_the_encoder_and_keeps_a_history(method, data, toke
         not torch.equal(trained.weights[k], untouched.weights[k]) for k in trained.weights if "conv" in k
     ]
     assert all(moved)
+
+
+@pytest.mark.parametrize("method", [SimCLR(), StableRep(images_per_caption=4)], ids=["views", "images"])
+def test_slices_of_the_batch_norm_hold_one_view_of_each_image_or_one_image_of_each_caption(method, data):
+    batch = next(GroupedSampler(data, 4, method.images_per_caption, 0).batches())
+    labels, _, slices, _ = _inputs_of(Arm("arm", method, data, 0), batch, None, torch.device("cpu"))
+    assert len(torch.unique(slices)) == method.images_per_caption * method.views_per_image
+    for number in torch.unique(slices):
+        own = labels[slices == number]
+        assert len(torch.unique(own)) == len(own), "no two positives in one slice"
+        assert set(own.tolist()) == set(labels.tolist())
 
 
 def test_labels_are_refused_where_the_images_have_none(data):
