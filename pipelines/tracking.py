@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 # before mlflow is imported: it would report usage otherwise
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# a bar for each arm's few files
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import mlflow
 from mlflow.entities import Metric
@@ -25,6 +27,7 @@ from pipelines.config_loader import write_parameters
 from pipelines.tracked_captions import captions_of_arms, captions_tags, log_captions
 from stablerep.errors import GateError
 
+logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
 # for each arm it warns that the environment has no pip (uv's has none)
 logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
 
