@@ -25,7 +25,7 @@ import torch
 
 from pipelines.config_loader import compose
 from pipelines.evaluation.nodes import rebuild_encoder
-from pipelines.training.nodes import image_sources, plan_arm
+from pipelines.training.nodes import draw_images, plan_arm
 from stablerep.corpora.digit_scenes import NUM_CLASSES
 from stablerep.evaluation.evaluate import draw_probe_scenes, validation_accuracy
 from stablerep.evaluation.features import extract_features
@@ -106,12 +106,9 @@ def measure(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     probe = ProbeSettings(**values["probe"] | {"attributes": ["digit"]})
     texts = pd.read_csv(ROOT / "data/01_raw/captions.csv")["caption"]
     captions = pd.DataFrame({"caption_id": texts.map(caption_id_of), "text": texts})
-    images_per_caption = values["generation"]["images_per_caption"]
     arm = {"name": "stablerep", "method": "stablerep", "images": "drawn"}
     for seed in range(given.seeds):
-        source = image_sources({"drawn"}, pd.DataFrame(), Path(), captions, images_per_caption, 0, seed)[
-            "drawn"
-        ]
+        source = draw_images(captions, values["generation"], seed)
         for name, encoder in ENCODERS.items():
             if given.only is None or any(part in name for part in given.only):
                 model = {**values["model"], "encoder": encoder or values["model"]["encoder"]}

@@ -121,35 +121,31 @@ class FigureDataset(_PathDataset):
             data.savefig(beside, format="png", dpi=150, bbox_inches="tight")
 
 
-class EncodersDataset(FolderDataset):
-    """Trained arms by name: a folder an arm with encoder.safetensors, encoder.json, history.parquet."""
+class EncoderDataset(FolderDataset):
+    """A trained arm: a folder with encoder.safetensors, encoder.json, history.parquet.
 
-    def load(self) -> "dict[str, TrainedArm]":  # type: ignore[override]
-        """Returns the arms in the order in which they were saved."""
-        order = self._filepath / "arms.json"
-        if not order.is_file():
-            raise DataError(
-                f"{self._filepath}: holds no encoders; must hold arms.json. "
-                "Run `kedro run --pipelines training`."
-            )
-        names = json.loads(order.read_text(encoding="utf-8"))
-        return {name: _load_arm(self._filepath / name) for name in names}
+    A timm model also stands in `timm/`, as timm loads it by itself.
+    """
 
-    def save(self, data: "dict[str, TrainedArm]") -> None:
-        """Writes all arms beside the old folder, then swaps the two."""
-        temporary = _beside(self._filepath)
-        for name, arm in data.items():
-            _save_arm(temporary / name, arm)
-        (temporary / "arms.json").write_text(json.dumps(list(data)), encoding="utf-8")
-        old = _beside(self._filepath)
+    def load(self) -> "TrainedArm":  # type: ignore[override]
+        """Returns the arm."""
+        return _load_arm(self._filepath)
+
+    def save(self, data: "TrainedArm") -> None:
+        """Writes the arm beside the old folder, then swaps the two."""
+        temporary, old = _beside(self._filepath), _beside(self._filepath)
+        save_arm(temporary, data)
         if self._filepath.exists():
             self._filepath.rename(old)
         temporary.rename(self._filepath)
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _save_arm(folder: Path, arm: "TrainedArm") -> None:
+def save_arm(folder: Path, arm: "TrainedArm") -> None:
+    """Writes an arm's files to a new folder."""
     from safetensors.torch import save_file
+
+    from stablerep.models.export import export_to_timm
 
     folder.mkdir(parents=True)
     weights = {name: weight.contiguous() for name, weight in arm.weights.items()}
@@ -162,6 +158,7 @@ def _save_arm(folder: Path, arm: "TrainedArm") -> None:
     }
     (folder / "encoder.json").write_text(json.dumps(described, indent=2), encoding="utf-8")
     arm.history.to_parquet(folder / "history.parquet", index=False)
+    export_to_timm(arm.encoder_config, arm.weights, folder / "timm")
 
 
 def _load_arm(folder: Path) -> "TrainedArm":
@@ -178,6 +175,6 @@ def _load_arm(folder: Path) -> "TrainedArm":
     except (OSError, ValueError, SafetensorError) as error:
         raise DataError(
             f"{folder}: not a whole encoder ({error}); must hold encoder.safetensors, encoder.json and "
-            "history.parquet. Run `kedro run --pipelines training`."
+            f"history.parquet. Run `kedro run --namespaces training.{folder.name}`."
         ) from error
     return TrainedArm(**described, weights=weights, history=history)

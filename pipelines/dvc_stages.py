@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from kedro.pipeline import Pipeline
+from parse import parse
 
 PROJECT = Path(__file__).parents[1]
 # What a room's nodes use: parts of the library, and modules beside the room. A change there makes the stage
@@ -39,7 +40,6 @@ SOURCES = {
         "corpora",
         "losses",
         "models",
-        "processes.py",
         "seeding.py",
         "shards.py",
         "views.py",
@@ -111,8 +111,8 @@ def source_path(part: str) -> str:
 def room_stage(name: str, pipeline: Pipeline, catalog: dict[str, Any]) -> dict[str, Any]:
     """Returns the stage of a room: files that its nodes read, keys that they take, files that they write."""
     files = [dataset for dataset in catalog if _is_versioned(dataset, catalog)]
-    outputs = [dataset for dataset in files if dataset in pipeline.all_outputs()]
-    inputs = [dataset for dataset in files if dataset in pipeline.inputs()]
+    outputs = [dataset for dataset in files if _is_among(dataset, pipeline.all_outputs())]
+    inputs = [dataset for dataset in files if _is_among(dataset, pipeline.inputs())]
     own = [dataset for dataset in inputs if _dvc_options(dataset, catalog).get("stage") == name]
     sources = [f"pipelines/{name}", *(source_path(part) for part in SOURCES[name])]
     taken = [part.removeprefix("params:") for part in pipeline.inputs() if part.startswith("params:")]
@@ -130,6 +130,11 @@ def room_stage(name: str, pipeline: Pipeline, catalog: dict[str, Any]) -> dict[s
     return stage
 
 
+def _is_among(entry: str, names: set[str]) -> bool:
+    """Tells whether an entry of the catalog, which may be a pattern, is one of a pipeline's datasets."""
+    return any(parse(entry, name) is not None for name in names)
+
+
 def _dvc_options(dataset: str, catalog: dict[str, Any]) -> dict[str, Any]:
     options = catalog[dataset].get("metadata", {}).get("dvc", {})
     return options if isinstance(options, dict) else {}
@@ -141,7 +146,8 @@ def _is_versioned(dataset: str, catalog: dict[str, Any]) -> bool:
 
 def _path(dataset: str, catalog: dict[str, Any]) -> str:
     entry = catalog[dataset]
-    return str(entry.get("filepath") or entry["path"])
+    whole = _dvc_options(dataset, catalog).get("all")
+    return str(whole or entry.get("filepath") or entry["path"])
 
 
 def _folders_of_stage(stage: str, catalog: dict[str, Any]) -> list[Any]:

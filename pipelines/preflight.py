@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
+from pipelines.arms import is_encoder
 from pipelines.instantiation import build_method
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 # The nodes that draw images with the model.
 DRAWING = {"generate_images", "tune_guidance"}
-TRAINING = "train_arms"
 
 
 class PreflightHooks:
@@ -60,7 +60,7 @@ def check_before_run(pipeline: "Pipeline", catalog: "DataCatalog", parameters: d
         _check_encoder(parameters["model"]["encoder"])
     if not nodes.isdisjoint(DRAWING):
         _check_model(catalog, parameters["generation"])
-    if TRAINING in nodes and "captions" in taken:
+    if any(map(is_encoder, pipeline.all_outputs())) and "captions" in taken:
         _check_captions(catalog, parameters)
 
 

@@ -22,6 +22,7 @@ Target = dict[str, Any]
 IMAGE_SOURCES = ("synthetic", "real", "drawn")
 DTYPES = ("float32", "float16", "bfloat16")
 PRECISIONS = ("no", "bf16")
+BATCH_NORMS = ("global", "per_view")  # stablerep.models.heads.BATCH_NORMS, which would bring torch along
 # They become names of files and folders, of MLflow runs, and anchors of the report.
 _ARM_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -158,12 +159,14 @@ class Head:
 
     hidden_dim: int
     out_dim: int
+    batch_norm: str = "global"
 
     def __post_init__(self) -> None:
         """Checks ranges."""
         where = "conf/params/encoder/<name>.yaml"
         check_range("model.head.hidden_dim", self.hidden_dim, 1, where=where)
         check_range("model.head.out_dim", self.out_dim, 1, where=where)
+        _check_choice("model.head.batch_norm", self.batch_norm, BATCH_NORMS)
 
 
 @dataclass(frozen=True)
@@ -236,7 +239,8 @@ class Optimisation:
         augmentation: of the views.
         mixed_precision: one of `PRECISIONS`.
         log_every: steps between rows of the history.
-        num_processes: arms trained at the same time on a CPU; a GPU takes one at a time.
+        num_probe_captions: held out of the training for the kNN probe; 0 takes no probe.
+        probe_every: steps between two probes, a multiple of log_every.
         checkpoint_every_s: seconds between checkpoints.
         num_checkpoints: the newest ones, which are kept.
         chunk: views that the encoder takes at once; None for all of a process's.
@@ -255,7 +259,8 @@ class Optimisation:
     augmentation: Augmentation
     mixed_precision: str = "no"
     log_every: int = 20
-    num_processes: int = 1
+    num_probe_captions: int = 0
+    probe_every: int = 20
     checkpoint_every_s: float = 60.0
     num_checkpoints: int = 1
     chunk: int | None = None
@@ -274,6 +279,13 @@ class Optimisation:
         check_range("optimisation.weight_decay", self.weight_decay, 0, 100, where=where)
         check_range("optimisation.warmup_share", self.warmup_share, 0, 1, where=where)
         check_range("optimisation.log_every", self.log_every, 1, where=where)
+        check_range("optimisation.num_probe_captions", self.num_probe_captions, 0, where=where)
+        check_range("optimisation.probe_every", self.probe_every, 1, where=where)
+        if self.num_probe_captions and self.probe_every % self.log_every:
+            raise ConfigError(
+                f"optimisation.probe_every: got {self.probe_every}; must be a multiple of "
+                f"optimisation.log_every = {self.log_every}. Set it in {where}."
+            )
         _check_choice("optimisation.mixed_precision", self.mixed_precision, PRECISIONS)
         check_range("optimisation.checkpoint_every_s", self.checkpoint_every_s, 0, where=where)
         check_range("optimisation.num_checkpoints", self.num_checkpoints, 1, where=where)
@@ -286,7 +298,6 @@ class Optimisation:
                 check_range(f"optimisation.{name}", getattr(self, name), minimum, maximum, where=where)
         check_range("optimisation.num_workers", self.num_workers, 0, 256, where=where)
         check_range("optimisation.cache_mib", self.cache_mib, 0, where=where)
-        check_range("optimisation.num_processes", self.num_processes, 1, 256, where=where)
         check_range("optimisation.betas: number of values", len(self.betas), 2, 2, where=where)
         for index, beta in enumerate(self.betas):
             # at 1 AdamW's averages never leave zero

@@ -10,22 +10,25 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # before mlflow is imported: it would report usage otherwise
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# a bar for each arm's few files
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import mlflow
 from mlflow.entities import Metric
 
+from pipelines.arms import is_encoder
 from pipelines.config_loader import write_parameters
 from pipelines.tracked_captions import captions_of_arms, captions_tags, log_captions
 from stablerep.errors import GateError
 
-# for each arm they warn that its model is pickled (its weights stand beside it as safetensors) and that the
-# environment has no pip (uv's has none)
-logging.getLogger("mlflow.pytorch").setLevel(logging.ERROR)
+logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
+# for each arm it warns that the environment has no pip (uv's has none)
 logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ _MAX_METRICS = 1000  # of one call, MLflow's limit
 _MAX_PARAMS = 100  # of one call, MLflow's limit
 _MAX_PARAM_CHARS = 6000  # MLflow's limit
 _MAX_TAG_CHARS = 5000  # below MLflow's limit of 8,000
+_MODEL_NEEDS = ("torch", "torchvision", "timm", "safetensors", "numpy")
 _NUM_GRID_CAPTIONS = 8  # rows of the picture of captions with their images
 
 
@@ -111,6 +115,7 @@ class Tracker:
         """Starts the run."""
         self._catalog, self._parameters = catalog, parameters
         self._run_of_arm: dict[str, str] = {}
+        self._captions: pd.DataFrame | None = None
         point_to_store(project)
         name = f"{parameters['experiment_name']} {pipeline.strip('_')}"
         self._run = mlflow.start_run(run_name=name)
@@ -124,7 +129,6 @@ class Tracker:
     def log_dataset(self, name: str, data: Any) -> None:
         """Logs a dataset that was just saved, if MLflow is to show it."""
         loggers: dict[str, Callable[[Any], Any]] = {
-            "encoders": self._log_encoders,
             "generation_ledger": self._log_ledger,
             "image_manifest": self._log_manifest,
             "alignment_ledger": self._log_alignment,
@@ -133,7 +137,9 @@ class Tracker:
             "guidance_curve": lambda figure: mlflow.log_figure(figure, "guidance_curve.png"),
             "report": lambda page: mlflow.log_text(page, "report.html"),
         }
-        if name in loggers:
+        if is_encoder(name):
+            self._log_encoder(data)
+        elif name in loggers:
             loggers[name](data)
 
     def log_seconds(self, node: str, seconds: float) -> None:
@@ -157,51 +163,59 @@ class Tracker:
                 mlflow.log_artifacts(str(folder), "data_docs")
         end_open_runs("FAILED")
 
-    def _log_encoders(self, arms: "dict[str, TrainedArm]") -> None:
-        captions = captions_of_arms(self._catalog)
-        if captions is not None:
-            log_captions(captions)
-        for name, arm in arms.items():
-            with mlflow.start_run(run_name=name, nested=True) as run:
-                self._run_of_arm[name] = run.info.run_id
-                method = self._parameters["methods"].get(arm.method, {})
-                described = {"arm": name, "method": arm.method, "images": arm.images}
-                settings = {"encoder": arm.encoder_config, "method_settings": method}
-                optimisation = {"optimisation": self._parameters["optimisation"]}
-                _log_params(flatten({**described, **settings, **optimisation}))
-                if captions is not None:
-                    mlflow.set_tags(captions_tags(captions))
-                self._log_batches(run.info.run_id, history_metrics(arm.history))
-                self._log_model(arm)
+    def _log_encoder(self, arm: "TrainedArm") -> None:
+        captions = self._captions_of_run()
+        with mlflow.start_run(run_name=arm.name, nested=True) as run:
+            self._run_of_arm[arm.name] = run.info.run_id
+            method = self._parameters["methods"].get(arm.method, {})
+            described = {"arm": arm.name, "method": arm.method, "images": arm.images}
+            settings = {"encoder": arm.encoder_config, "method_settings": method}
+            optimisation = {"optimisation": self._parameters["optimisation"]}
+            _log_params(flatten({**described, **settings, **optimisation}))
+            if captions is not None:
+                mlflow.set_tags(captions_tags(captions))
+            self._log_batches(run.info.run_id, history_metrics(arm.history))
+            self._log_model(arm)
+
+    def _captions_of_run(self) -> "pd.DataFrame | None":
+        """Returns the captions behind the arms; with the first arm they are logged to the parent run."""
+        if not self._run_of_arm:
+            self._captions = captions_of_arms(self._catalog)
+            if self._captions is not None:
+                log_captions(self._captions)
+        return self._captions
 
     def _log_model(self, arm: "TrainedArm") -> None:
-        import mlflow.pytorch
+        """Logs the encoder and registers it: a name an experiment, an alias an arm for its newest version."""
+        import numpy as np
         import torch
         from mlflow.models import infer_signature
-        from safetensors.torch import save_file
 
+        from pipelines.datasets import save_arm
         from stablerep.models.encoders import build_encoder
 
         encoder = build_encoder(arm.encoder_config)
         encoder.load_state_dict(arm.weights)
-        encoder.eval()
-        side = arm.encoder_config.get("size_px", self._parameters["generation"]["size_px"])
-        example = torch.zeros(1, 3, side, side)
-        with torch.no_grad():
-            features = encoder(example)
-        mlflow.pytorch.log_model(
-            encoder,
-            name="encoder",
-            input_example=example.numpy(),
-            signature=infer_signature(example.numpy(), features.numpy()),
-            # named, or MLflow loads the model in another process to find them out
-            pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
-            serialization_format="pickle",
-        )
+        example = torch.zeros(1, 3, encoder.size_px, encoder.size_px)
+        with torch.inference_mode():
+            features = encoder.eval()(example)
+        name = registered_name(self._parameters["experiment_name"])
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "encoder.safetensors")
-            save_file({name: weight.contiguous() for name, weight in arm.weights.items()}, path)
-            mlflow.log_artifact(str(path))
+            files = Path(folder, "encoder")
+            save_arm(files, arm)
+            logged = mlflow.pyfunc.log_model(
+                name="encoder",
+                python_model=str(Path(__file__).with_name("encoder_model.py")),
+                artifacts={"encoder": str(files)},
+                input_example=example.numpy().astype(np.float32),
+                signature=infer_signature(example.numpy(), features.numpy()),
+                # named, or MLflow loads the model in another process to find them out
+                pip_requirements=[f"{each}=={version(each)}" for each in _MODEL_NEEDS],
+                registered_model_name=name,
+            )
+        number = str(logged.registered_model_version)
+        self._client.set_registered_model_alias(name, f"arm-{arm.name}", number)
+        self._client.set_model_version_tag(name, number, "arm", arm.name)
 
     def _log_ledger(self, ledger: Mapping[str, Any]) -> None:
         numbers = {
@@ -275,6 +289,11 @@ class Tracker:
         finite = [each for each in metrics if abs(each.value) < float("inf")]
         for start in range(0, len(finite), _MAX_METRICS):
             self._client.log_batch(run_id, metrics=finite[start : start + _MAX_METRICS])
+
+
+def registered_name(experiment_name: str) -> str:
+    """Returns the name under which an experiment's encoders are registered: MLflow takes no / and no :."""
+    return f"stablerep-{experiment_name.replace('/', '-').replace(':', '-')}"
 
 
 def history_metrics(history: "pd.DataFrame") -> list[Metric]:

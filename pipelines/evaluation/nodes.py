@@ -11,13 +11,14 @@ if TYPE_CHECKING:
 
 
 def extract_features(
-    encoders: "dict[str, TrainedArm]", scenes: dict[str, Any], model: dict[str, Any], seed: int
+    scenes: dict[str, Any], model: dict[str, Any], seed: int, *arms: "TrainedArm"
 ) -> "pd.DataFrame":
     """Runs every arm, the untrained encoder and raw pixels over the scenes of evaluation."""
     from stablerep.errors import ConfigError
     from stablerep.evaluation.evaluate import UNTRAINED, Origin, extract_scene_features
     from stablerep.evaluation.settings import SceneSettings
 
+    encoders = {arm.name: arm for arm in arms}
     if UNTRAINED in encoders:
         raise ConfigError(
             f"arms: got one called {UNTRAINED!r}; must be another name, this one is the reference's. "

@@ -2,16 +2,18 @@
 
 from kedro.pipeline import Pipeline, node
 
+from pipelines.arms import Arm, encoder_of
 from pipelines.evaluation.nodes import extract_features, score_features
 
 
-def create_pipeline() -> Pipeline:
+def create_pipeline(arms: list[Arm]) -> Pipeline:
     """Returns the graph of the room."""
+    encoders = [encoder_of(arm["name"]) for arm in arms]
     return Pipeline(
         [
             node(
                 extract_features,
-                ["encoders", "params:scenes", "params:model", "params:seed"],
+                ["params:scenes", "params:model", "params:seed", *encoders],
                 "features",
                 name="extract_features",
             ),

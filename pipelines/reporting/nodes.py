@@ -29,7 +29,6 @@ CONFIGURATION_KEYS = (
 def build_report(
     metrics: "pd.DataFrame",
     hand_scores: "pd.DataFrame",
-    encoders: "dict[str, TrainedArm]",
     accepted_images: "pd.DataFrame",
     image_manifest: "pd.DataFrame",
     alignment_ledger: dict[str, Any],
@@ -40,15 +39,17 @@ def build_report(
     image_gate: dict[str, Any],
     generation_ledger: dict[str, Any],
     stage_seconds: dict[str, float],
-    **configuration: Any,
+    **others: Any,
 ) -> str:
-    """Writes the page."""
+    """Writes the page; `others` are the configuration by key and the arms' encoders."""
     from stablerep.reporting.environment import describe_machine
     from stablerep.reporting.gallery import make_gallery, pick_images
     from stablerep.reporting.report import ReportContent
     from stablerep.reporting.report import build_report as build
     from stablerep.shards import read_images
 
+    configuration = {key: others[key] for key in CONFIGURATION_KEYS}
+    encoders: list[TrainedArm] = [arm for name, arm in others.items() if name not in CONFIGURATION_KEYS]
     texts = dict(zip(curated_captions["caption_id"], curated_captions["text"], strict=True))
     images, caption_ids = read_images(image_store, pick_images(accepted_images))
     content = ReportContent(
@@ -56,7 +57,7 @@ def build_report(
         seed=configuration["seed"],
         metrics=metrics,
         hand_scores=hand_scores,
-        histories={name: arm.history for name, arm in encoders.items()},
+        histories={arm.name: arm.history for arm in encoders},
         num_bootstrap=configuration["probe"]["num_bootstrap"],
         num_accepted_images=len(accepted_images),
         gallery=make_gallery(images, caption_ids, texts),

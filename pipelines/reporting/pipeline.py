@@ -2,10 +2,11 @@
 
 from kedro.pipeline import Pipeline, node
 
+from pipelines.arms import Arm, encoder_of
 from pipelines.reporting.nodes import CONFIGURATION_KEYS, build_report
 
 
-def create_pipeline() -> Pipeline:
+def create_pipeline(arms: list[Arm]) -> Pipeline:
     """Returns the graph of the room."""
     return Pipeline(
         [
@@ -14,7 +15,6 @@ def create_pipeline() -> Pipeline:
                 {
                     "metrics": "metrics",
                     "hand_scores": "hand_scores",
-                    "encoders": "encoders",
                     "accepted_images": "accepted_images",
                     "image_manifest": "image_manifest",
                     "alignment_ledger": "alignment_ledger",
@@ -26,6 +26,7 @@ def create_pipeline() -> Pipeline:
                     "generation_ledger": "generation_ledger",
                     "stage_seconds": "stage_seconds",
                     **{key: f"params:{key}" for key in CONFIGURATION_KEYS},
+                    **{name: name for name in (encoder_of(arm["name"]) for arm in arms)},
                 },
                 "report",
                 name="build_report",

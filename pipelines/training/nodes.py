@@ -1,4 +1,4 @@
-"""Adapters of the training room: tables and settings in, trained arms out."""
+"""Adapters of the training room: tables and settings in, a trained arm out."""
 
 from __future__ import annotations
 
@@ -15,35 +15,30 @@ if TYPE_CHECKING:
     from stablerep.training.batches import ImageSource
 
 
-def train_arms(
+def train_arm(
+    name: str,
+    images: ImageSource,
     accepted_images: pd.DataFrame,
-    image_store: Path,
-    caption_set: pd.DataFrame,
     generator_folder: Path,
     training_work: Path,
     arms: list[dict[str, str]],
+    generation: dict[str, Any],
     methods: dict[str, Any],
     model: dict[str, Any],
     optimisation: dict[str, Any],
-    generation: dict[str, Any],
     seed: int,
-) -> dict[str, TrainedArm]:
-    """Trains every arm of the experiment on its images."""
-    from stablerep.training.arms import train_arms as train
+) -> TrainedArm:
+    """Trains one arm of the experiment on its images.
 
+    `accepted_images` says that the image gate has been passed: no arm is trained before, those on real scenes
+    neither, for arms of one run are compared, and its record of captions counts the images.
+    """
+    from stablerep.training.arms import train_arm as train
+
+    arm = next(each for each in arms if each["name"] == name)
     folder = model_folder(generation, generator_folder)
-    plans = [plan_arm(arm, methods, model, optimisation, folder, seed) for arm in arms]
-    wanted = {plan.images for plan in plans}
-    sources = image_sources(
-        wanted,
-        accepted_images,
-        image_store,
-        caption_set,
-        generation["images_per_caption"],
-        optimisation["cache_mib"],
-        seed,
-    )
-    return train(plans, sources, training_work)
+    plan = plan_arm(arm, methods, model, optimisation, folder, seed)
+    return train(plan, images, training_work)
 
 
 def plan_arm(
@@ -55,8 +50,6 @@ def plan_arm(
     seed: int,
 ) -> ArmPlan:
     """Builds one arm's plan from the configuration."""
-    import torch
-
     from stablerep.training.arms import ArmPlan
     from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
     from stablerep.views import AugmentationSettings
@@ -69,7 +62,6 @@ def plan_arm(
     settings = OptimisationSettings(**values)
     text = dict(model["text"])
     tokenizer_folder = text.pop("tokenizer_folder", None) or generator_folder / "tokenizer"
-    alone = settings.num_processes == 1 or torch.cuda.is_available()
     return ArmPlan(
         name=arm["name"],
         method_name=arm["method"],
@@ -81,47 +73,55 @@ def plan_arm(
         optimisation=settings,
         tokenizer_folder=str(tokenizer_folder),
         seed=seed,
-        num_threads=0 if alone else 1,
     )
 
 
-def image_sources(
-    wanted: set[str],
+def read_synthetic_images(
     accepted_images: pd.DataFrame,
     image_store: Path,
     caption_set: pd.DataFrame,
-    images_per_caption: int,
-    cache_mib: float,
-    seed: int,
-) -> dict[str, ImageSource]:
-    """Collects the image sources that the arms name.
+    optimisation: dict[str, Any],
+) -> ImageSource:
+    """Finds the accepted images of the generator; the digits that their captions name are their classes."""
+    import torch
 
-    synthetic: the accepted images of the generator. real: one real scene a caption. drawn: as many real
-    scenes a caption as the generator makes, as a perfect generator would draw them.
+    from stablerep.corpora.foreign_captions import digits_named
+    from stablerep.training.batches import ImageSource
+    from stablerep.training.stored_images import StoredImages
 
-    Raises:
-        DataError: real scenes are wanted of captions that tell of none.
-    """
+    images = StoredImages(image_store, accepted_images, optimisation["cache_mib"])
+    row_of = {caption_id: row for row, caption_id in enumerate(caption_set["caption_id"])}
+    rows = torch.tensor([row_of[caption_id] for caption_id in accepted_images["caption_id"]])
+    texts = tuple(caption_set["text"])
+    digits = digits_named(texts)
+    labels = None
+    if digits is not None:
+        labels = torch.tensor([-1 if digit is None else digit for digit in digits])[rows]
+    return ImageSource("synthetic", images, rows, texts, labels)
+
+
+def draw_real_images(caption_set: pd.DataFrame, seed: int) -> ImageSource:
+    """Draws one real scene a caption."""
+    return _draw_scenes("real", caption_set, 1, seed)
+
+
+def draw_images(caption_set: pd.DataFrame, generation: dict[str, Any], seed: int) -> ImageSource:
+    """Draws as many real scenes a caption as the generator makes, as a perfect generator would."""
+    return _draw_scenes("drawn", caption_set, generation["images_per_caption"], seed)
+
+
+def _draw_scenes(name: str, caption_set: pd.DataFrame, number: int, seed: int) -> ImageSource:
+    """Draws real scenes of captions; DataError where they tell of none."""
     import torch
 
     from stablerep.corpora.digit_scenes import draw_scenes_of_captions
     from stablerep.corpora.foreign_captions import check_captions_tell_of_digits
     from stablerep.training.batches import ImageSource
-    from stablerep.training.stored_images import ImagesInMemory, StoredImages
+    from stablerep.training.stored_images import ImagesInMemory
 
     texts = tuple(caption_set["text"])
-    sources = {}
-    if not wanted.isdisjoint(("real", "drawn")):
-        check_captions_tell_of_digits(texts)
-    if "synthetic" in wanted:
-        row_of = {caption_id: row for row, caption_id in enumerate(caption_set["caption_id"])}
-        rows = torch.tensor([row_of[caption_id] for caption_id in accepted_images["caption_id"]])
-        stored = StoredImages(image_store, accepted_images, cache_mib)
-        sources["synthetic"] = ImageSource("synthetic", stored, rows, texts)
-    for name, number in (("real", 1), ("drawn", images_per_caption)):
-        if name in wanted:
-            scenes = draw_scenes_of_captions(list(texts), number, "fit", name, seed)
-            images = (scenes.images * 255).round().to(torch.uint8)
-            rows = torch.arange(len(texts)).repeat_interleave(number)
-            sources[name] = ImageSource(name, ImagesInMemory(images), rows, texts)
-    return sources
+    check_captions_tell_of_digits(texts)
+    scenes = draw_scenes_of_captions(list(texts), number, "fit", name, seed)
+    images = (scenes.images * 255).round().to(torch.uint8)
+    rows = torch.arange(len(texts)).repeat_interleave(number)
+    return ImageSource(name, ImagesInMemory(images), rows, texts, scenes.labels["digit"])

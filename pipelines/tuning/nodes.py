@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.evaluation.nodes import rebuild_encoder
 from pipelines.generation.nodes import executor_of, generation_settings, stored_images
 from pipelines.model_folder import model_folder
-from pipelines.training.nodes import image_sources, plan_arm
+from pipelines.training.nodes import plan_arm, read_synthetic_images
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,20 +49,17 @@ def tune_guidance(
     folder = model_folder(generation, generator_folder)
     executor = executor_of(execution)
     generation = {**generation, "images_per_caption": settings.images_per_caption}
-    # one arm at a time, so it may have every thread
-    optimisation = {**optimisation, "num_images": settings.num_images, "num_processes": 1}
+    # a trial is scored on validation hands; its captions are few, and all of them are trained on
+    optimisation = {**optimisation, "num_images": settings.num_images, "num_probe_captions": 0}
 
     def objective(guidance_scale: float, trial: int) -> dict[str, float]:
         drawing = generation_settings({**generation, "guidance_scale": guidance_scale})
         store = study_folder / f"images-{guidance_scale:.3f}"
         manifest, ledger = make_image_set(captions, drawing, folder, store, seed, takedowns, executor)
-        per_caption = settings.images_per_caption
-        images = stored_images(manifest)
-        cache_mib = optimisation["cache_mib"]
-        sources = image_sources({"synthetic"}, images, store, captions, per_caption, cache_mib, seed)
+        source = read_synthetic_images(stored_images(manifest), store, captions, optimisation)
         arm = {"name": f"trial_{trial}", "method": _METHOD, "images": "synthetic"}
         plan = plan_arm(arm, methods, model, optimisation, folder, settings.seed)
-        trained = train_arm(plan, sources["synthetic"])
+        trained = train_arm(plan, source)
         encoder = rebuild_encoder(trained.encoder_config, trained.weights)
         accuracy = validation_accuracy(
             encoder, SceneSettings(**scenes), ProbeSettings(**probe), settings.seed

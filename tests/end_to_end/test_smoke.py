@@ -16,6 +16,7 @@ ARMS = {
     "clip_synthetic",
     "simclr_real",
     "clip_real",
+    "supcon_real",
     "stablerep_drawn",
 }
 

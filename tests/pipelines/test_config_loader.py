@@ -60,7 +60,7 @@ def test_the_default_is_digit_scenes_with_its_seven_arms() -> None:
 def test_paper_has_the_papers_numbers() -> None:
     parameters = compose(FOLDER, {"experiment": "paper"})
     assert parameters["model"]["encoder"]["name"] == "vit_base_patch16_224"
-    assert parameters["model"]["head"] == {"hidden_dim": 4096, "out_dim": 256}
+    assert parameters["model"]["head"] == {"hidden_dim": 4096, "out_dim": 256, "batch_norm": "per_view"}
     assert parameters["generation"]["guidance_scale"] == 2.0
     assert parameters["generation"]["images_per_caption"] == 10
     assert parameters["methods"]["stablerep"]["images_per_caption"] == 6
@@ -126,7 +126,7 @@ def test_a_shipped_executor_is_made_and_names_a_key_out_of_range(name: str) -> N
 def test_the_image_gate_allows_as_many_further_images_as_the_policy_draws() -> None:
     def bounds(**policy: Any) -> tuple[int, int]:
         rules = compose(FOLDER, {"scoring": {"policy": policy}} if policy else {})["gates"]["images"]
-        kwargs = next(rule["kwargs"] for rule in rules if rule["name"] == "every_caption_fully_drawn")
+        kwargs = rules["every_caption_fully_drawn"]["kwargs"]
         return kwargs["min_value"], kwargs["max_value"]
 
     assert bounds() == (4, 4)
@@ -172,7 +172,7 @@ def test_a_typo_deep_in_a_free_mapping_is_found() -> None:
 def test_a_wrong_type_names_the_key() -> None:
     assert refused({"generation": {"guidance_scale": "a"}}).startswith("generation.guidance_scale: got 'a'")
     assert "must be a whole number" in refused({"scenes": {"num_test_scenes_per_hand": 2.5}})
-    assert "must be a whole number" in refused({"optimisation": {"num_processes": True}})
+    assert "must be a whole number" in refused({"optimisation": {"log_every": True}})
     assert "optimisation.betas[0]" in refused({"optimisation": {"betas": ["x", 0.9]}})
 
 

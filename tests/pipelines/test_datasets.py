@@ -10,7 +10,7 @@ from kedro.io import DatasetError
 from pipelines.cli import user_error
 from pipelines.datasets import (
     CaptionsCSVDataset,
-    EncodersDataset,
+    EncoderDataset,
     FigureDataset,
     FolderDataset,
     SecondsDataset,
@@ -26,45 +26,46 @@ def arm(name: str, value: float) -> TrainedArm:
     return TrainedArm(name, "simclr", "real", config, {"w": torch.full((2, 3), value).T}, history)
 
 
-def test_encoders_come_back_as_they_were_in_their_order(tmp_path: Path) -> None:
-    dataset = EncodersDataset(str(tmp_path / "encoders"))
-    dataset.save({"b": arm("b", 1.0), "a": arm("a", 2.0)})
+def test_an_encoder_comes_back_as_it_was(tmp_path: Path) -> None:
+    dataset = EncoderDataset(str(tmp_path / "encoders" / "a"))
+    dataset.save(arm("a", 2.0))
     loaded = dataset.load()
-    assert list(loaded) == ["b", "a"]
-    assert torch.equal(loaded["a"].weights["w"], torch.full((3, 2), 2.0))
-    assert loaded["b"].encoder_config["size_px"] == 32
-    pd.testing.assert_frame_equal(loaded["a"].history, arm("a", 2.0).history)
+    assert (loaded.name, loaded.method, loaded.images) == ("a", "simclr", "real")
+    assert torch.equal(loaded.weights["w"], torch.full((3, 2), 2.0))
+    assert loaded.encoder_config["size_px"] == 32
+    pd.testing.assert_frame_equal(loaded.history, arm("a", 2.0).history)
 
 
-def test_saving_replaces_every_arm_and_leaves_nothing_beside(tmp_path: Path) -> None:
-    dataset = EncodersDataset(str(tmp_path / "encoders"))
-    dataset.save({"old": arm("old", 1.0)})
-    dataset.save({"new": arm("new", 1.0)})
-    assert list(dataset.load()) == ["new"]
-    assert [path.name for path in tmp_path.iterdir()] == ["encoders"]
+def test_saving_an_encoder_leaves_nothing_beside_and_other_arms_as_they_were(tmp_path: Path) -> None:
+    EncoderDataset(str(tmp_path / "b")).save(arm("b", 1.0))
+    dataset = EncoderDataset(str(tmp_path / "a"))
+    dataset.save(arm("a", 1.0))
+    dataset.save(arm("a", 3.0))
+    assert dataset.load().weights["w"][0, 0] == 3.0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
-def test_a_failed_save_leaves_the_old_encoders(tmp_path: Path) -> None:
-    dataset = EncodersDataset(str(tmp_path / "encoders"))
-    dataset.save({"old": arm("old", 1.0)})
+def test_a_failed_save_leaves_the_old_encoder(tmp_path: Path) -> None:
+    dataset = EncoderDataset(str(tmp_path / "a"))
+    dataset.save(arm("old", 1.0))
     broken = arm("new", 1.0)
     object.__setattr__(broken, "weights", {"w": "no tensor"})
     with pytest.raises(DatasetError):
-        dataset.save({"new": broken})
-    assert list(dataset.load()) == ["old"]
+        dataset.save(broken)
+    assert dataset.load().name == "old"
 
 
 @pytest.mark.parametrize("damage", ["nothing", "cut", "missing"])
-def test_encoders_that_are_not_whole_are_named(tmp_path: Path, damage: str) -> None:
-    dataset = EncodersDataset(str(tmp_path / "encoders"))
+def test_an_encoder_that_is_not_whole_is_named(tmp_path: Path, damage: str) -> None:
+    dataset = EncoderDataset(str(tmp_path / "a"))
     if damage != "nothing":
-        dataset.save({"a": arm("a", 1.0)})
-        weights = tmp_path / "encoders" / "a" / "encoder.safetensors"
+        dataset.save(arm("a", 1.0))
+        weights = tmp_path / "a" / "encoder.safetensors"
         weights.write_bytes(weights.read_bytes()[:10]) if damage == "cut" else weights.unlink()
     with pytest.raises(DatasetError) as caught:
         dataset.load()
     assert isinstance(user_error(caught.value), DataError)
-    assert "kedro run --pipelines training" in str(user_error(caught.value))
+    assert "kedro run --namespaces training.a" in str(user_error(caught.value))
 
 
 def test_a_folder_is_an_absolute_path_and_no_output(tmp_path: Path) -> None:

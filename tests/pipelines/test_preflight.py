@@ -11,7 +11,7 @@ from kedro.io import DataCatalog, MemoryDataset
 
 from pipelines.config_loader import compose
 from pipelines.pipeline_registry import register_pipelines
-from pipelines.preflight import DRAWING, TRAINING, check_before_run
+from pipelines.preflight import DRAWING, check_before_run
 from stablerep.errors import ConfigError, DataError, GeneratorError, StableRepError
 
 PROJECT = Path(__file__).parents[2]
@@ -44,7 +44,7 @@ def fault(pipeline: str, given: DataCatalog, **runtime: Any) -> str | None:
 
 def test_the_nodes_that_are_looked_for_are_registered() -> None:
     names = {node.name for pipeline in register_pipelines().values() for node in pipeline.nodes}
-    assert {*DRAWING, TRAINING} <= names
+    assert names >= DRAWING
 
 
 @pytest.mark.parametrize("pipeline", sorted(register_pipelines()))

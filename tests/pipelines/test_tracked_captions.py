@@ -1,7 +1,6 @@
 """Which captions stand behind which encoder, written and found again."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -121,13 +120,15 @@ def test_another_table_has_another_digest() -> None:
     assert tags["captions.digest"] != captions_tags(table().assign(source="x"))["captions.digest"]
 
 
-def test_a_training_logs_its_captions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_logs_its_captions_once_however_many_arms_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     from pipelines import tracking
 
-    made = SimpleNamespace(run=None)
+    logged = []
     monkeypatch.setattr(tracking, "captions_of_arms", lambda catalog: table())
-    monkeypatch.setattr(tracking, "log_captions", lambda captions: setattr(made, "run", "logged"))
+    monkeypatch.setattr(tracking, "log_captions", logged.append)
     tracker = object.__new__(tracking.Tracker)
-    tracker._catalog = DataCatalog({})
-    tracker._log_encoders({})
-    assert made.run == "logged"
+    tracker._catalog, tracker._captions, tracker._run_of_arm = DataCatalog({}), None, {}
+    first = tracker._captions_of_run()
+    tracker._run_of_arm["ours"] = "run"
+    assert tracker._captions_of_run() is first
+    assert len(logged) == 1

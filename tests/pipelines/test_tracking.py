@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -19,8 +20,10 @@ from pipelines.config_loader import compose
 from pipelines.datasets import FolderDataset, SecondsDataset
 from pipelines.hooks import TrackingHooks
 from stablerep.errors import DataError, GateError
+from stablerep.models.encoders import build_encoder
 
 PROJECT = Path(__file__).parents[2]
+ENCODER = {"_target_": "stablerep.models.residual.ResidualEncoder", "channels": [4, 4], "size_px": 16}
 
 
 @pytest.fixture(scope="module")
@@ -84,19 +87,17 @@ def runs(project: Path) -> dict[str, Any]:
     return {run.info.run_name: run for run in found}
 
 
-def make_encoders(start: int) -> dict[str, Any]:
-    from stablerep.models.encoders import build_encoder
+def make_encoder(start: int) -> Any:
     from stablerep.training.arms import TrainedArm
 
-    config = {"_target_": "stablerep.models.residual.ResidualEncoder", "channels": [4, 4], "size_px": 16}
     history = pd.DataFrame(
         {"step": [start, 10], "loss": [2.0, 1.0], "note": ["a", "b"], "bad": [float("nan")] * 2}
     )
-    weights = build_encoder(config).state_dict()
-    return {"first": TrainedArm("first", "simclr", "real", config, weights, history)}
+    weights = build_encoder(ENCODER).state_dict()
+    return TrainedArm("first", "simclr", "real", ENCODER, weights, history)
 
 
-def score(encoders: dict[str, Any]) -> pd.DataFrame:
+def score(encoder: Any) -> pd.DataFrame:
     row = {"method": "simclr", "images": "real", "attribute": "digit", "metric": "knn"}
     values = {"value": 0.5, "low": 0.4, "high": 0.6}
     return pd.DataFrame([{"arm": "first", **row, **values}, {"arm": "pixels", **row, **values}])
@@ -109,8 +110,8 @@ def test_a_run_holds_configuration_arms_scores_and_seconds(project: Path, parame
     from pipelines.tracked_captions import find_encoders
 
     nodes = [
-        node(make_encoders, "start", "encoders", name="train"),
-        node(score, "encoders", "metrics", name="score"),
+        node(make_encoder, "start", "encoder_of_first", name="train"),
+        node(score, "encoder_of_first", "metrics", name="score"),
     ]
     captions = pd.DataFrame({"caption_id": ["c-1"], "source": ["one"], "licence": ["CC0-1.0"]})
     images = pd.DataFrame({"caption_id": ["c-1"], "generator_id": ["g-1"]})
@@ -132,11 +133,15 @@ def test_a_run_holds_configuration_arms_scores_and_seconds(project: Path, parame
     assert {(point.step, point.value) for point in history} == {(0, 2.0), (10, 1.0)}
     assert "train" in SecondsDataset(str(project / "seconds.json")).load()
     models = mlflow.search_logged_models(experiment_ids=[arm.info.experiment_id], output_format="list")
-    loaded = mlflow.pytorch.load_model(models[0].model_uri)
-    assert loaded(torch.zeros(1, 3, 16, 16)).shape == (1, loaded.num_features)
     assert mlflow.models.get_model_info(models[0].model_uri).signature is not None
-    weights = mlflow.artifacts.download_artifacts(run_id=arm.info.run_id, artifact_path="encoder.safetensors")
-    assert set(load_file(weights)) == set(loaded.state_dict())
+    files = Path(mlflow.artifacts.download_artifacts(models[0].model_uri))
+    assert not [path for path in files.rglob("*") if path.suffix in (".pkl", ".pth", ".pt")]
+    images = np.random.default_rng(0).random((2, 3, 16, 16), dtype=np.float32)
+    registered = mlflow.pyfunc.load_model("models:/stablerep-smoke@arm-first")
+    encoder = build_encoder(ENCODER)
+    encoder.load_state_dict(load_file(files / "artifacts/encoder/encoder.safetensors"))
+    expected = encoder.eval()(torch.from_numpy(images)).detach().numpy()
+    np.testing.assert_allclose(registered.predict(images), expected, rtol=1e-5)
     kept = mlflow.artifacts.download_artifacts(run_id=parent.info.run_id, artifact_path="params.yaml")
     assert "num_inference_steps: 4" in Path(kept).read_text()
 

@@ -7,7 +7,7 @@ an arm would train on it without a word.
 import logging
 from collections.abc import Sequence
 
-from stablerep.corpora.grammar import tells_of_a_digit, unknown_words
+from stablerep.corpora.grammar import read_caption, tells_of_a_digit, unknown_words
 from stablerep.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,17 @@ def check_captions_tell_of_digits(texts: Sequence[str]) -> None:
             "nothing of them",
             len(strange), len(texts), _first(list(words)),
         )  # fmt: skip
+
+
+def digits_named(texts: Sequence[str]) -> list[int | None] | None:
+    """Returns the digit that each caption names, None for one that leaves it open.
+
+    None as a whole where some captions tell of no digit scene: what words such as "one" or "two" mean there
+    is not known.
+    """
+    if not all(map(tells_of_a_digit, texts)):
+        return None
+    return [read_caption(text).digit for text in texts]
 
 
 def _first(texts: Sequence[str]) -> str:

@@ -19,8 +19,10 @@ class CLIP:
     images_per_caption: int = 1
     views_per_image: int = 1
     tile: int | None = None
+    temperature = None
     uses_head = False
     uses_text = True
+    uses_labels = False
 
     def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
         """Returns `image_text`."""

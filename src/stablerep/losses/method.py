@@ -34,14 +34,19 @@ class Method(Protocol):
     Attributes:
         images_per_caption: images of one caption in a batch.
         views_per_image: augmented views of one image in a batch.
+        temperature: of the loss over z_ND; None where it has none.
         uses_head: whether z_ND is needed.
         uses_text: whether the text tower is needed.
+        uses_labels: whether positives are the images of one class; else of one caption, or of one image
+            where it has several views.
     """
 
     images_per_caption: int
     views_per_image: int
+    temperature: float | None
     uses_head: bool
     uses_text: bool
+    uses_labels: bool
 
     def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
         """Returns the parts of the loss by name, scalars; their sum is minimised."""

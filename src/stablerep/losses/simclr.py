@@ -27,6 +27,7 @@ class SimCLR:
     tile: int | None = None
     uses_head = True
     uses_text = False
+    uses_labels = False
 
     def __post_init__(self) -> None:
         """Checks ranges."""

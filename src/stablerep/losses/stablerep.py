@@ -25,6 +25,7 @@ class StableRep:
     tile: int | None = None
     uses_head = True
     uses_text = False
+    uses_labels = False
 
     def __post_init__(self) -> None:
         """Checks that an anchor can have a positive."""

@@ -28,6 +28,7 @@ class StableRepPlus:
     tile: int | None = None
     uses_head = True
     uses_text = True
+    uses_labels = False
     _image_part: StableRep = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -1,15 +1,11 @@
-"""The arms of an experiment, each trained in a process of its own.
+"""An arm of an experiment, from its plan to its encoder.
 
-On a CPU one thread an arm and as many arms as cores: arms that each take every thread would wait for each
-other at every operation.
+Arms are trained one after another, each with every core or the GPU: on two cores this is a tenth slower than
+two at a time with a thread each (docs/experiments.md), and each is a node of its own that runs alone.
 """
 
 import hashlib
 import logging
-import multiprocessing
-import shutil
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,16 +14,16 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from stablerep.errors import ConfigError, StoppedError, TrainingError
+from stablerep.errors import ConfigError, StoppedError
 from stablerep.losses.method import Method
 from stablerep.models.encoders import build_encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.text import TextTower
-from stablerep.processes import end_with_parent
 from stablerep.seeding import seed_everything
 from stablerep.training.batches import ImageSource
 from stablerep.training.checkpoint import Checkpoint, Row
 from stablerep.training.loop import Arm, run_arm
+from stablerep.training.probe import hold_out
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
 from stablerep.training.step import Networks
 from stablerep.training.stop import StopSignal
@@ -88,9 +84,15 @@ class ArmPlan:
 
 
 def train_arm(plan: ArmPlan, source: ImageSource, work: Path | None = None) -> TrainedArm:
-    """Trains one arm in this process, going on from its checkpoint below `work` where there is one."""
+    """Trains an arm, going on from its checkpoint below `work` where there is one.
+
+    Args:
+        plan: of the arm.
+        source: its images.
+        work: checkpoints are written to a folder of the arm's name in it; the last one stays, for the caller
+            to remove when the encoder is stored. None keeps none.
+    """
     if StopSignal.taken:
-        # a pool hands its processes the next arm before anyone can take it back
         raise StoppedError(f"arm {plan.name!r}: stopped by a signal before it began; run the command again.")
     if plan.num_threads:
         torch.set_num_threads(plan.num_threads)
@@ -101,7 +103,7 @@ def train_arm(plan: ArmPlan, source: ImageSource, work: Path | None = None) -> T
     head = text = tokenize = None
     features = encoder.num_features
     if plan.method.uses_head:
-        head = ProjectionHead(features, plan.head.hidden_dim, plan.head.out_dim)
+        head = ProjectionHead(features, plan.head.hidden_dim, plan.head.out_dim, plan.head.batch_norm)
     if plan.method.uses_text:
         tokenizer = _load_tokenizer(plan)
         text = TextTower(
@@ -134,7 +136,7 @@ def train_arm(plan: ArmPlan, source: ImageSource, work: Path | None = None) -> T
                 row["embedding_std"], row["images_per_second"],
             )  # fmt: skip
 
-    arm = Arm(plan.name, plan.method, source, plan.seed)
+    arm = Arm(plan.name, plan.method, *_split(plan, source))
     checkpoint = None
     if work is not None:
         settings = plan.optimisation
@@ -151,86 +153,25 @@ def train_arm(plan: ArmPlan, source: ImageSource, work: Path | None = None) -> T
     )
 
 
+def _split(plan: ArmPlan, source: ImageSource) -> tuple[ImageSource, int, ImageSource | None]:
+    """Returns what the arm trains on, its seed, and what is held out for its probe."""
+    settings, method = plan.optimisation, plan.method
+    needed = settings.batch_size // (method.views_per_image * method.images_per_caption)
+    trained, held_out = hold_out(source, settings.num_probe_captions, needed, plan.seed)
+    if settings.num_probe_captions and held_out is None:
+        logger.warning("%s: no kNN probe: every caption is needed to fill a batch", plan.name)
+    return trained, plan.seed, held_out
+
+
 def _fingerprint(plan: ArmPlan, source: ImageSource) -> str:
     """Returns a digest of everything that decides an arm's weights on one machine."""
     digest = hashlib.sha256(repr(replace(plan, tokenizer_folder=None)).encode())
     digest.update(repr(source.texts).encode())
-    digest.update(source.caption_rows.contiguous().numpy().data)
+    labels = [] if source.labels is None else [source.labels]
+    for tensor in (source.caption_rows, *labels):
+        digest.update(tensor.contiguous().numpy().data)
     digest.update(source.images.fingerprint())
     return digest.hexdigest()
-
-
-def train_arms(
-    plans: list[ArmPlan], sources: dict[str, ImageSource], work: Path | None = None
-) -> dict[str, TrainedArm]:
-    """Trains arms side by side, as many at a time as `optimisation.num_processes`; on a GPU one at a time.
-
-    Args:
-        plans: one an arm.
-        sources: by name; each plan's `images` must be among them.
-        work: for checkpoints: killed at any moment, the next call with the same plans and images goes on.
-            They are removed when every arm is trained. None keeps none.
-
-    Returns:
-        The trained arms by name, in the order of the plans.
-
-    Raises:
-        ConfigError: a plan names a source that is not there.
-    """
-    for plan in plans:
-        if plan.images not in sources:
-            raise ConfigError(
-                f"arms.{plan.name}.images: got {plan.images!r}; must be one of {', '.join(sources)}"
-            )
-    # a GPU takes one arm at a time: several would share its memory and its time
-    wanted = 1 if torch.cuda.is_available() else max(plan.optimisation.num_processes for plan in plans)
-    workers = min(len(plans), wanted)
-    if workers == 1:
-        trained = {plan.name: train_arm(plan, sources[plan.images], work) for plan in plans}
-    else:
-        trained = _train_in_processes(plans, sources, work, workers)
-    if work is not None:
-        for plan in plans:
-            shutil.rmtree(work / plan.name, ignore_errors=True)
-    return {plan.name: trained[plan.name] for plan in plans}
-
-
-def _train_in_processes(
-    plans: list[ArmPlan], sources: dict[str, ImageSource], work: Path | None, workers: int
-) -> dict[str, TrainedArm]:
-    context = multiprocessing.get_context("spawn")
-    trained: dict[str, TrainedArm] = {}
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (logger.getEffectiveLevel(),))
-    try:
-        # a scheduler's signal may reach this process alone
-        children = multiprocessing.active_children
-        with StopSignal(lambda: [each.pid for each in children() if each.pid]) as stop:
-            futures = {pool.submit(train_arm, plan, sources[plan.images], work): plan for plan in plans}
-            for future in as_completed(futures):
-                name = futures[future].name
-                try:
-                    trained[name] = future.result()
-                except BrokenProcessPool as error:
-                    if stop.asked:  # it had not begun to listen
-                        raise StoppedError(
-                            f"arms.{name}: stopped by a signal; run the same command again."
-                        ) from error
-                    raise TrainingError(
-                        f"arms.{name}: its process died, most likely for want of memory. Set a smaller "
-                        "optimisation.num_processes and run again."
-                    ) from error
-                logger.info("%s: trained (%d of %d arms)", name, len(trained), len(plans))
-    finally:
-        # an arm that waits for its turn does not start when another has failed or was stopped
-        pool.shutdown(wait=True, cancel_futures=True)
-    return trained
-
-
-def _start_worker(level: int) -> None:
-    logging.basicConfig(level=level, format="%(message)s")
-    end_with_parent()
-    # tensors travel through files, not through descriptors, whose number is limited
-    torch.multiprocessing.set_sharing_strategy("file_system")
 
 
 def _load_tokenizer(plan: ArmPlan) -> Any:

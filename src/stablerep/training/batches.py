@@ -24,12 +24,15 @@ class ImageSource:
         images: I of them.
         caption_rows: (I,) int64, the row in `texts` of each image's caption.
         texts: the captions.
+        labels: (I,) int64, the class of each image, -1 where it is not known; None where the images are of
+            no corpus with classes.
     """
 
     name: str
     images: Pixels
     caption_rows: Tensor
     texts: tuple[str, ...]
+    labels: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,22 @@ Legend: N views of a batch, M captions, D dimensions, F features.
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
-from stablerep.errors import ConfigError, TrainingError
+from stablerep.errors import ConfigError, DataError, TrainingError
 from stablerep.losses.method import Embedded, Method
 from stablerep.training.average import Average
 from stablerep.training.batches import Batch, GroupedSampler, ImageSource
 from stablerep.training.checkpoint import Checkpoint, Progress, Row
 from stablerep.training.monitor import spread_of, warn_of_collapse
+from stablerep.training.probe import knn_accuracy
 from stablerep.training.reading import ReadBatch, read_ahead
 from stablerep.training.settings import OptimisationSettings
 from stablerep.training.step import ChunkedEncoder, Networks, gather, offset_of_captions
@@ -37,12 +40,14 @@ class Arm:
         method: the loss and how its batches are drawn.
         source: the images.
         seed: of weights, order and views.
+        held_out: images for the kNN probe; None takes none.
     """
 
     name: str
     method: Method
     source: ImageSource
     seed: int
+    held_out: ImageSource | None = None
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:
@@ -84,9 +89,9 @@ def run_arm(
         checkpoint: where the state is kept; None keeps none.
 
     Returns:
-        The history: step, images, loss and its parts, learning_rate, grad_norm, embedding_std,
-        effective_rank, images_per_second, waited_share (of the time, for data), unreadable_images
-        (that were met so far); means over the steps
+        The history: step, images, loss and its parts, learning_rate, grad_norm, temperature or logit_scale,
+        embedding_std, effective_rank, images_per_second, waited_s and waited_share (of the time, for data),
+        unreadable_images (that were met so far), knn_accuracy where a probe was due; means over the steps
         since the row before where that applies.
 
     Raises:
@@ -98,7 +103,7 @@ def run_arm(
     if first:
         logger.info("%s: goes on from step %d of %d", arm.name, first, settings.num_steps)
     with StopSignal() as stop:
-        for step in range(first, settings.num_steps):
+        for step in training.shown(range(first, settings.num_steps)):
             row = training.step(step)
             if row is not None:
                 warn_of_collapse(arm.name, step + 1, row)
@@ -151,6 +156,18 @@ class _Training:
         self.unreadable: set[str] = set()
         self.started, self.waited_s = time.monotonic(), 0.0
 
+    def shown(self, steps: range) -> Iterator[int]:
+        """Yields the steps, with a progress bar where standard error is a terminal."""
+        hidden = None if self.accelerator.is_main_process else True  # None: where it is no terminal
+        with logging_redirect_tqdm(), tqdm(total=self.settings.num_steps, disable=hidden) as bar:
+            bar.set_description(self.arm.name)
+            bar.update(steps.start)
+            for step in steps:
+                yield step
+                bar.update()
+                if self.progress.history:
+                    bar.set_postfix(loss=self.progress.history[-1]["loss"], refresh=False)
+
     def step(self, step: int) -> Row | None:
         """Takes a step; returns a row of the history where one is due."""
         settings, progress = self.settings, self.progress
@@ -172,9 +189,15 @@ class _Training:
         elapsed = time.monotonic() - self.started
         row |= {"step": done, "images": done * settings.batch_size, "learning_rate": rate}
         row |= {"images_per_second": (done - self.first) * settings.batch_size / elapsed}
-        row |= {"waited_share": self.waited_s / elapsed, "unreadable_images": len(self.unreadable)}
+        row |= {"waited_s": self.waited_s, "waited_share": self.waited_s / elapsed}
+        row |= {"unreadable_images": len(self.unreadable)}
+        if self.arm.method.temperature is not None:
+            row["temperature"] = self.arm.method.temperature
         if logit_scale is not None:
             row["logit_scale"] = float(logit_scale.detach())
+        if self.arm.held_out is not None and done % settings.probe_every == 0:
+            size = settings.chunk or settings.batch_size
+            row["knn_accuracy"] = knn_accuracy(self.networks.encoder, self.arm.held_out, size)
         progress.history.append(row)
         progress.sums = {}
         return row
@@ -258,21 +281,39 @@ def _views_of(pixels: Tensor, views_per_image: int, augment: Augmentation) -> Ca
     return draw
 
 
+def _classes_of(arm: Arm, image_rows: Tensor) -> Tensor:
+    """Returns the images' classes; one without a label is a class of its own, below zero."""
+    labels = arm.source.labels
+    if labels is None:
+        raise DataError(
+            f"arm {arm.name!r}: got images ({arm.source.name}) without classes; must have them, for its "
+            "method learns from labels. Take it out of the arms, or train it on images of digit captions."
+        )
+    classes = labels[image_rows]
+    return torch.where(classes < 0, -1 - image_rows, classes)
+
+
 def _inputs_of(
     arm: Arm, batch: Batch, tokenize: Callable[[list[str]], Tensor] | None, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Labels and captions of all processes, token ids of this one.
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Labels, captions and slices of all processes, token ids of this one.
 
-    A label is the caption's row, or the image's for several views of one.
+    A label is the caption's row, or the image's for several views of one, or its class.
     """
     method = arm.method
     same = batch.image_rows if method.views_per_image > 1 else batch.text_rows[batch.caption_N]
+    if method.uses_labels:
+        same = _classes_of(arm, batch.image_rows)
     labels_N = gather(same.repeat(method.views_per_image).to(device))
     own_N = batch.caption_N + offset_of_captions(len(batch.text_rows))
     caption_N = gather(own_N.repeat(method.views_per_image).to(device))
+    # images of a caption stand together, and views of the whole batch one after another
+    image_N = torch.arange(len(batch.image_rows)) % method.images_per_caption
+    views = [image_N + method.images_per_caption * view for view in range(method.views_per_image)]
+    slice_N = gather(torch.cat(views).to(device))
     token_ids = None
     if method.uses_text:
         if tokenize is None:
             raise TrainingError(f"arm {arm.name!r}: its method uses captions; a tokenizer is needed")
         token_ids = tokenize([arm.source.texts[row] for row in batch.text_rows.tolist()]).to(device)
-    return labels_N, caption_N, token_ids
+    return labels_N, caption_N, slice_N, token_ids

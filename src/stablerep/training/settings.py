@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from stablerep.errors import check_range
+from stablerep.errors import ConfigError, check_range
 from stablerep.views import AugmentationSettings
 
 
@@ -19,7 +19,8 @@ class OptimisationSettings:
         warmup_share: share of the steps with a rising rate.
         mixed_precision: `no` or `bf16`.
         log_every: steps between rows of the history.
-        num_processes: arms trained at the same time on a CPU, one thread each; a GPU takes one at a time.
+        num_probe_captions: held out of the training for the kNN probe; 0 takes no probe.
+        probe_every: steps between two probes, a multiple of log_every.
         checkpoint_every_s: seconds between checkpoints.
         num_checkpoints: the newest ones, which are kept.
         chunk: views that the encoder takes at once, in two passes; None takes a process's all in one. The
@@ -39,7 +40,8 @@ class OptimisationSettings:
     warmup_share: float = 0.1
     mixed_precision: str = "no"
     log_every: int = 20
-    num_processes: int = 2
+    num_probe_captions: int = 0
+    probe_every: int = 20
     checkpoint_every_s: float = 60.0
     num_checkpoints: int = 1
     chunk: int | None = None
@@ -51,13 +53,19 @@ class OptimisationSettings:
 
     def __post_init__(self) -> None:
         """Checks ranges."""
-        for name in ("num_images", "batch_size", "log_every", "num_processes", "num_checkpoints"):
+        for name in ("num_images", "batch_size", "log_every", "probe_every", "num_checkpoints"):
             check_range(f"optimisation.{name}", getattr(self, name), 1)
         check_range("optimisation.learning_rate", self.learning_rate, 0)
         check_range("optimisation.checkpoint_every_s", self.checkpoint_every_s, 0)
         check_range("optimisation.warmup_share", self.warmup_share, 0, 1)
         check_range("optimisation.num_workers", self.num_workers, 0, 256)
         check_range("optimisation.cache_mib", self.cache_mib, 0)
+        check_range("optimisation.num_probe_captions", self.num_probe_captions, 0)
+        if self.num_probe_captions and self.probe_every % self.log_every:
+            raise ConfigError(
+                f"optimisation.probe_every: got {self.probe_every}; must be a multiple of "
+                f"optimisation.log_every = {self.log_every}. Set it in conf/params/training/<name>.yaml."
+            )
         if self.chunk is not None:
             check_range("optimisation.chunk", self.chunk, 1)
         if self.max_grad_norm is not None:
@@ -73,10 +81,11 @@ class OptimisationSettings:
 
 @dataclass(frozen=True)
 class HeadSettings:
-    """The projection head's sizes; 4096 and 256 in the paper."""
+    """The projection head; 4096, 256 and per_view in the authors' code."""
 
     hidden_dim: int = 512
     out_dim: int = 128
+    batch_norm: str = "global"
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,12 @@ class Projector(nn.Module):
         self.text = text
 
     def forward(
-        self, features_NF: Tensor, labels_N: Tensor, caption_N: Tensor, token_ids: Tensor | None
+        self,
+        features_NF: Tensor,
+        labels_N: Tensor,
+        caption_N: Tensor,
+        slice_N: Tensor,
+        token_ids: Tensor | None,
     ) -> tuple[Embedded, Tensor | None]:
         """Embeds the whole batch.
 
@@ -42,13 +47,14 @@ class Projector(nn.Module):
             features_NF: of all processes.
             labels_N: positives share a label.
             caption_N: row of each view's caption among those of all processes.
+            slice_N: of the head's BatchNorm; see `models.heads`.
             token_ids: (M / processes, T) of this process's captions, or None without a text tower.
 
         Returns:
             The embedded batch and the logit scale.
         """
         none = features_NF.new_zeros(len(features_NF), 0)
-        z_ND = self.head(features_NF) if self.head is not None else none
+        z_ND = self.head(features_NF, slice_N) if self.head is not None else none
         if self.text is None or token_ids is None:
             return Embedded(z_ND, labels_N), None
         images = self.text.embed_images(features_NF)

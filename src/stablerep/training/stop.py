@@ -1,10 +1,7 @@
 """A signal to stop, as schedulers send it: the step is finished, its state kept, and the run ends."""
 
-import os
 import signal
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, ClassVar
 
@@ -23,14 +20,9 @@ class StopSignal:
 
     taken: ClassVar[bool] = False
 
-    def __init__(self, processes: Callable[[], Iterable[int]] = tuple) -> None:
-        """Takes nothing yet.
-
-        Args:
-            processes: returns the ids of those that the signal is passed on to.
-        """
+    def __init__(self) -> None:
+        """Takes nothing yet."""
         self.asked = StopSignal.taken
-        self._processes = processes
         self._before: Any = None
 
     def __enter__(self) -> "StopSignal":
@@ -48,9 +40,6 @@ class StopSignal:
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         self.asked = StopSignal.taken = True
-        for process in self._processes():
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGTERM)
 
     def error(self, arm: str, step: int, num_steps: int, kept: bool) -> StoppedError:
         """Returns what to raise after the step that was running."""

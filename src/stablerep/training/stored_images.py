@@ -4,6 +4,7 @@ Shards are plain tars, so an image is read by its place in the file, in any orde
 from the sampler alone, however many processes decode.
 """
 
+import copy
 import logging
 from collections import OrderedDict
 from pathlib import Path
@@ -36,6 +37,9 @@ class Pixels(Protocol):
     def fingerprint(self) -> bytes:
         """Returns what tells these images from all others."""
 
+    def subset(self, rows: Tensor) -> "Pixels":
+        """Returns the images of these rows, in this order."""
+
 
 class ImagesInMemory:
     """Images that were drawn by a program, such as real scenes."""
@@ -55,6 +59,10 @@ class ImagesInMemory:
     def fingerprint(self) -> bytes:
         """Returns a digest of the pixels."""
         return digest_of(self.images.contiguous().numpy().tobytes()).encode()
+
+    def subset(self, rows: Tensor) -> "ImagesInMemory":
+        """Returns the images of these rows."""
+        return ImagesInMemory(self.images[rows])
 
 
 class StoredImages:
@@ -95,6 +103,14 @@ class StoredImages:
     def fingerprint(self) -> bytes:
         """Returns the digests of all images, which their bytes are held against."""
         return "\n".join(self.digests).encode()
+
+    def subset(self, rows: Tensor) -> "StoredImages":
+        """Returns the images of these rows; it keeps decoded images of its own."""
+        chosen = copy.copy(self)
+        chosen.shard_of, chosen.places = self.shard_of[rows.numpy()], self.places[rows.numpy()]
+        chosen.digests, chosen.members = self.digests[rows.numpy()], self.members[rows.numpy()]
+        chosen._kept, chosen._kept_bytes = OrderedDict(), 0
+        return chosen
 
     def read(self, row: int) -> Tensor:
         """Returns an image, (3, H, W) uint8.

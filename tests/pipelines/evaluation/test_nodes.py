@@ -35,7 +35,7 @@ def _arm(name: str) -> TrainedArm:
 
 
 def test_every_arm_and_both_references_are_scored() -> None:
-    features = extract_features({"mine": _arm("mine")}, SCENES, {"encoder": CONFIG}, 0)
+    features = extract_features(SCENES, {"encoder": CONFIG}, 0, _arm("mine"))
     metrics, hand_scores = score_features(features, PROBE, 0)
     facts = metrics.drop_duplicates("arm")[["arm", "method", "images"]].to_numpy().tolist()
     assert facts == [
@@ -68,4 +68,4 @@ def test_weights_of_another_encoder_are_an_error() -> None:
 
 def test_an_arm_may_not_be_called_as_a_reference() -> None:
     with pytest.raises(ConfigError, match="untrained"):
-        extract_features({"untrained": _arm("untrained")}, SCENES, {"encoder": CONFIG}, 0)
+        extract_features(SCENES, {"encoder": CONFIG}, 0, _arm("untrained"))

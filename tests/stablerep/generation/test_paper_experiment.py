@@ -9,7 +9,7 @@ import torch
 
 from pipelines.config_loader import compose
 from pipelines.generation.nodes import generate_images
-from pipelines.training.nodes import train_arms
+from pipelines.training.nodes import read_synthetic_images, train_arm
 from stablerep.curation.takedowns import COLUMNS
 from stablerep.models.encoders import build_encoder
 from stablerep.records import caption_id_of
@@ -63,20 +63,10 @@ def test_miniatures_of_its_components_go_from_captions_to_encoders(paper, tiny_s
         captions, no_takedowns(), none, store, generation, paper["execution"], 0
     )
     assert ledger["num_made_images"] == len(TEXTS) * 10
-    trained = train_arms(
-        manifest,
-        store,
-        captions,
-        none,
-        tmp_path / "work",
-        arms,
-        paper["methods"],
-        model,
-        optimisation,
-        generation,
-        0,
-    )
-    assert set(trained) == {"stablerep", "stablerep_plus"}
-    for arm in trained.values():
-        assert arm.history["images"].iloc[-1] == 48
-        assert arm.history["loss"].map(math.isfinite).all()
+    images = read_synthetic_images(manifest, store, captions)
+    assert {arm["name"] for arm in arms} == {"stablerep", "stablerep_plus"}
+    for arm in arms:
+        given = (arms, generation, paper["methods"], model, optimisation, 0)
+        trained = train_arm(arm["name"], images, manifest, none, tmp_path / "work", *given)
+        assert trained.history["images"].iloc[-1] == 48
+        assert trained.history["loss"].map(math.isfinite).all()

@@ -12,6 +12,7 @@ from stablerep.losses.multi_positive import multi_positive_loss
 from stablerep.losses.simclr import SimCLR
 from stablerep.losses.stablerep import StableRep
 from stablerep.losses.stablerep_plus import StableRepPlus
+from stablerep.losses.supcon import SupCon
 
 
 def unit(num, seed):
@@ -32,6 +33,20 @@ def test_stablerep_is_the_multi_positive_loss():
 def test_simclr_is_the_multi_positive_loss_over_two_views():
     parts = SimCLR()(Embedded(unit(4, 0), LABELS), None)
     assert torch.equal(parts["nt_xent"], multi_positive_loss(unit(4, 0), LABELS, 0.1))
+
+
+def test_supcon_is_the_loss_of_its_paper():
+    """Equation 2 of arXiv:2004.11362 as sums over anchors and positives."""
+    z, labels, total = unit(5, 0), [4, 4, 7, 4, 7], 0.0
+    for i in range(5):
+        others = [j for j in range(5) if j != i]
+        denominator = sum(torch.exp(z[i] @ z[a] / 0.1) for a in others)
+        positives = [j for j in others if labels[j] == labels[i]]
+        total -= sum(torch.log(torch.exp(z[i] @ z[p] / 0.1) / denominator) for p in positives) / len(
+            positives
+        )
+    parts = SupCon()(Embedded(z, torch.tensor(labels)), None)
+    assert parts["supervised"] == pytest.approx(float(total) / 5, rel=1e-5)
 
 
 def test_clip_is_the_image_text_loss():

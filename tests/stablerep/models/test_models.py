@@ -62,7 +62,7 @@ def test_a_target_that_is_no_encoder_is_an_error(target):
 
 
 def test_projection_head_gives_unit_vectors_of_its_width():
-    z = ProjectionHead(12, 16, 5)(torch.randn(8, 12))
+    z = ProjectionHead(12, 16, 5)(torch.randn(8, 12), torch.zeros(8, dtype=torch.int64))
     assert z.shape == (8, 5)
     assert torch.allclose(z.norm(dim=1), torch.ones(8))
 
@@ -73,3 +73,23 @@ def test_text_tower_gives_unit_vectors_for_captions_and_images():
     for z in (tower.embed_text(ids), tower.embed_images(torch.randn(2, 12))):
         assert z.shape == (2, 6)
         assert torch.allclose(z.norm(dim=1), torch.ones(2), atol=1e-5)
+
+
+def test_batch_norm_per_view_is_the_head_on_each_slice_apart():
+    torch.manual_seed(0)
+    features, slices = torch.randn(9, 12), torch.tensor([0, 2, 1, 2, 0, 1, 1, 2, 0])
+    apart, together = ProjectionHead(12, 16, 5, "per_view"), ProjectionHead(12, 16, 5)
+    together.load_state_dict(apart.state_dict())
+    z = apart(features, slices)
+    for number in range(3):
+        torch.testing.assert_close(z[slices == number], together(features[slices == number], slices))
+    assert not torch.allclose(z, together(features, slices))
+
+
+def test_an_unknown_batch_norm_is_an_error_and_both_lists_agree():
+    from pipelines import schema
+    from stablerep.models import heads
+
+    assert schema.BATCH_NORMS == heads.BATCH_NORMS
+    with pytest.raises(ConfigError, match=r"model\.head\.batch_norm: got 'local'"):
+        ProjectionHead(12, 16, 5, "local")

@@ -1,21 +1,23 @@
 """Training an arm end to end, at a size that takes seconds."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from stablerep.corpora.digit_scenes import draw_scenes_of_captions
-from stablerep.errors import ConfigError, TrainingError
+from stablerep.errors import DataError, TrainingError
 from stablerep.generation.pretraining.architecture import build_tokenizer
 from stablerep.losses.clip import CLIP
 from stablerep.losses.simclr import SimCLR
 from stablerep.losses.stablerep import StableRep
 from stablerep.losses.stablerep_plus import StableRepPlus
+from stablerep.losses.supcon import SupCon
 from stablerep.models.encoders import build_encoder
-from stablerep.training import arms
-from stablerep.training.arms import ArmPlan, train_arm, train_arms
-from stablerep.training.batches import ImageSource
+from stablerep.training.arms import ArmPlan, train_arm
+from stablerep.training.batches import GroupedSampler, ImageSource
+from stablerep.training.loop import Arm, _inputs_of
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
 from stablerep.training.stored_images import ImagesInMemory
 from stablerep.views import AugmentationSettings
@@ -39,18 +41,24 @@ def tokenizer_folder(tmp_path_factory):
 def data():
     scenes = draw_scenes_of_captions(list(TEXTS), 4, "fit", 0)
     rows = torch.arange(len(TEXTS)).repeat_interleave(4)
-    return ImageSource("synthetic", ImagesInMemory((scenes.images * 255).to(torch.uint8)), rows, TEXTS)
+    return ImageSource(
+        "synthetic",
+        ImagesInMemory((scenes.images * 255).to(torch.uint8)),
+        rows,
+        TEXTS,
+        scenes.labels["digit"],
+    )
 
 
 def plan(method, name="arm", tokenizer=None, **optimisation):
-    settings = {"num_images": 96, "batch_size": 8, "log_every": 4, "num_processes": 1}
+    settings = {"num_images": 96, "batch_size": 8, "log_every": 4}
     return ArmPlan(
         name, "method", method, "synthetic", ENCODER, HeadSettings(32, 16), TextSettings(32, 1, 2, 16),
         OptimisationSettings(**settings | optimisation), tokenizer, seed=0, num_threads=1,
     )  # fmt: skip
 
 
-METHODS = [StableRep(images_per_caption=4), SimCLR(), CLIP(), StableRepPlus(images_per_caption=2)]
+METHODS = [StableRep(images_per_caption=4), SimCLR(), CLIP(), StableRepPlus(images_per_caption=2), SupCon()]
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
@@ -59,7 +67,14 @@ def test_every_method_changes_the_encoder_and_keeps_a_history(method, data, toke
     trained = train_arm(plan(method, tokenizer=tokenizer_folder, batch_size=batch_size), data)
     assert trained.history["images"].iloc[-1] == 96
     assert trained.history["loss"].map(math.isfinite).all()
-    assert {"embedding_std", "effective_rank", "learning_rate", "images_per_second"} <= set(trained.history)
+    assert {
+        "embedding_std",
+        "effective_rank",
+        "learning_rate",
+        "images_per_second",
+        "waited_s",
+        "grad_norm",
+    } <= set(trained.history)
     encoder = build_encoder(trained.encoder_config)
     encoder.load_state_dict(trained.weights)
     untouched = train_arm(
@@ -69,6 +84,39 @@ def test_every_method_changes_the_encoder_and_keeps_a_history(method, data, toke
         not torch.equal(trained.weights[k], untouched.weights[k]) for k in trained.weights if "conv" in k
     ]
     assert all(moved)
+
+
+@pytest.mark.parametrize("method", [SimCLR(), StableRep(images_per_caption=4)], ids=["views", "images"])
+def test_slices_of_the_batch_norm_hold_one_view_of_each_image_or_one_image_of_each_caption(method, data):
+    batch = next(GroupedSampler(data, 4, method.images_per_caption, 0).batches())
+    labels, _, slices, _ = _inputs_of(Arm("arm", method, data, 0), batch, None, torch.device("cpu"))
+    assert len(torch.unique(slices)) == method.images_per_caption * method.views_per_image
+    for number in torch.unique(slices):
+        own = labels[slices == number]
+        assert len(torch.unique(own)) == len(own), "no two positives in one slice"
+        assert set(own.tolist()) == set(labels.tolist())
+
+
+def test_labels_are_refused_where_the_images_have_none(data):
+    with pytest.raises(DataError, match=r"arm 'arm': got images \(synthetic\) without classes"):
+        train_arm(plan(SupCon()), replace(data, labels=None))
+
+
+def test_an_image_without_a_label_has_its_own_views_for_positives(data):
+    """With no label at all SupCon is SimCLR, whose loss and weights are known."""
+    unlabelled = train_arm(plan(SupCon()), replace(data, labels=torch.full_like(data.labels, -1)))
+    one_class = replace(data, labels=torch.zeros_like(data.labels))
+    labelled, simclr = train_arm(plan(SupCon()), one_class), train_arm(plan(SimCLR()), data)
+    assert all(torch.equal(unlabelled.weights[k], simclr.weights[k]) for k in simclr.weights)
+    assert not all(torch.equal(labelled.weights[k], simclr.weights[k]) for k in simclr.weights)
+
+
+def test_a_probe_looks_every_so_often_and_changes_nothing_else(data):
+    settings = {"batch_size": 4, "num_images": 48, "log_every": 2, "num_probe_captions": 2, "probe_every": 4}
+    watched = train_arm(plan(SimCLR(), **settings), data).history
+    assert watched["step"][watched["knn_accuracy"].notna()].tolist() == [4, 8, 12]
+    unwatched = train_arm(plan(SimCLR(), **settings | {"probe_every": 1000}), data).history
+    assert watched["loss"].tolist() == unwatched["loss"].tolist()
 
 
 def test_the_loss_falls(data):
@@ -87,27 +135,6 @@ def test_arms_start_from_the_same_encoder(data):
     first = train_arm(plan(SimCLR(), learning_rate=0.0), data)
     second = train_arm(plan(StableRep(images_per_caption=2), name="other", learning_rate=0.0), data)
     assert all(torch.equal(first.weights[k], second.weights[k]) for k in first.weights if "conv" in k)
-
-
-def test_arms_in_processes_of_their_own_give_the_weights_of_this_process(data):
-    plans = [plan(SimCLR(), name=name, num_processes=2) for name in ("one", "two")]
-    together = train_arms(plans, {"synthetic": data})
-    assert list(together) == ["one", "two"]
-    alone = train_arm(plans[1], data)
-    assert all(torch.equal(together["two"].weights[k], alone.weights[k]) for k in alone.weights)
-
-
-def test_a_gpu_takes_one_arm_at_a_time(data, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(arms, "_train_in_processes", lambda *given: pytest.fail("must stay in this process"))
-    monkeypatch.setattr(arms, "train_arm", lambda plan, source, work: plan.name)
-    plans = [plan(SimCLR(), name=name, num_processes=2) for name in ("one", "two")]
-    assert train_arms(plans, {"synthetic": data}) == {"one": "one", "two": "two"}
-
-
-def test_an_unknown_image_source_names_the_known_ones(data):
-    with pytest.raises(ConfigError, match=r"arms\.arm\.images: got 'synthetic'; must be one of real"):
-        train_arms([plan(SimCLR())], {"real": data})
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_step(data):
