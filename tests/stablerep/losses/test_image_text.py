@@ -74,3 +74,38 @@ def test_tiles_give_the_dense_gradients_of_images_texts_and_scale(tile):
         gradients.append((images.grad, texts.grad, scale.grad))
     for dense, tiled in zip(*gradients, strict=True):
         assert torch.allclose(dense, tiled, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("tile", [None, 1, 3, 64])
+def test_gradients_are_right_in_double_precision(tile):
+    captions = torch.tensor([2, 0, 1, 0, 2, 2, 1])
+    generator = torch.Generator().manual_seed(3)
+    images, texts = (torch.randn(n, 3, dtype=torch.float64, generator=generator) for n in (7, 3))
+    scale = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        lambda i, t, s: image_text_loss(F.normalize(i, dim=1), F.normalize(t, dim=1), captions, s, tile),
+        (images.requires_grad_(), texts.requires_grad_(), scale),
+    )
+
+
+def test_identical_embeddings_give_the_logarithms_of_the_numbers_of_captions_and_images(loss_of):
+    images, texts = torch.ones(6, 4) / 2, torch.ones(3, 4) / 2
+    loss = loss_of(images, texts, torch.tensor([0, 1, 1, 2, 2, 2]), torch.tensor(1.0))
+    assert float(loss) == pytest.approx(0.5 * (math.log(3) + math.log(6)), rel=1e-5)
+
+
+def test_the_order_of_images_and_of_captions_does_not_matter(loss_of):
+    images, texts, captions = unit(7), unit(3, seed=1), torch.tensor([0, 1, 0, 2, 2, 2, 1])
+    image_order, text_order = torch.tensor([3, 0, 6, 5, 2, 1, 4]), torch.tensor([2, 0, 1])
+    place = torch.argsort(text_order)
+    moved = loss_of(images[image_order], texts[text_order], place[captions[image_order]], torch.tensor(1.0))
+    assert torch.allclose(moved, loss_of(images, texts, captions, torch.tensor(1.0)))
+
+
+def test_loss_is_computed_in_float32_under_autocast(loss_of):
+    images, texts, captions = unit(7), unit(3, seed=1), torch.tensor([0, 1, 0, 2, 2, 2, 1])
+    plain = loss_of(images, texts, captions, torch.tensor(2.0))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = loss_of(images, texts, captions, torch.tensor(2.0))
+    assert mixed.dtype == torch.float32
+    assert torch.equal(plain, mixed)

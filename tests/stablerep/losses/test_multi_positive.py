@@ -153,3 +153,19 @@ def test_a_temperature_that_is_not_positive_is_an_error(loss_of, temperature):
 def test_shapes_that_do_not_fit_are_an_error(loss_of):
     with pytest.raises(ValueError, match=r"must be \(N, D\)"):
         loss_of(unit(4), torch.arange(3), 0.1)
+
+
+def test_tiles_keep_nothing_of_the_size_of_the_matrix_for_the_backward_pass():
+    def largest_kept(tile):
+        sizes = []
+
+        def keep(tensor):
+            sizes.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            multi_positive_loss(unit(65).requires_grad_(), torch.arange(65) // 3, 0.1, tile)
+        return max(sizes)
+
+    assert largest_kept(None) >= 65 * 65  # the dense form does: what is counted is what is meant
+    assert largest_kept(7) <= 65 * 8
