@@ -41,6 +41,7 @@ SOURCES = {
         "seeding.py",
         "shards.py",
         "validation",
+        "pipelines/chosen_scorer.py",
         "pipelines/instantiation.py",
         "pipelines/model_folder.py",
     ],
@@ -58,7 +59,19 @@ SOURCES = {
         "pipelines/model_folder.py",
     ],
     "evaluation": ["evaluation", "models", "corpora", "seeding.py"],
-    "reporting": ["reporting", "evaluation", "corpora", "models/encoder.py", "seeding.py", "shards.py"],
+    "reporting": [
+        "reporting",
+        "alignment",
+        "corpora",
+        "curation",
+        "evaluation",
+        "models",
+        "seeding.py",
+        "shards.py",
+        "pipelines/chosen_scorer.py",
+        "pipelines/model_folder.py",
+        "pipelines/typed.py",
+    ],
 }
 # The modules that compose params.yaml, and those of the library that know of keys and names.
 PARAMS_SOURCES = [

@@ -2,13 +2,26 @@
 
 from kedro.pipeline import Pipeline, node
 
-from pipelines.reporting.nodes import CONFIGURATION_KEYS, build_report
+from pipelines.reporting.nodes import CONFIGURATION_KEYS, audit_images, build_report
 
 
 def create_pipeline() -> Pipeline:
     """Returns the graph of the room."""
     return Pipeline(
         [
+            node(
+                audit_images,
+                [
+                    "accepted_images",
+                    "curated_captions",
+                    "image_store",
+                    "scorer_folder",
+                    "params:captions",
+                    "params:scoring",
+                ],
+                ["image_audit", "image_audit_pairs"],
+                name="audit_images",
+            ),
             node(
                 build_report,
                 {
@@ -25,10 +38,12 @@ def create_pipeline() -> Pipeline:
                     "image_gate": "image_gate",
                     "generation_ledger": "generation_ledger",
                     "stage_seconds": "stage_seconds",
+                    "image_audit": "image_audit",
+                    "image_audit_pairs": "image_audit_pairs",
                     **{key: f"params:{key}" for key in CONFIGURATION_KEYS},
                 },
                 "report",
                 name="build_report",
-            )
+            ),
         ]
     )

@@ -79,13 +79,18 @@ class AuditSettings:
 
     Attributes:
         groups: group -> term -> the words that say so, such as gender -> woman -> [woman, women, girl].
+        prompts: group -> what an image-text model is told of an image that shows a term, `{}` standing for
+            the term, such as `a photo of a {}`.
+        num_images: on which the generator's images are audited, at most.
         pairs: pairs of groups; every term of the one with every term of the other is a row of the audit.
         max_pmi: in bits; 1 is twice as often as chance has it, -1 half as often.
         min_expected: captions that chance would give a pair; below it there is no verdict.
     """
 
     groups: dict[str, dict[str, list[str]]]
+    prompts: dict[str, str]
     pairs: list[list[str]]
+    num_images: int = 512
     max_pmi: float = 1.0
     min_expected: float = 5.0
 
@@ -93,10 +98,16 @@ class AuditSettings:
         """Checks groups, pairs and bounds.
 
         Raises:
-            ConfigError: a group or a term is empty, a word stands for two terms of a group, or a pair names
-                no two groups.
+            ConfigError: a group or a term is empty, a word stands for two terms of a group, a prompt is
+                missing, or a pair names no two groups.
         """
         check_range("captions.audit.max_pmi", self.max_pmi, 0, where=WHERE)
+        check_range("captions.audit.num_images", self.num_images, 1, where=WHERE)
+        if set(self.prompts) != set(self.groups) or not all("{}" in each for each in self.prompts.values()):
+            raise ConfigError(
+                f"captions.audit.prompts: got {self.prompts!r}; must be one for each of the groups "
+                f"{', '.join(self.groups)}, with {{}} in the term's place. Set it in {WHERE}."
+            )
         check_range("captions.audit.min_expected", self.min_expected, 0, where=WHERE)
         for group, terms in self.groups.items():
             words = [word.casefold() for each in terms.values() for word in each]

@@ -15,7 +15,8 @@ GROUPS = {
     "gender": {"woman": ["woman", "women", "she"], "man": ["man", "men"]},
     "work": {"cook": ["cook"], "builder": ["builder", "construction worker"]},
 }
-AUDIT = Audit(AuditSettings(GROUPS, [["gender", "work"]], max_pmi=1.0, min_expected=5.0))
+PROMPTS = {"gender": "a {}", "work": "a {}"}
+AUDIT = Audit(AuditSettings(GROUPS, PROMPTS, [["gender", "work"]], max_pmi=1.0, min_expected=5.0))
 
 
 def captions(*texts: str) -> pl.DataFrame:
@@ -96,7 +97,14 @@ def test_few_captions_have_no_verdict() -> None:
 )
 def test_settings_that_say_nothing_are_refused(groups: dict, pairs: list, fault: str) -> None:
     with pytest.raises(ConfigError, match=fault):
-        AuditSettings(groups, pairs)
+        AuditSettings(groups, dict.fromkeys(groups, "a {}"), pairs)
+
+
+def test_each_group_has_a_prompt() -> None:
+    with pytest.raises(ConfigError, match=r"captions\.audit\.prompts: got"):
+        AuditSettings(GROUPS, {"gender": "a {}"}, [])
+    with pytest.raises(ConfigError, match=r"captions\.audit\.prompts: got"):
+        AuditSettings(GROUPS, {**PROMPTS, "work": "a cook"}, [])
 
 
 SWAP = SwapTerms([["man", "woman"], ["he", "she"]], seed=0)
