@@ -1,13 +1,13 @@
 """Curation of many captions, against the straightforward pandas and Python version of the same filters.
 
-Captions are recombined from real ones: the first words of one, the last of another, so that lengths, words
-and concepts are those of the corpus and equal captions are rare. Both sides normalise, drop by length,
-letters, addresses, personal data and block list, want a concept, drop exact and near-duplicates and balance.
-The peer is what one writes first: a pandas column, `apply` with Python's re and html, concepts as MetaCLIP's
-first release matched them (each entry sought in each text) or as its present one does (pyahocorasick, a text
-at a time), MinHash by datasketch. It runs on a sample, for it is linear and slow, and its rate is compared;
-each side runs in a process of its own, whose peak memory is read. The language filter, which is one library's
-own time on both sides, is left out unless asked for.
+Captions are recombined from real ones: the first third of one, the middle of another, the last third of a
+third, so that lengths, words and concepts are those of the corpus and few are alike. Both sides normalise,
+drop by length, letters, addresses, personal data and block list, want a concept, drop exact and
+near-duplicates and balance. The peer is what one writes first: a pandas column, `apply` with Python's re and
+html, concepts as MetaCLIP's first release matched them (each entry sought in each text) or as its present one
+does (pyahocorasick, a text at a time), MinHash by datasketch. It runs on a sample, for it is linear and slow,
+and its rate is compared; each side runs in a process of its own, of which processor time and peak memory are
+read. The language filter, which is one library's own time on both sides, is left out unless asked for.
 
     python benchmarks/curation.py CAPTIONS.tsv --column caption --numbers 1000000 10000000
 """
@@ -37,16 +37,18 @@ _WRITE_SIZE = 100_000
 
 
 def write_captions(real: list[str], num: int, path: Path) -> None:
-    """Writes num captions, each the head of one real caption and the tail of another."""
+    """Writes num captions, each of the thirds of three real ones."""
     rng = np.random.default_rng(_SEED)
     words = [text.split() for text in real]
     with path.open("w", encoding="utf-8") as file:
         file.write("caption\n")
         for start in range(0, num, _WRITE_SIZE):
-            pairs = rng.integers(len(words), size=(min(_WRITE_SIZE, num - start), 2))
-            for one, other in pairs.tolist():
-                head, tail = words[one], words[other]
-                file.write(" ".join(head[: (len(head) + 1) // 2] + tail[len(tail) // 2 :]) + "\n")
+            picked = rng.integers(len(words), size=(min(_WRITE_SIZE, num - start), 3))
+            for each in picked.tolist():
+                parts = [words[row] for row in each]
+                cuts = [round(place * len(part) / 3) for part in parts for place in range(4)]
+                text = parts[0][: cuts[1]] + parts[1][cuts[5] : cuts[6]] + parts[2][cuts[10] :]
+                file.write(" ".join(text) + "\n")
 
 
 def ours(path: Path, language: bool) -> int:
@@ -194,17 +196,18 @@ def _measured(side: Callable[[Path, bool], int], path: Path, language: bool, pip
     start = time.perf_counter()
     num_kept = side(path, language)
     seconds = time.perf_counter() - start
-    pipe.send((num_kept, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    pipe.send((num_kept, seconds, time.process_time(), used.ru_maxrss / 1024))
 
 
-def measure(side: Callable[[Path, bool], int], path: Path, language: bool) -> tuple[int, float, float]:
-    """Runs one side in a fresh process; returns captions kept, seconds, peak MiB."""
+def measure(side: Callable[[Path, bool], int], path: Path, language: bool) -> tuple[int, float, float, float]:
+    """Runs one side in a fresh process; returns captions kept, seconds, seconds of processors, peak MiB."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe()
     process = context.Process(target=_measured, args=(side, path, language, sender))
     process.start()
     sender.close()
-    result: tuple[int, float, float] = receiver.recv()
+    result: tuple[int, float, float, float] = receiver.recv()
     process.join()
     return result
 
@@ -232,7 +235,9 @@ def main() -> None:
         f"{platform.processor() or platform.machine()}, {multiprocessing.cpu_count()} cores, {len(real)} "
         "real captions"
     )
-    print(f"{'side':34}{'captions':>12}{'kept':>12}{'seconds':>10}{'captions/s':>12}{'peak MiB':>10}")
+    print(
+        f"{'side':34}{'captions':>12}{'kept':>12}{'seconds':>10}{'cpu s':>8}{'a second':>12}{'peak MiB':>10}"
+    )
     rates: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, side, num, repeats in _plan(options):
@@ -240,12 +245,10 @@ def main() -> None:
             if not path.exists():
                 write_captions(real, num, path)
             for _ in range(repeats):
-                kept, seconds, peak = measure(side, path, options.language)
+                kept, seconds, cpu, peak = measure(side, path, options.language)
                 rates.setdefault(name, []).append(num / seconds)
-                print(
-                    f"{name:34}{num:12,}{kept:12,}{seconds:10.1f}{num / seconds:12,.0f}{peak:10,.0f}",
-                    flush=True,
-                )
+                measured = f"{seconds:10.1f}{cpu:8.1f}{num / seconds:12,.0f}{peak:10,.0f}"
+                print(f"{name:34}{num:12,}{kept:12,}{measured}", flush=True)
             if num > 2 * options.sample:
                 path.unlink()
     print(json.dumps({name: round(rate) for name, rate in matching(real).items()}))

@@ -8,6 +8,7 @@ and captions that were kept are kept again: counts only fall, t / count only ris
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -46,12 +47,15 @@ class Balance(CorpusFilter):
         check_range("captions.filters.Balance.seed", self.seed, 0, 2**63 - 1, where=WHERE)
 
     def survey(self, batches: Batches, folder: Path) -> CaptionFilter:
-        """Counts every concept."""
+        """Counts every concept; what was found waits on disk for the scores."""
         counts: Counter[str] = Counter()
-        for batch in batches():
-            per = self.concepts.matches(batch)["entry"].value_counts()
-            counts.update(dict(per.iter_rows()))
-        return Surveyed(self.concepts, self.bound, self.seed, counts)
+        paths = []
+        for number, batch in enumerate(batches()):
+            found = self.concepts.matches(batch)
+            counts.update(dict(found["entry"].value_counts().iter_rows()))
+            paths.append(folder / f"{number}.parquet")
+            found.write_parquet(paths[-1], compression="lz4")
+        return Surveyed(self.concepts, self.bound, self.seed, counts, found=iter(paths))
 
     def fault(self, score: pl.Expr) -> pl.Expr:
         """Returns `head_concept` where no draw of the caption's concepts lets it stay."""
@@ -65,14 +69,16 @@ class Surveyed(Balance):
     Attributes:
         before: captions by concept, all of them.
         after: likewise, those that stay; filled as batches are scored.
+        found: where the concepts of each batch lie.
     """
 
     before: Counter[str] = field(default_factory=Counter)
     after: Counter[str] = field(default_factory=Counter)
+    found: Iterator[Path] = iter(())
 
     def score(self, captions: pl.DataFrame) -> pl.Series:
         """Returns the least bounds at which captions stay."""
-        found = self.concepts.matches(captions)
+        found = pl.read_parquet(next(self.found))
         numbers = numbers_of_ids(captions["caption_id"])[found["place"].to_numpy()]
         keys = {entry: _number_of(entry, self.seed) for entry in found["entry"].unique().to_list()}
         entries = found["entry"].replace_strict(keys, return_dtype=pl.UInt64).to_numpy() if keys else numbers

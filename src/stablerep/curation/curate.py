@@ -103,7 +103,7 @@ class _Table:
     def add(self, table: pl.DataFrame) -> None:
         arrow = table.to_arrow(compat_level=pl.CompatLevel.oldest())
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self.path, arrow.schema, compression="zstd")
+            self._writer = pq.ParquetWriter(self.path, arrow.schema, compression="lz4")
         self._writer.write_table(arrow)
         self.num_rows += len(table)
 

@@ -62,12 +62,12 @@ class WordList:
 
         Returns:
             Columns place (UInt32, of the caption) and entry (String), a row for each entry that a caption
-            holds, by place.
+            holds, in no order.
         """
         patterns = self._entries_of_patterns
         found = captions.select(folded().str.extract_many(list(patterns), overlapping=True).alias("entry"))
         found = found.with_row_index("place").explode("entry", empty_as_null=True).drop_nulls("entry")
-        return found.with_columns(pl.col("entry").replace_strict(patterns)).unique(maintain_order=True)
+        return found.with_columns(pl.col("entry").replace_strict(patterns)).unique()
 
     def counts(self, captions: pl.DataFrame) -> pl.Series:
         """Returns how many different entries each caption holds (Int64)."""

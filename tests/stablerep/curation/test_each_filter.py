@@ -19,6 +19,7 @@ from stablerep.curation.listed import BlockList, Concepts
 from stablerep.curation.near_duplicates import NearDuplicates, minhash
 from stablerep.curation.patterns import PersonalData, Urls
 from stablerep.curation.readable import Readable
+from stablerep.curation.semantic_duplicates import SemanticDuplicates, compare
 from stablerep.curation.tokens import Tokens
 from stablerep.curation.words import ImageNetNames, WordFile
 from stablerep.errors import ConfigError
@@ -330,3 +331,26 @@ def test_limit_of_nothing_is_refused() -> None:
 )
 def test_filters_score_no_captions_too(step: CaptionFilter, tmp_path: Path) -> None:
     assert judge(step, [], tmp_path) == ([], [])
+
+
+def test_semantic_duplicates_keep_one_of_what_the_generator_takes_for_one(tmp_path: Path) -> None:
+    texts = ["a picture of a teal nine", "a drawing of a teal nine", "a crimson four on checkered paper", ""]
+    most = max(scores_of(SemanticDuplicates(str(GENERATOR), 1), texts, tmp_path)[:2])
+    assert 0.5 < most < 1
+    for number, bound in enumerate((most - 1e-4, min(most + 1e-4, 1))):
+        step = SemanticDuplicates(str(GENERATOR), bound)
+        faults = faults_of(step, texts, tmp_path)
+        assert faults[:2].count("semantic_duplicate") == 1 - number
+        assert faults_of(step, texts[::-1], tmp_path)[::-1] == faults
+    with pytest.raises(ConfigError, match="holds no CLIP text encoder"):
+        faults_of(SemanticDuplicates("nowhere", 0.9), texts, tmp_path)
+
+
+def test_alike_embeddings_are_compared_with_what_was_kept_before() -> None:
+    angles = np.deg2rad([0, 10, 20, 90])
+    unit = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    scores = compare(unit, np.array([0, 1, 2, 3], dtype=np.uint64), np.cos(np.deg2rad(15)))
+    # the second is like the first; the third is unlike it, and the second was not kept
+    assert scores == pytest.approx(np.cos(np.deg2rad([90, 10, 20, 70])), abs=1e-6)
+    kept_second = compare(unit, np.array([2, 0, 1, 3], dtype=np.uint64), np.cos(np.deg2rad(15)))
+    assert (kept_second >= np.cos(np.deg2rad(15))).tolist() == [True, False, True, False]
