@@ -227,19 +227,24 @@ def _encoders(kind: str, what: str) -> "list[TrackedEncoder]":
 
 def _check_known(kind: str, what: str) -> None:
     """Raises DataError unless the captions file holds it: nothing came from it, so it may be mistyped."""
-    from pipelines.typed import nearest
-    from stablerep.curation import read_captions
+    from pipelines.config_loader import compose
+    from pipelines.typed import nearest, typed
+    from stablerep.curation.reading import CaptionFiles
+    from stablerep.curation.settings import Reading
     from stablerep.records import caption_id_of
 
-    captions = read_captions(catalog_path("captions"))
-    sources = sorted(set(captions["source"]))
-    if (kind == "source" and what in sources) or (
-        kind == "caption" and what in {caption_id_of(text) for text in captions["caption"]}
-    ):
-        return
+    parameters = compose(PROJECT / "conf/params", {})
+    reading = typed(Reading, parameters["captions"]["reading"], "captions.reading")
+    sources: set[str] = set()
+    for batch in CaptionFiles(str(catalog_path("captions"))).batches(reading):
+        sources |= set(batch["source"].unique())
+        if (kind == "source" and what in sources) or (
+            kind == "caption" and what in map(caption_id_of, batch["caption"])
+        ):
+            return
     told = "`stablerep show <image id>` tells them."
     if kind == "source":
-        told = f"A source {nearest(what, sources)}"
+        told = f"A source {nearest(what, sorted(sources))}"
     raise DataError(
         f"takedown of {kind} {what!r}: no image, tracked encoder or caption came from it; must be a "
         "caption id (c- and 16 hexadecimal digits), a generator id (g-...), a model id (m-...) or a source. "

@@ -1,10 +1,11 @@
-"""The datasets that Kedro does not have: captions, takedowns, folders, encoders, figures, seconds.
+"""The datasets that Kedro does not have: captions, takedowns, edits, folders, encoders, figures, seconds.
 
 Whatever they write is whole or not there: a killed run leaves what was there before.
 """
 
 import json
 import shutil
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import uuid4
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from stablerep.curation.edits import Edits
+    from stablerep.curation.reading import CaptionFiles
     from stablerep.training.arms import TrainedArm
 
 
@@ -44,14 +47,17 @@ class _PathDataset(AbstractDataset[Any, Any]):
         raise DataError(f"{self._filepath}: an input; must not be an output of a node.")
 
 
-class CaptionsCSVDataset(_PathDataset):
-    """The captions file that people edit; read by `stablerep.curation.read_captions`, never written."""
+class CaptionFilesDataset(_PathDataset):
+    """What people bring: a captions file or a glob of them, too large for memory; never written."""
 
-    def load(self) -> "pd.DataFrame":
-        """Returns caption, source, licence, line."""
-        from stablerep.curation import read_captions
+    def load(self) -> "CaptionFiles":
+        """Returns the files, not read yet."""
+        from stablerep.curation.reading import CaptionFiles
 
-        return read_captions(self._filepath)
+        return CaptionFiles(str(self._filepath))
+
+    def _exists(self) -> bool:
+        return bool(glob(str(self._filepath), recursive=True))
 
     def save(self, data: Any) -> None:
         """Raises DataError."""
@@ -66,6 +72,20 @@ class TakedownsCSVDataset(_PathDataset):
         from stablerep.curation.takedowns import read_takedowns
 
         return read_takedowns(self._filepath)
+
+    def save(self, data: Any) -> None:
+        """Raises DataError."""
+        self._refuse()
+
+
+class CaptionEditsCSVDataset(_PathDataset):
+    """What people edit of captions without touching their files; read by `stablerep.curation.edits`."""
+
+    def load(self) -> "Edits":
+        """Returns the edits, checked line by line."""
+        from stablerep.curation.edits import Edits, read_edits
+
+        return Edits(read_edits(self._filepath), self._filepath)
 
     def save(self, data: Any) -> None:
         """Raises DataError."""

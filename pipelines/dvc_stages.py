@@ -17,20 +17,32 @@ PROJECT = Path(__file__).parents[1]
 # run again. A test holds them against all that the nodes import, and what is imported in its turn. errors.py
 # and whole_files.py are left out: they shape messages and the way to the disk, no result.
 SOURCES = {
-    "curation": ["curation", "records.py", "pipelines/instantiation.py"],
+    "curation": [
+        "conf/words",
+        "curation",
+        "records.py",
+        "reporting/axes.py",
+        "reporting/curation.py",
+        "reporting/inline.py",
+        "reporting/templates",
+        "validation/schemas.py",
+        "pipelines/instantiation.py",
+        "pipelines/model_folder.py",
+        "pipelines/typed.py",
+    ],
     "validation": ["validation", "losses", "pipelines/instantiation.py"],
     "generation": [
         "alignment",
         "generation",
         "models",
         "curation/filters.py",
-        "curation/reading.py",
+        "curation/csv_lines.py",
         "curation/takedowns.py",
         "processes.py",
-        "records.py",
         "seeding.py",
         "shards.py",
         "validation",
+        "pipelines/chosen_scorer.py",
         "pipelines/instantiation.py",
         "pipelines/model_folder.py",
     ],
@@ -47,7 +59,19 @@ SOURCES = {
         "pipelines/model_folder.py",
     ],
     "evaluation": ["evaluation", "models", "corpora", "seeding.py"],
-    "reporting": ["reporting", "evaluation", "corpora", "models/encoder.py", "seeding.py", "shards.py"],
+    "reporting": [
+        "reporting",
+        "alignment",
+        "corpora",
+        "curation",
+        "evaluation",
+        "models",
+        "seeding.py",
+        "shards.py",
+        "pipelines/chosen_scorer.py",
+        "pipelines/model_folder.py",
+        "pipelines/typed.py",
+    ],
 }
 # The modules that compose params.yaml, and those of the library that know of keys and names.
 PARAMS_SOURCES = [
@@ -58,6 +82,7 @@ PARAMS_SOURCES = [
     "src/stablerep/alignment/recipe.py",
     "src/stablerep/alignment/settings.py",
     "src/stablerep/corpora/grammar.py",
+    "src/stablerep/curation/settings.py",
     "src/stablerep/generation/pretraining/recipe.py",
 ]
 # Made once and shipped: a change of its code makes nobody train for an hour, a change of its numbers does.
@@ -104,8 +129,8 @@ def _shipped_stage(name: str, catalog: dict[str, Any]) -> dict[str, Any]:
 
 
 def source_path(part: str) -> str:
-    """Returns the path of an entry of `SOURCES`: below the library, or a module beside the rooms."""
-    return part if part.startswith("pipelines/") else f"src/stablerep/{part}"
+    """Returns the path of an entry of `SOURCES`: below the library, or named from the project's folder."""
+    return part if part.startswith(("pipelines/", "conf/")) else f"src/stablerep/{part}"
 
 
 def room_stage(name: str, pipeline: Pipeline, catalog: dict[str, Any]) -> dict[str, Any]:

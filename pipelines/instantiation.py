@@ -20,7 +20,7 @@ def build(key: str, entry: dict[str, Any], where: str) -> Any:
     from stablerep.errors import ConfigError, StableRepError
 
     try:
-        return instantiate(entry)
+        return instantiate(entry, _convert_="all")
     except InstantiationException as error:
         if isinstance(error.__cause__, StableRepError):
             raise error.__cause__ from error

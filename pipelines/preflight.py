@@ -85,10 +85,14 @@ def _check_model(catalog: "DataCatalog", generation: dict[str, Any]) -> None:
 
 def _check_captions(catalog: "DataCatalog", parameters: dict[str, Any]) -> None:
     """Compares a batch with the most that curation can keep; the validation room knows how many it kept."""
+    from pipelines.typed import typed
     from pipelines.validation.nodes import check_batch
+    from stablerep.curation.settings import Reading
 
-    most = len(catalog.load("captions"))
     limit = parameters["captions"]["max_captions"]
     batch_size = parameters["optimisation"]["batch_size"]
+    reading = typed(Reading, parameters["captions"]["reading"], "captions.reading")
+    # a batch of one view a caption is the most that can be asked for: nobody reads millions to know it
+    most = catalog.load("captions").count(reading, enough=batch_size)
     at_most = most if limit is None else min(most, limit)
     check_batch(at_most, batch_size, parameters["arms"], parameters["methods"])

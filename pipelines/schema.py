@@ -12,6 +12,7 @@ from pipelines.typed import nearest
 from stablerep.alignment.recipe import ScorerRecipe
 from stablerep.alignment.settings import AlignmentPolicy
 from stablerep.corpora.grammar import FLIPS_CHANGE_THE_MEANING, VOCABULARIES
+from stablerep.curation.settings import AuditSettings, Reading
 from stablerep.errors import ConfigError, check_range
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
 
@@ -66,10 +67,14 @@ class Captions:
 
     Attributes:
         filters: applied in this order.
+        reading: how the captions files are read.
+        audit: the audit for bias, before and after the filters, and of the images.
         max_captions: only the first ones that pass the filters are kept; null keeps all.
     """
 
     filters: list[Target]
+    reading: Reading
+    audit: AuditSettings
     max_captions: int | None = None
 
     def __post_init__(self) -> None:

@@ -129,6 +129,9 @@ class Tracker:
     def log_dataset(self, name: str, data: Any) -> None:
         """Logs a dataset that was just saved, if MLflow is to show it."""
         loggers: dict[str, Callable[[Any], Any]] = {
+            "curation_ledger": self._log_curation,
+            "curation_page": lambda page: mlflow.log_text(page, "curation.html"),
+            "caption_audit": self._log_audit,
             "generation_ledger": self._log_ledger,
             "image_manifest": self._log_manifest,
             "alignment_ledger": self._log_alignment,
@@ -216,6 +219,18 @@ class Tracker:
         number = str(logged.registered_model_version)
         self._client.set_registered_model_alias(name, f"arm-{arm.name}", number)
         self._client.set_model_version_tag(name, number, "arm", arm.name)
+
+    def _log_curation(self, ledger: Mapping[str, Any]) -> None:
+        numbers = {f"curation.{name}": value for name, value in ledger.items() if isinstance(value, int)}
+        for step in ledger["filters"]:
+            for reason, count in step["reasons"].items():
+                numbers[f"curation.{step['filter']}.{reason}"] = count
+        mlflow.log_metrics({name: float(value) for name, value in numbers.items()})
+
+    def _log_audit(self, audit: "pd.DataFrame") -> None:
+        names = audit["verdict"].str.cat(audit["when"], sep=".")
+        counts = names.value_counts().to_dict()
+        mlflow.log_metrics({f"curation.pairs_{name}": float(count) for name, count in counts.items()})
 
     def _log_ledger(self, ledger: Mapping[str, Any]) -> None:
         numbers = {

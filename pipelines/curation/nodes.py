@@ -1,34 +1,113 @@
 """Adapters of the curation room."""
 
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.instantiation import build
+from pipelines.model_folder import model_folder
+from pipelines.typed import typed
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
+
+    from stablerep.curation.curate import Curation
+    from stablerep.curation.edits import Edits
+    from stablerep.curation.filters import CaptionFilter, CaptionRewriter
+    from stablerep.curation.reading import CaptionFiles
+
+_TEXTS = dict.fromkeys(("caption", "source", "licence"), "str")
+WHERE = "conf/params/curation/<name>.yaml"
 
 
 def curate_captions(
-    captions: "pd.DataFrame", takedowns: "pd.DataFrame", settings: dict[str, Any]
-) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    captions: "CaptionFiles",
+    takedowns: "pd.DataFrame",
+    caption_edits: "Edits",
+    generator_folder: Path,
+    curation_work: Path,
+    settings: dict[str, Any],
+) -> "tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, Curation]":
     """Runs the configured filters without what was taken down, then cuts to max_captions.
 
-    Takedowns stand behind the last rewriter, where ids are final, and so before filters such as the one for
-    duplicates: an equal caption of another source stays.
-
     Returns:
-        The kept and the rejected captions.
+        The kept captions, the rejected ones, every score of the kept ones, and what each filter did.
     """
-    from stablerep.curation import run_filters
-    from stablerep.curation.filters import CaptionRewriter
-    from stablerep.curation.limit import Limit
+    from stablerep.curation.audit import Audit
+    from stablerep.curation.curate import KEPT_COLUMNS, REJECTED_COLUMNS, curate
+    from stablerep.curation.settings import AuditSettings, Reading
     from stablerep.curation.takedowns import TakenDown
 
-    where = "conf/params/curation/<name>.yaml"
-    entries = enumerate(settings["filters"])
-    filters = [build(f"captions.filters[{index}]", entry, where) for index, entry in entries]
-    rewriters = [place for place, step in enumerate(filters, 1) if isinstance(step, CaptionRewriter)]
-    filters.insert(max(rewriters, default=0), TakenDown(takedowns))
+    reading = typed(Reading, settings["reading"], "captions.reading")
+    audit = Audit(typed(AuditSettings, settings["audit"], "captions.audit"))
+    steps = filters_of(settings, generator_folder)
+    shutil.rmtree(curation_work, ignore_errors=True)
+    curation_work.mkdir(parents=True)
+    try:
+        curation = curate(
+            _validated(captions.batches(reading)),
+            steps,
+            curation_work,
+            TakenDown(takedowns),
+            caption_edits,
+            audit,
+        )
+        kept = curation.kept().collect()
+        rejected = curation.rejected().sort("row", maintain_order=True).select(REJECTED_COLUMNS).collect()
+    finally:
+        shutil.rmtree(curation_work, ignore_errors=True)
+    scores = [name for name in kept.columns if name.startswith("score.")]
+    return (
+        kept.select(KEPT_COLUMNS).to_pandas(),
+        rejected.to_pandas(),
+        kept.select("caption_id", *scores).to_pandas(),
+        curation,
+    )
+
+
+def _validated(batches: "Iterator[pl.DataFrame]") -> "Iterator[pl.DataFrame]":
+    """Holds what was read against its schema, a batch at a time: no catalog entry has the whole of it."""
+    from stablerep.validation.schemas import CaptionsIn
+
+    for batch in batches:
+        sound = batch.filter(batch["fault"].is_null())
+        CaptionsIn.validate(sound.select("caption", "source", "licence", "line").to_pandas().astype(_TEXTS))
+        yield batch
+
+
+def filters_of(settings: dict[str, Any], generator_folder: Path) -> "list[CaptionFilter | CaptionRewriter]":
+    """Makes the filters of the section `captions`, the cut to max_captions last.
+
+    Args:
+        settings: the section; where a filter's model_folder is null, it is the catalog's generator.
+        generator_folder: the catalog's.
+    """
+    from stablerep.curation.limit import Limit
+
+    filters = []
+    for index, entry in enumerate(settings["filters"]):
+        named = (
+            {"model_folder": str(model_folder(entry, generator_folder))} if "model_folder" in entry else {}
+        )
+        filters.append(build(f"captions.filters[{index}]", {**entry, **named}, WHERE))
     if settings["max_captions"] is not None:
         filters.append(Limit(settings["max_captions"]))
-    return run_filters(captions, filters)
+    return filters
+
+
+def describe_curation(
+    curation: "Curation", settings: dict[str, Any]
+) -> "tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, str]":
+    """Returns the ledger, the balance, the audit before and after, and the page."""
+    from stablerep.curation.audit import Audit
+    from stablerep.curation.ledger import audit_table, balance_table, ledger_of
+    from stablerep.curation.settings import AuditSettings
+    from stablerep.reporting.curation import build_curation_page
+
+    audit = Audit(typed(AuditSettings, settings["audit"], "captions.audit"))
+    ledger, balance = ledger_of(curation), balance_table(curation)
+    pairs = audit_table(curation, audit)
+    page = build_curation_page(curation, audit)
+    return ledger, balance, pairs, page

@@ -1,8 +1,8 @@
-"""Captions in, curated captions and rejects out."""
+"""Captions in, curated captions and rejects out, and a page that tells what became of them."""
 
 from kedro.pipeline import Pipeline, node
 
-from pipelines.curation.nodes import curate_captions
+from pipelines.curation.nodes import curate_captions, describe_curation
 
 
 def create_pipeline() -> Pipeline:
@@ -11,9 +11,22 @@ def create_pipeline() -> Pipeline:
         [
             node(
                 curate_captions,
-                ["captions", "takedowns", "params:captions"],
-                ["curated_captions", "rejected_captions"],
+                [
+                    "captions",
+                    "takedowns",
+                    "caption_edits",
+                    "generator_folder",
+                    "curation_work",
+                    "params:captions",
+                ],
+                ["curated_captions", "rejected_captions", "caption_scores", "curation"],
                 name="curate_captions",
-            )
+            ),
+            node(
+                describe_curation,
+                ["curation", "params:captions"],
+                ["curation_ledger", "concept_balance", "caption_audit", "curation_page"],
+                name="describe_curation",
+            ),
         ]
     )

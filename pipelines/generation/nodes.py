@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.chosen_scorer import find_scorer
 from pipelines.instantiation import build
-from pipelines.model_folder import model_folder, named_folder
+from pipelines.model_folder import model_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,31 +158,6 @@ def alignment_policy(scoring: dict[str, Any]) -> AlignmentPolicy:
     from stablerep.alignment.settings import AlignmentPolicy
 
     return AlignmentPolicy(**scoring["policy"])
-
-
-def find_scorer(scoring: dict[str, Any], scorer_folder: Path | None) -> Scorer | None:
-    """Makes the chosen scorer, its model not yet loaded; None where images are not scored.
-
-    Args:
-        scoring: `scorer.folder` is relative to the project, absolute, or null.
-        scorer_folder: the embedded scorer's, from the catalog.
-    """
-    from hydra.utils import get_class
-
-    from stablerep.errors import ConfigError
-
-    if scoring["scorer"] is None:
-        return None
-    options = dict(scoring["scorer"])
-    target, named = options.pop("_target_"), options.pop("folder", None)
-    # not hydra's instantiate: it wraps what the class has to say
-    try:
-        return get_class(target)(named_folder(named, scorer_folder), **options)
-    except TypeError as error:
-        raise ConfigError(
-            f"scoring.scorer: {target} does not take {', '.join(options)} ({error}). Set it in "
-            "conf/params/alignment/<name>.yaml."
-        ) from error
 
 
 def _check_scorer_fits(scoring: dict[str, Any], generation: dict[str, Any]) -> None:

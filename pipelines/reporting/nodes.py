@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.chosen_scorer import find_scorer
+from pipelines.typed import typed
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -26,6 +29,31 @@ CONFIGURATION_KEYS = (
 )
 
 
+def audit_images(
+    accepted_images: "pd.DataFrame",
+    curated_captions: "pd.DataFrame",
+    image_store: Path,
+    scorer_folder: Path,
+    captions: dict[str, Any],
+    scoring: dict[str, Any],
+) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """Audits images for bias by the scorer; two tables without a row where there is none."""
+    from stablerep.alignment.audit import audit_pairs, audit_terms, no_rows, pick, read_terms
+    from stablerep.curation.audit import Audit
+    from stablerep.curation.settings import AuditSettings
+    from stablerep.shards import read_images
+
+    audit = Audit(typed(AuditSettings, captions["audit"], "captions.audit"))
+    scorer = find_scorer(scoring, scorer_folder)
+    if scorer is None or not audit.terms:
+        return no_rows()
+    images, caption_ids = read_images(image_store, pick(accepted_images, audit.settings.num_images))
+    by_id = dict(zip(curated_captions["caption_id"], curated_captions["text"], strict=True))
+    texts = [by_id[each] for each in caption_ids]
+    shown = read_terms(images, audit, scorer)
+    return audit_terms(texts, shown, audit), audit_pairs(texts, shown, audit)
+
+
 def build_report(
     metrics: "pd.DataFrame",
     hand_scores: "pd.DataFrame",
@@ -39,6 +67,8 @@ def build_report(
     image_gate: dict[str, Any],
     generation_ledger: dict[str, Any],
     stage_seconds: dict[str, float],
+    image_audit: "pd.DataFrame",
+    image_audit_pairs: "pd.DataFrame",
     **others: Any,
 ) -> str:
     """Writes the page; `others` are the configuration by key and the arms' encoders."""
@@ -67,6 +97,8 @@ def build_report(
         generation_ledger=generation_ledger,
         alignment=alignment_section(image_manifest, alignment_ledger, image_store, texts),
         stage_seconds=stage_seconds,
+        image_audit=image_audit,
+        image_audit_pairs=image_audit_pairs,
         machine=describe_machine(),
         configuration=configuration,
     )

@@ -3,13 +3,26 @@
 from kedro.pipeline import Pipeline, node
 
 from pipelines.arms import Arm, encoder_of
-from pipelines.reporting.nodes import CONFIGURATION_KEYS, build_report
+from pipelines.reporting.nodes import CONFIGURATION_KEYS, audit_images, build_report
 
 
 def create_pipeline(arms: list[Arm]) -> Pipeline:
     """Returns the graph of the room."""
     return Pipeline(
         [
+            node(
+                audit_images,
+                [
+                    "accepted_images",
+                    "curated_captions",
+                    "image_store",
+                    "scorer_folder",
+                    "params:captions",
+                    "params:scoring",
+                ],
+                ["image_audit", "image_audit_pairs"],
+                name="audit_images",
+            ),
             node(
                 build_report,
                 {
@@ -25,11 +38,13 @@ def create_pipeline(arms: list[Arm]) -> Pipeline:
                     "image_gate": "image_gate",
                     "generation_ledger": "generation_ledger",
                     "stage_seconds": "stage_seconds",
+                    "image_audit": "image_audit",
+                    "image_audit_pairs": "image_audit_pairs",
                     **{key: f"params:{key}" for key in CONFIGURATION_KEYS},
                     **{name: name for name in (encoder_of(arm["name"]) for arm in arms)},
                 },
                 "report",
                 name="build_report",
-            )
+            ),
         ]
     )

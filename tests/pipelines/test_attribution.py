@@ -189,14 +189,21 @@ def test_a_confirmed_takedown_removes_and_records(
 def test_the_next_run_rejects_what_was_taken_down(project: Path) -> None:
     from pipelines.config_loader import compose
     from pipelines.curation.nodes import curate_captions
-    from stablerep.curation import read_captions
+    from stablerep.curation.edits import Edits
+    from stablerep.curation.reading import CaptionFiles
     from stablerep.curation.takedowns import read_takedowns
 
     invoke("takedown", "one", "--yes", "--reason", "licence withdrawn")
     raw = project / "data/01_raw"
     settings = compose(project / "conf/params", {})["captions"]
-    captions, takedowns = read_captions(raw / "captions.csv"), read_takedowns(raw / "takedowns.csv")
-    kept, rejected = curate_captions(captions, takedowns, settings)
+    captions, takedowns = CaptionFiles(str(raw / "captions.csv")), read_takedowns(raw / "takedowns.csv")
+    # these captions tell of more than digit scenes
+    settings["filters"] = [each for each in settings["filters"] if "Concepts" not in each["_target_"]]
+    edits, folder = (
+        Edits([], raw / "caption_edits.csv"),
+        Path(__file__).parents[2] / "data/06_models/generator",
+    )
+    kept, rejected, *_ = curate_captions(captions, takedowns, edits, folder, project / "work", settings)
     assert kept["text"].tolist() == ["a red two", "a five"]
     assert rejected["reason"].tolist() == ["taken_down_licence_withdrawn"] * 2
 

@@ -74,7 +74,7 @@ def test_paper_has_the_papers_numbers() -> None:
 def test_own_captions_take_any_generator_and_learn_from_its_images_alone(generator: str) -> None:
     parameters = compose(FOLDER, {"experiment": "own_captions", "generator": generator})
     assert {arm["images"] for arm in parameters["arms"]} == {"synthetic"}
-    assert parameters["captions"]["filters"][2]["max_words"] == 50
+    assert parameters["captions"]["filters"][3]["max_words"] == 50
     assert parameters["generation"]["num_shards"] == 10_000  # the generator's, not the embedded one's
     assert parameters["generation"]["images_per_caption"] == 4
 

@@ -9,7 +9,8 @@ from kedro.io import DatasetError
 
 from pipelines.cli import user_error
 from pipelines.datasets import (
-    CaptionsCSVDataset,
+    CaptionEditsCSVDataset,
+    CaptionFilesDataset,
     EncoderDataset,
     FigureDataset,
     FolderDataset,
@@ -101,10 +102,23 @@ def test_a_figure_becomes_a_png(tmp_path: Path) -> None:
 
 
 def test_a_missing_captions_file_is_the_users_to_mend(tmp_path: Path) -> None:
+    dataset = CaptionFilesDataset(str(tmp_path / "*.csv"))
+    assert not dataset.exists()
+    with pytest.raises(DataError, match="no such file"):
+        dataset.load().paths()
+    (tmp_path / "captions.csv").write_text("caption\na nine\n")
+    assert dataset.exists()
+    assert [path.name for path in dataset.load().paths()] == ["captions.csv"]
+
+
+def test_edits_are_read_with_the_line_of_a_fault(tmp_path: Path) -> None:
+    path = tmp_path / "caption_edits.csv"
+    dataset = CaptionEditsCSVDataset(str(path))
+    assert dataset.load().edits == []
+    path.write_text("caption,action,text,reason,who\na nine,lose,,x,Ada\n")
     with pytest.raises(DatasetError) as caught:
-        CaptionsCSVDataset(str(tmp_path / "captions.csv")).load()
-    assert isinstance(user_error(caught.value), DataError)
-    assert "captions.csv" in str(user_error(caught.value))
+        dataset.load()
+    assert "line 2: action: got 'lose'" in str(user_error(caught.value))
 
 
 def test_takedowns_are_read_and_no_output_of_a_node(tmp_path: Path) -> None:

@@ -5,24 +5,35 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 
 from pipelines.config_loader import compose
 from pipelines.pipeline_registry import register_pipelines
 from pipelines.preflight import DRAWING, check_before_run
+from stablerep.curation.reading import CaptionFiles
+from stablerep.curation.settings import Reading
 from stablerep.errors import ConfigError, DataError, GeneratorError, StableRepError
 
 PROJECT = Path(__file__).parents[2]
 GENERATOR = PROJECT / "data/06_models/generator"
 
 
+class Counted(CaptionFiles):
+    """So many captions, in no file."""
+
+    def __init__(self, num: int) -> None:
+        super().__init__("captions.csv")
+        object.__setattr__(self, "num", num)
+
+    def count(self, reading: Reading, enough: int) -> int:
+        return min(self.num, enough)  # type: ignore[attr-defined]
+
+
 def catalog(num_captions: int = 1024, generator: Path = GENERATOR) -> DataCatalog:
-    captions = pd.DataFrame({"caption": ["a nine"] * num_captions})
     return DataCatalog(
         {
-            "captions": MemoryDataset(captions),
+            "captions": MemoryDataset(Counted(num_captions)),
             "generator_folder": MemoryDataset(generator, copy_mode="assign"),
         }
     )

@@ -1,17 +1,11 @@
 """Drops captions in which there is nothing to read."""
 
-import unicodedata
 from dataclasses import dataclass
 from typing import ClassVar
 
-import pandas as pd
+import polars as pl
 
-from stablerep.curation.filters import CaptionFilter
-
-
-def _num_visible(text: str) -> int:
-    # general categories C (control, format, unassigned) and Z (separators) show nothing
-    return sum(unicodedata.category(character)[0] not in "CZ" for character in text)
+from stablerep.curation.filters import CaptionFilter, reason_where
 
 
 @dataclass(frozen=True)
@@ -20,10 +14,11 @@ class Empty(CaptionFilter):
 
     name: ClassVar[str] = "empty"
 
-    def score(self, captions: pd.DataFrame) -> pd.Series:
+    def score(self, captions: pl.DataFrame) -> pl.Series:
         """Counts visible characters."""
-        return captions["text"].map(_num_visible).astype("int64")
+        # general categories C (control, format, unassigned) and Z (separators) show nothing
+        return captions["text"].str.count_matches(r"[^\p{C}\p{Z}]")
 
-    def fault(self, score: float) -> str | None:
+    def fault(self, score: pl.Expr) -> pl.Expr:
         """Returns `empty_text` for none."""
-        return "empty_text" if score < 1 else None
+        return reason_where(score < 1, "empty_text")

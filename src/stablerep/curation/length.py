@@ -1,14 +1,13 @@
-"""Drops captions that are too short to say anything, or too long for the text encoder to hear out."""
+"""Drops captions that are too short to say anything, or too long for anyone to mean them as a caption."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-import pandas as pd
+import polars as pl
 
-from stablerep.curation.filters import CaptionFilter
+from stablerep.curation.filters import CaptionFilter, reason_where
+from stablerep.curation.settings import WHERE
 from stablerep.errors import check_range
-
-_WHERE = "conf/params/curation/<name>.yaml"
 
 
 @dataclass(frozen=True)
@@ -26,15 +25,15 @@ class Length(CaptionFilter):
 
     def __post_init__(self) -> None:
         """Checks the bounds."""
-        check_range("captions.filters.Length.min_words", self.min_words, 0, where=_WHERE)
-        check_range("captions.filters.Length.max_words", self.max_words, self.min_words, where=_WHERE)
+        check_range("captions.filters.Length.min_words", self.min_words, 0, where=WHERE)
+        check_range("captions.filters.Length.max_words", self.max_words, self.min_words, where=WHERE)
 
-    def score(self, captions: pd.DataFrame) -> pd.Series:
+    def score(self, captions: pl.DataFrame) -> pl.Series:
         """Counts words: what whitespace separates."""
-        return captions["text"].map(lambda text: len(text.split())).astype("int64")
+        return captions["text"].str.count_matches(r"\S+")
 
-    def fault(self, score: float) -> str | None:
+    def fault(self, score: pl.Expr) -> pl.Expr:
         """Returns `too_few_words` or `too_many_words`."""
-        if score < self.min_words:
-            return "too_few_words"
-        return "too_many_words" if score > self.max_words else None
+        return reason_where(score < self.min_words, "too_few_words").fill_null(
+            reason_where(score > self.max_words, "too_many_words")
+        )

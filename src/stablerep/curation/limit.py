@@ -1,17 +1,19 @@
 """Cuts the captions to a number, for a quick run."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
-import pandas as pd
+import polars as pl
 
-from stablerep.curation.filters import CaptionFilter
+from stablerep.curation.filters import Batches, CaptionFilter, CorpusFilter, reason_where
+from stablerep.curation.settings import WHERE
 from stablerep.errors import check_range
 
 
 @dataclass(frozen=True)
-class Limit(CaptionFilter):
-    """Keeps the first max_captions of what is left, in the file's order: no draw, so no seed.
+class Limit(CorpusFilter):
+    """Keeps the first max_captions of what is left, in the files' order: no draw, so no seed.
 
     Attributes:
         max_captions: at least 1.
@@ -19,16 +21,20 @@ class Limit(CaptionFilter):
 
     max_captions: int
     name: ClassVar[str] = "limit"
+    obeys_people: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Checks the bound."""
-        where = "conf/params/curation/<name>.yaml"
-        check_range("captions.max_captions", self.max_captions, 1, where=where)
+        check_range("captions.max_captions", self.max_captions, 1, where=WHERE)
 
-    def score(self, captions: pd.DataFrame) -> pd.Series:
+    def survey(self, batches: Batches, folder: Path) -> CaptionFilter:
+        """Needs only the places, which the next pass gives."""
+        return self
+
+    def score(self, captions: pl.DataFrame) -> pl.Series:
         """Gives each caption its place among those left, from 1."""
-        return pd.Series(range(1, len(captions) + 1), index=captions.index, dtype="int64")
+        return captions["place"] + 1
 
-    def fault(self, score: float) -> str | None:
+    def fault(self, score: pl.Expr) -> pl.Expr:
         """Returns `over_max_captions` behind the cut."""
-        return "over_max_captions" if score > self.max_captions else None
+        return reason_where(score > self.max_captions, "over_max_captions")

@@ -1,172 +1,161 @@
-"""Reads the captions file, the first thing of the flow: what is wrong with it is said by line.
+"""Reads captions in batches from what people have, the first thing of the flow.
 
-A CSV file (RFC 4180) with a header: the column `caption`, and where people know them `source` and
-`licence`; further columns are passed over. Every caption keeps the line on which it starts, so that it
-can be traced.
+CSV (RFC 4180), tab-separated values (CC3M, CC12M: no quotes), JSON lines (RedCaps), Parquet (LAION) and plain
+text, in one file or many, plain or packed with gzip or zstd. A batch at a time is in memory. Every caption
+keeps its source, licence and the line on which it starts, so that it can be traced. A bad record is a row
+with a `fault`, which curation rejects and counts; a file that cannot be read at all raises.
 """
 
-import csv
-import difflib
-import io
+import glob
 import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-import pandas as pd
+import polars as pl
 
-from stablerep.errors import DataError
+from stablerep.curation.formats import Record, read_csv, read_jsonl, read_parquet, read_text, read_tsv
+from stablerep.curation.settings import WHERE, Columns, Reading
+from stablerep.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
 
-CAPTION = "caption"
-OPTIONAL = ("source", "licence")
+BATCH_SIZE = (
+    200_000  # captions in memory at once, some 100 MB; building the automata of lists costs as much as these
+)
 UNKNOWN = "unknown"
-_HEADER = "caption,source,licence"
-_NUM_SHOWN = 5  # faulty lines named in a message; more would bury the first
+# row: place among all that was read; fault: None, or why the record cannot be a caption
+SCHEMA = pl.Schema(
+    {
+        "row": pl.Int64,
+        "caption": pl.String,
+        "source": pl.String,
+        "licence": pl.String,
+        "line": pl.Int64,
+        "fault": pl.String,
+    }
+)
+_READERS: dict[str, Callable[[Path, Columns], Iterator[Record]]] = {
+    "csv": read_csv,
+    "tsv": read_tsv,
+    "jsonl": read_jsonl,
+    "parquet": read_parquet,
+    "text": read_text,
+}
+_ENDINGS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".txt": "text",
+}
+_PACKED = {".gz", ".zst"}
 
 
-class Row(NamedTuple):
-    """One record and the line on which it starts: quoted fields may span lines."""
+@dataclass(frozen=True)
+class CaptionFiles:
+    """Captions files, not read yet.
 
-    line: int
-    fields: list[str]
-
-
-def read_captions(path: Path | str) -> pd.DataFrame:
-    """Reads captions with their source, licence and line.
-
-    Args:
-        path: of a UTF-8 CSV file; a byte order mark is passed over, and so are blank lines.
-
-    Returns:
-        Columns caption, source, licence (str; "unknown" where the file says nothing) and line (int64,
-        2 for a row right under the header), in the file's order. Texts are as they stand in the file.
-
-    Raises:
-        DataError: the file is missing, unreadable, empty, not UTF-8, holds NUL bytes, has no header, no
-            caption column or one name twice, rows that do not fit the header, or no rows.
+    Attributes:
+        pattern: a file's path, or a glob such as `data/01_raw/cc12m/*.tsv.gz`.
     """
-    path = Path(path)
-    rows = split_csv(path, decode_csv(path, _read(path)))
-    if not rows:
-        raise DataError(f"{path}: is empty; must start with a header such as {_HEADER}.")
-    names = [name.strip() for name in rows[0].fields]
-    _check_header(path, names)
-    _check_rows(path, names, rows[1:])
-    others = [name for name in names if name not in (CAPTION, *OPTIONAL)]
-    if others:
-        logger.info("%s: columns passed over: %s", path, ", ".join(map(repr, others)))
-    return _to_frame(names, rows[1:])
+
+    pattern: str
+
+    def paths(self) -> list[Path]:
+        """Returns the files in the order of their names.
+
+        Raises:
+            DataError: there is none.
+        """
+        found = [Path(each) for each in sorted(glob.glob(self.pattern, recursive=True))]
+        if not found:
+            raise DataError(
+                f"{self.pattern}: no such file; must be a captions file, such as a CSV file with the header "
+                "caption,source,licence. Put your captions there, or draw the embedded ones: "
+                "python -m stablerep.corpora.captions_file PATH."
+            )
+        return found
+
+    def batches(self, reading: Reading, batch_size: int = BATCH_SIZE) -> Iterator[pl.DataFrame]:
+        """Reads the files one after the other.
+
+        Args:
+            reading: how.
+            batch_size: captions of a batch, at most.
+
+        Yields:
+            Tables of `SCHEMA` in the files' order; texts are as they stand in the file, bytes that are not
+            UTF-8 replaced by U+FFFD.
+
+        Raises:
+            DataError: a file is missing, unreadable, empty, has no such column or one name twice, is
+                malformed as a whole, or holds no captions.
+            ConfigError: a file's ending does not tell its format.
+        """
+        first = 0
+        for path in self.paths():
+            rows = _READERS[reading.format or _format_of(path)](path, reading.columns)
+            before = first
+            for batch in _tables(path, rows, reading, first, batch_size):
+                first += len(batch)
+                yield batch
+            if first == before:
+                raise DataError(
+                    f"{path}: no captions under the header; must hold at least one. Add a row for each."
+                )
+
+    def count(self, reading: Reading, enough: int) -> int:
+        """Counts captions without a fault; stops where `enough` are found."""
+        number = 0
+        for batch in self.batches(reading, min(BATCH_SIZE, max(1, enough))):
+            number += batch["fault"].null_count()
+            if number >= enough:
+                return number
+        return number
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise DataError(
-            f"{path}: no such file; must be a CSV file with the header {_HEADER}. "
-            "Put your captions there, or draw the embedded ones: "
-            "python -m stablerep.corpora.captions_file PATH."
-        ) from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}; must be a CSV file.") from error
-
-
-def _line_of(data: bytes, offset: int) -> int:
-    # the same line ends as the CSV reader's: \n, \r\n and the bare \r of old Macs
-    before = data[:offset]
-    return 1 + before.count(b"\n") + before.count(b"\r") - before.count(b"\r\n")
-
-
-def decode_csv(path: Path, data: bytes) -> str:
-    """Decodes UTF-8; a byte order mark is passed over.
-
-    Raises:
-        DataError: other bytes; the first fault is named by line and byte.
-    """
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(f"{path}: line 1, byte 1: is UTF-16; must be UTF-8. Save it as UTF-8.")
-    nul = data.find(b"\x00")
-    if nul >= 0:
-        raise DataError(
-            f"{path}: line {_line_of(data, nul)}, byte {nul + 1}: a NUL byte; must be text in UTF-8. "
-            "Remove it, or save the file as UTF-8."
+def _format_of(path: Path) -> str:
+    endings = [each.lower() for each in path.suffixes]
+    if endings and endings[-1] in _PACKED:
+        endings.pop()
+    name = _ENDINGS.get(endings[-1]) if endings else None
+    if name is None:
+        raise ConfigError(
+            f"{path}: its ending tells no format; must be one of {', '.join(_ENDINGS)}, packed or not with "
+            f"{', '.join(sorted(_PACKED))}. Rename it, or set captions.reading.format in {WHERE}."
         )
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        # with a byte order mark the codec counts from behind it
-        offset = error.start + (len(data) - len(error.object))
-        raise DataError(
-            f"{path}: line {_line_of(data, offset)}, byte {offset + 1}: got 0x{data[offset]:02x}, "
-            "which is not UTF-8. Save the file as UTF-8."
-        ) from error
+    return name
 
 
-def split_csv(path: Path, text: str) -> list[Row]:
-    """Splits CSV into records; blank lines are none.
-
-    Raises:
-        DataError: a record is malformed.
-    """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows = []
-    start = 1
-    try:
-        for fields in reader:
-            if fields:
-                rows.append(Row(start, fields))
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(
-            f"{path}: line {start}: the record that starts here is malformed ({error}). Close every "
-            'quote, double the quotes inside a quoted caption ("a ""nice"" nine").'
-        ) from error
-    return rows
+def _tables(
+    path: Path, records: Iterator[Record], reading: Reading, first: int, batch_size: int
+) -> Iterator[pl.DataFrame]:
+    held: list[Record] = []
+    for record in records:
+        held.append(record)
+        if len(held) == batch_size:
+            yield _table(path, held, reading, first)
+            first += len(held)
+            held = []
+    if held:
+        yield _table(path, held, reading, first)
 
 
-def _check_header(path: Path, names: list[str]) -> None:
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        shown = ", ".join(map(repr, repeated))
-        raise DataError(
-            f"{path}: line 1: more than one column is named {shown}; names must differ. Rename one."
-        )
-    if CAPTION in names:
-        return
-    near = difflib.get_close_matches(CAPTION, [name.casefold() for name in names], n=1)
-    got = ", ".join(map(repr, names))
-    if not near and not set(names) & set(OPTIONAL) and any(" " in name for name in names):
-        raise DataError(
-            f"{path}: line 1: no header: got {got}; must be the columns' names. "
-            f"Put the line {_HEADER} (or {CAPTION} alone) above the first caption."
-        )
-    nearest = [name for name in names if near and name.casefold() == near[0]]
-    hint = f" The nearest is {nearest[0]!r}: rename it." if nearest else " Rename yours."
-    raise DataError(f"{path}: line 1: no column {CAPTION!r}; the columns are {got}.{hint}")
-
-
-def _check_rows(path: Path, names: list[str], rows: list[Row]) -> None:
-    if not rows:
-        raise DataError(f"{path}: no captions under the header; must hold at least one. Add a row for each.")
-    ragged = [row for row in rows if len(row.fields) != len(names)]
-    if not ragged:
-        return
-    shown = "; ".join(f"line {row.line}: {len(row.fields)}" for row in ragged[:_NUM_SHOWN])
-    more = f" and {len(ragged) - _NUM_SHOWN} more" if len(ragged) > _NUM_SHOWN else ""
-    raise DataError(
-        f"{path}: {len(ragged)} of {len(rows)} rows have another number of fields than the header's "
-        f"{len(names)}: {shown}{more}. Put a caption that holds commas in double quotes."
+def _table(path: Path, records: list[Record], reading: Reading, first: int) -> pl.DataFrame:
+    captions, sources, licences, lines, faults = zip(*records, strict=True)
+    columns = {
+        "row": range(first, first + len(records)),
+        "caption": captions,
+        "source": sources,
+        "licence": licences,
+        "line": lines,
+        "fault": faults,
+    }
+    stripped = {name: pl.col(name).str.strip_chars().replace("", None) for name in ("source", "licence")}
+    return pl.DataFrame(columns, schema=SCHEMA).with_columns(
+        pl.col("caption").fill_null(""),
+        stripped["source"].fill_null(reading.source or path.name),
+        stripped["licence"].fill_null(reading.licence or UNKNOWN),
     )
-
-
-def _to_frame(names: list[str], rows: list[Row]) -> pd.DataFrame:
-    columns = {CAPTION: [row.fields[names.index(CAPTION)] for row in rows]}
-    for name in OPTIONAL:
-        if name in names:
-            index = names.index(name)
-            columns[name] = [row.fields[index].strip() or UNKNOWN for row in rows]
-        else:
-            columns[name] = [UNKNOWN] * len(rows)
-    frame = pd.DataFrame(columns, dtype="str")
-    return frame.assign(line=pd.Series([row.line for row in rows], dtype="int64"))

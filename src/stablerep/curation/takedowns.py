@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import ClassVar
 
 import pandas as pd
+import polars as pl
 
+from stablerep.curation.csv_lines import Row, decode_csv, split_csv
 from stablerep.curation.filters import CaptionFilter
-from stablerep.curation.reading import Row, decode_csv, split_csv
 from stablerep.errors import DataError
 from stablerep.whole_files import written_whole
 
@@ -121,15 +122,20 @@ def taken_down(takedowns: pd.DataFrame, kind: str) -> set[str]:
 
 
 def reason_of_reject(reason: str) -> str:
-    """Returns people's reason as rejects carry them: `Too old` is `taken_down_too_old`."""
+    """Returns people's reason as rejects carry it: `Too old` is `taken_down_too_old`."""
+    return in_words_of_rejects("taken_down", reason)
+
+
+def in_words_of_rejects(what: str, reason: str) -> str:
+    """Returns what was done and people's reason for it in the form of the rejects' reasons."""
     plain = unicodedata.normalize("NFKD", reason).encode("ascii", "ignore").decode().lower()
     words = re.sub(r"[^a-z0-9]+", "_", plain)[:_MAX_REASON_LENGTH].strip("_")
-    return f"taken_down_{words}" if words else "taken_down"
+    return f"{what}_{words}" if words else what
 
 
 @dataclass(frozen=True)
 class TakenDown(CaptionFilter):
-    """Drops captions that were taken down, by themselves or with their source.
+    """Drops captions that were taken down, by themselves or with their source; nobody's edit keeps them.
 
     Attributes:
         takedowns: as `read_takedowns` gives them.
@@ -137,20 +143,25 @@ class TakenDown(CaptionFilter):
 
     takedowns: pd.DataFrame
     name: ClassVar[str] = "takedowns"
+    obeys_people: ClassVar[bool] = False
 
-    def score(self, captions: pd.DataFrame) -> pd.Series:
+    def score(self, captions: pl.DataFrame) -> pl.Series:
         """Gives each caption the place of its takedown in the file, from 1; 0 where there is none."""
-        rows = list(zip(self.takedowns["kind"], self.takedowns["what"], strict=True))
-        place = {key: number for number, key in reversed(list(enumerate(rows, 1)))}
-        places = [
-            place.get((CAPTION, caption_id), 0) or place.get((SOURCE, source), 0)
-            for caption_id, source in zip(captions["caption_id"], captions["source"], strict=True)
-        ]
-        return pd.Series(places, index=captions.index, dtype="int64")
+        places: dict[str, dict[str, int]] = {CAPTION: {}, SOURCE: {}}
+        for number, (kind, what) in enumerate(
+            zip(self.takedowns["kind"], self.takedowns["what"], strict=True), 1
+        ):
+            places.setdefault(kind, {}).setdefault(what, number)
+        by_id, by_source = (
+            captions[column].replace_strict(places[kind], default=None, return_dtype=pl.Int64)
+            for column, kind in (("caption_id", CAPTION), ("source", SOURCE))
+        )
+        return by_id.fill_null(by_source).fill_null(0)
 
-    def fault(self, score: float) -> str | None:
+    def fault(self, score: pl.Expr) -> pl.Expr:
         """Returns the takedown's reason."""
-        return reason_of_reject(self.takedowns["reason"].iloc[int(score) - 1]) if score > 0 else None
+        reasons = {place: reason_of_reject(each) for place, each in enumerate(self.takedowns["reason"], 1)}
+        return score.cast(pl.Int64).replace_strict(reasons, default=None, return_dtype=pl.String)
 
 
 def _read(path: Path) -> bytes:

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from stablerep.reporting.figures import SOURCE_COLOURS, plain
+from stablerep.reporting.axes import plain
+from stablerep.reporting.figures import SOURCE_COLOURS
 from stablerep.reporting.gallery import scale_image
 from stablerep.reporting.inline import png_address
 from stablerep.shards import INTACT, REJECTED_MISALIGNED

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from stablerep.reporting.axes import plain
 from stablerep.reporting.tables import METRIC_TITLES, order_of_arms, rows_by_arm, title_of
 
 SOURCE_COLOURS = {
@@ -26,7 +27,6 @@ SOURCE_TITLES = {
     "none": "not trained",
 }
 _INK = "#20262e"
-_FAINT = "#e3e6ea"
 _NUM_COLUMNS = 4  # of the training curves
 
 
@@ -118,12 +118,3 @@ def draw_histories(histories: Mapping[str, pd.DataFrame], sources: Mapping[str, 
         grid[2 * band, column].set_visible(False)
         grid[2 * band + 1, column].set_visible(False)
     return figure
-
-
-def plain(axes: Axes, grid_axis: str) -> None:
-    """Takes away what says nothing: three of four spines, dark grid lines."""
-    axes.grid(axis=grid_axis, color=_FAINT)  # type: ignore[arg-type]
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color("#b8bec6")
-    axes.tick_params(colors=_INK)

@@ -14,6 +14,7 @@ from stablerep.evaluation.bootstrap import Interval
 from stablerep.evaluation.evaluate import LINEAR_PROBE
 from stablerep.reporting import tables
 from stablerep.reporting.alignment import AlignmentSection
+from stablerep.reporting.audit import draw_gaps, skewed_pairs
 from stablerep.reporting.figures import (
     SOURCE_COLOURS,
     SOURCE_TITLES,
@@ -42,6 +43,8 @@ class ReportContent:
         gates: title -> result, as `validation.gate` returns it.
         generation_ledger: as `generation.image_set.make_image_set` returns it.
         alignment: the scores; None where images were not scored.
+        image_audit: see `stablerep.alignment.audit.audit_terms`; no row where images were not audited.
+        image_audit_pairs: see `stablerep.alignment.audit.audit_pairs`.
         stage_seconds: node -> seconds; empty where nothing was measured.
         machine: what -> value, see `environment.describe_machine`.
         configuration: what the nodes were given.
@@ -60,6 +63,8 @@ class ReportContent:
     gates: Mapping[str, Mapping[str, Any]]
     generation_ledger: Mapping[str, Any]
     alignment: AlignmentSection | None = None
+    image_audit: pd.DataFrame = field(default_factory=pd.DataFrame)
+    image_audit_pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     machine: Mapping[str, str] = field(default_factory=dict)
     configuration: Mapping[str, Any] = field(default_factory=dict)
@@ -92,6 +97,8 @@ def build_report(content: ReportContent) -> str:
         metric_titles=tables.METRIC_TITLES,
         attribute_table=tables.attribute_table(content.metrics, attribute),
         accuracies=svg_address(accuracies),
+        audit_gaps=svg_address(draw_gaps(content.image_audit)) if len(content.image_audit) else None,
+        skewed_pairs=skewed_pairs(content.image_audit_pairs) if len(content.image_audit_pairs) else [],
         alignment_histogram=svg_address(content.alignment.histogram) if content.alignment else None,
         histories=svg_address(histories) if histories is not None else None,
         rejections=tables.rejections(content.rejected_captions),

@@ -155,6 +155,7 @@ class RejectedCaptions(Table):
     line: Series[int] = pa.Field(ge=1)
     filter: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     reason: Series[str] = pa.Field(str_matches=r"^[a-z][a-z0-9_]*$")
+    score: Series[float] = pa.Field(nullable=True)  # none where people or the reader rejected it
 
 
 class ImageManifest(Table):

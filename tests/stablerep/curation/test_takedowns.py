@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import pandas as pd
+import polars as pl
 import pytest
 
-from stablerep.curation import run_filters
 from stablerep.curation.duplicates import Duplicates
 from stablerep.curation.takedowns import (
     Takedown,
@@ -18,6 +17,7 @@ from stablerep.curation.takedowns import (
 )
 from stablerep.errors import DataError
 from stablerep.records import caption_id_of
+from tests.stablerep.curation.corpus import frame_of, run
 
 HEADER = "what,kind,reason,date,who\n"
 ONE = Takedown("a library, closed", "source", "licence withdrawn", "2026-01-31", "Ada")
@@ -30,10 +30,9 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def captions(*rows: tuple[str, str]) -> pd.DataFrame:
+def captions(*rows: tuple[str, str]) -> pl.DataFrame:
     texts, sources = zip(*rows, strict=True)
-    frame = pd.DataFrame({"caption": texts, "source": sources, "licence": "CC0-1.0"}, dtype="str")
-    return frame.assign(line=range(2, len(rows) + 2))
+    return frame_of(texts).with_columns(pl.Series("source", sources))
 
 
 def test_no_line_is_no_takedown(path: Path) -> None:
@@ -143,16 +142,16 @@ def test_what_was_taken_down_is_rejected_with_its_reason(path: Path) -> None:
     add_takedown(path, Takedown(caption_id_of("a nine"), "caption", "shows a name", "2026-01-31", "Ada"))
     add_takedown(path, Takedown("two", "source", "licence withdrawn", "2026-01-31", "Ada"))
     frame = captions(("a nine", "one"), ("a three", "two"), ("a five", "one"))
-    kept, rejected = run_filters(frame, [TakenDown(read_takedowns(path))])
-    assert kept["text"].tolist() == ["a five"]
-    assert rejected[["text", "filter", "reason"]].to_numpy().tolist() == [
-        ["a nine", "takedowns", "taken_down_shows_a_name"],
-        ["a three", "takedowns", "taken_down_licence_withdrawn"],
+    kept, rejected = run(frame, [], takedowns=TakenDown(read_takedowns(path)))
+    assert kept["text"].to_list() == ["a five"]
+    assert rejected.select("text", "filter", "reason").rows() == [
+        ("a nine", "takedowns", "taken_down_shows_a_name"),
+        ("a three", "takedowns", "taken_down_licence_withdrawn"),
     ]
 
 
 def test_an_equal_caption_of_another_source_stays(path: Path) -> None:
     add_takedown(path, Takedown("two", "source", "why", "2026-01-31", "Ada"))
     frame = captions(("a nine", "two"), ("a nine", "one"))
-    kept, _ = run_filters(frame, [TakenDown(read_takedowns(path)), Duplicates()])
-    assert kept["source"].tolist() == ["one"]
+    kept, _ = run(frame, [Duplicates()], takedowns=TakenDown(read_takedowns(path)))
+    assert kept["source"].to_list() == ["one"]

@@ -90,7 +90,7 @@ _TRIAL = {
 VALID = {
     CaptionsIn: _CURATED.drop(columns="caption_id").rename(columns={"text": "caption"}),
     CuratedCaptions: _CURATED,
-    RejectedCaptions: _CURATED.assign(filter="length", reason="too_few_words"),
+    RejectedCaptions: _CURATED.assign(filter="length", reason="too_few_words", score=1.0),
     ImageManifest: pd.DataFrame([_IMAGE, {**_IMAGE, "image_index": 1, **_BLANKED}]),
     AcceptedImages: pd.DataFrame([_IMAGE, {**_IMAGE, "image_index": 1}]),
     AlignmentScores: pd.DataFrame([_SCORE, {**_SCORE, "image_index": 1}]),

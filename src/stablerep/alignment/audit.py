@@ -1,0 +1,113 @@
+"""The audit for bias on generated images: what captions asked for, what the generator drew, the gap.
+
+An image-text model reads each group's term off each image: the term whose prompt has the highest cosine. As
+the model may mistake terms, the share of images that show what their caption names stands beside every
+figure. Source of reading attributes so: A. Radford et al., arXiv:2103.00020, section 3.1 (zero-shot
+classification).
+Legend: N images, T terms.
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import polars as pl
+import torch
+from torch import Tensor
+
+from stablerep.alignment.scorer import Scorer
+from stablerep.curation.audit import PAIR_COLUMNS, Audit, counts_of
+from stablerep.seeding import seed_of
+
+TERM_COLUMNS = ("group", "term", "num_asked", "asked", "num_drawn", "drawn", "low", "high", "gap", "matched")
+_Z = 1.959964  # of a normal distribution's central 95 %
+
+
+def read_terms(images: Tensor, audit: Audit, scorer: Scorer) -> npt.NDArray[np.bool_]:
+    """Reads one term of each group off each image.
+
+    Args:
+        images: (N, 3, H, W) uint8.
+        audit: its groups, and their prompts.
+        scorer: whose cosines decide.
+
+    Returns:
+        (N, T), of each group one.
+    """
+    table = np.zeros((len(images), len(audit.terms)), dtype=bool)
+    for group in audit.settings.groups:
+        places = [place for place, (name, _) in enumerate(audit.terms) if name == group]
+        prompt = audit.settings.prompts[group]
+        prompts = [prompt.replace("{}", audit.terms[place][1]) for place in places]
+        cosines = torch.stack([scorer.score(images, [text] * len(images)) for text in prompts], dim=1)
+        chosen = cosines.argmax(dim=1).numpy()
+        table[np.arange(len(images)), np.array(places)[chosen]] = True
+    return table
+
+
+def audit_terms(texts: list[str], shown: npt.NDArray[np.bool_], audit: Audit) -> pd.DataFrame:
+    """Compares what captions asked for with what images show.
+
+    Args:
+        texts: N, the caption of each image.
+        shown: (N, T), as `read_terms` gives it.
+        audit: the groups.
+
+    Returns:
+        `TERM_COLUMNS`, a row a term: of the images whose caption names one term of the group, how many name
+        this one and the share (asked); of the same images, how many show it and the share (drawn) with its 95
+        % interval (Wilson's); drawn less asked; the share of those that ask for it and show it. Captions that
+        leave a group open ask for nothing, and are left out.
+    """
+    asked = audit.holds(pl.DataFrame({"text": texts}, {"text": pl.String}))
+    rows = []
+    for group in audit.settings.groups:
+        places = [place for place, (name, _) in enumerate(audit.terms) if name == group]
+        one = asked[:, places].sum(axis=1) == 1
+        for place in places:
+            wanted, drawn, num = asked[one, place], shown[one, place], int(one.sum())
+            low, high = wilson(int(drawn.sum()), num)
+            shares = [float(each.mean()) if num else math.nan for each in (wanted, drawn)]
+            matched = float(drawn[wanted].mean()) if wanted.any() else math.nan
+            rows.append(
+                (group, audit.terms[place][1], int(wanted.sum()), shares[0], int(drawn.sum()), shares[1])
+                + (low, high, shares[1] - shares[0], matched)
+            )
+    return pd.DataFrame(rows, columns=list(TERM_COLUMNS))
+
+
+def audit_pairs(texts: list[str], shown: npt.NDArray[np.bool_], audit: Audit) -> pd.DataFrame:
+    """Judges pairs of terms in the captions and in the images.
+
+    Returns:
+        The columns of `Audit.verdicts`, those of images with the suffix `_drawn`.
+    """
+    asked = audit.verdicts(audit.count(pl.DataFrame({"text": texts}, {"text": pl.String})))
+    drawn = audit.verdicts(counts_of(shown))
+    return asked.merge(drawn, on=list(PAIR_COLUMNS[:4]), suffixes=("", "_drawn"))
+
+
+def pick(images: pd.DataFrame, num: int) -> pd.DataFrame:
+    """Picks num images, at most, by a hash of caption and index: no order matters."""
+    keys = [
+        seed_of("audit", *key)
+        for key in zip(images["caption_id"], images["image_index"].astype(int), strict=True)
+    ]
+    return images.iloc[np.sort(np.argsort(keys, kind="stable")[:num])].reset_index(drop=True)
+
+
+def no_rows() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Returns the two tables of no images."""
+    names = [*PAIR_COLUMNS, *(f"{name}_drawn" for name in PAIR_COLUMNS[4:])]
+    return pd.DataFrame(columns=list(TERM_COLUMNS)), pd.DataFrame(columns=names)
+
+
+def wilson(num_of: int, num: int) -> tuple[float, float]:
+    """Returns the 95 % interval of a share (E. B. Wilson, 1927); (nan, nan) of nothing."""
+    if not num:
+        return math.nan, math.nan
+    share, z2 = num_of / num, _Z**2 / num
+    middle = (share + z2 / 2) / (1 + z2)
+    spread = _Z / (1 + z2) * math.sqrt(share * (1 - share) / num + z2 / (4 * num))
+    return middle - spread, middle + spread

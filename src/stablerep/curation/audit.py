@@ -1,0 +1,166 @@
+"""Audits for bias: which terms captions hold, and which stand together more or less often than chance has it.
+
+Pointwise mutual information: K. W. Church, P. Hanks, Word association norms, mutual information, and
+lexicography, 1990; over groups of terms as in O. Aka et al., Measuring model biases in the absence of ground
+truth, arXiv:2103.03417. The interval is the delta method's for a multinomial sample.
+Legend: N captions or images, T terms.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import polars as pl
+
+from stablerep.curation.folding import fold
+from stablerep.curation.settings import AuditSettings
+from stablerep.curation.words import WordList
+
+BALANCED, SKEWED, UNCLEAR, TOO_FEW = "balanced", "skewed", "unclear", "too_few"
+PAIR_COLUMNS = (
+    *("group_a", "term_a", "group_b", "term_b", "num_a", "num_b", "num_both"),
+    *("pmi", "low", "high", "verdict"),
+)
+_Z = 1.959964  # of a normal distribution's central 95 %
+_CELL = 0.5  # added to each cell, so that an empty one has a logarithm (Haldane 1956, Anscombe 1956)
+
+
+@dataclass(frozen=True)
+class _Words(WordList):
+    words: tuple[str, ...]
+
+    def _read(self) -> list[str]:
+        return list(self.words)
+
+
+@dataclass(frozen=True)
+class AuditCounts:
+    """How often terms, and pairs of them, occur; those of two batches add up.
+
+    Attributes:
+        num: N.
+        both: (T, T) int64, the diagonal counts single terms.
+    """
+
+    num: int
+    both: npt.NDArray[np.int64]
+
+    def __add__(self, other: "AuditCounts") -> "AuditCounts":
+        return AuditCounts(self.num + other.num, self.both + other.both)
+
+
+def counts_of(holds: npt.NDArray[np.bool_]) -> AuditCounts:
+    """Counts an (N, T) table of who holds what."""
+    # float32 sums of ones are exact below 2 ** 24, far above a batch
+    table = holds.astype(np.float32)
+    return AuditCounts(len(holds), (table.T @ table).astype(np.int64))
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Counts terms in captions and judges their pairs.
+
+    Attributes:
+        settings: groups, pairs and bounds.
+    """
+
+    settings: AuditSettings
+
+    @cached_property
+    def terms(self) -> list[tuple[str, str]]:
+        """(group, term) in the order of the counts, T of them."""
+        return [(group, term) for group, terms in self.settings.groups.items() for term in terms]
+
+    @cached_property
+    def _terms_of_words(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for place, (group, term) in enumerate(self.terms):
+            for word in fold(self.settings.groups[group][term]):
+                found.setdefault(word, []).append(place)
+        return found
+
+    @cached_property
+    def _words(self) -> WordList:
+        return _Words(tuple(self._terms_of_words))
+
+    def nothing(self) -> AuditCounts:
+        """Returns the counts of no captions."""
+        return AuditCounts(0, np.zeros((len(self.terms), len(self.terms)), dtype=np.int64))
+
+    def holds(self, captions: pl.DataFrame) -> npt.NDArray[np.bool_]:
+        """Tells which terms captions hold, as whole words.
+
+        Args:
+            captions: with `text`.
+
+        Returns:
+            (N, T).
+        """
+        table = np.zeros((len(captions), len(self.terms)), dtype=bool)
+        if not self.terms:
+            return table
+        found = self._words.matches(captions)
+        places = found["place"].to_numpy()
+        for word, terms in self._terms_of_words.items():
+            rows = places[(found["entry"] == word).to_numpy()]
+            for term in terms:
+                table[rows, term] = True
+        return table
+
+    def count(self, captions: pl.DataFrame) -> AuditCounts:
+        """Counts terms and pairs in captions."""
+        return counts_of(self.holds(captions))
+
+    def shares(self, counts: AuditCounts) -> pd.DataFrame:
+        """Returns group, term, num, share (of all N)."""
+        singles = np.diagonal(counts.both)
+        shares = singles / max(counts.num, 1)
+        groups, terms = zip(*self.terms, strict=True) if self.terms else ((), ())
+        return pd.DataFrame({"group": groups, "term": terms, "num": singles, "share": shares})
+
+    def verdicts(self, counts: AuditCounts) -> pd.DataFrame:
+        """Judges every pair of terms of the paired groups.
+
+        Returns:
+            `PAIR_COLUMNS`; PMI and its 95 % interval in bits. The verdict is `skewed` where the interval is
+            beyond max_pmi on one side, `balanced` where it is within, `unclear` where it holds the bound, and
+            `too_few` below min_expected.
+        """
+        places = {name: place for place, name in enumerate(self.terms)}
+        rows = []
+        for one, other in self.settings.pairs:
+            for term_a, term_b in product(self.settings.groups[one], self.settings.groups[other]):
+                a, b = places[one, term_a], places[other, term_b]
+                numbers = int(counts.both[a, a]), int(counts.both[b, b]), int(counts.both[a, b])
+                pmi, low, high = pmi_interval(*numbers, counts.num)
+                verdict = self._verdict(numbers, counts.num, low, high)
+                rows.append((one, term_a, other, term_b, *numbers, pmi, low, high, verdict))
+        return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
+
+    def _verdict(self, numbers: tuple[int, int, int], num: int, low: float, high: float) -> str:
+        if num == 0 or numbers[0] * numbers[1] / num < self.settings.min_expected:
+            return TOO_FEW
+        if low > self.settings.max_pmi or high < -self.settings.max_pmi:
+            return SKEWED
+        return BALANCED if -self.settings.max_pmi <= low and high <= self.settings.max_pmi else UNCLEAR
+
+
+def pmi_interval(num_a: int, num_b: int, num_both: int, num: int) -> tuple[float, float, float]:
+    """Returns pointwise mutual information in bits, and the ends of its 95 % interval.
+
+    log2(p(a, b) / (p(a) p(b))), with a half added to each of the four cells.
+    """
+    cells = np.array(
+        [num_both, num_a - num_both, num_b - num_both, num - num_a - num_b + num_both], dtype=float
+    )
+    p = (cells + _CELL) / (cells + _CELL).sum()
+    p_a, p_b = p[0] + p[1], p[0] + p[2]
+    pmi = math.log2(p[0] / (p_a * p_b))
+    slope = np.array([1 / p[0] - 1 / p_a - 1 / p_b, -1 / p_a, -1 / p_b, 0.0])
+    variance = float((p * slope**2).sum() - (p * slope).sum() ** 2) / (cells + _CELL).sum()
+    spread = _Z * math.sqrt(max(variance, 0.0)) / math.log(2)
+    return pmi, pmi - spread, pmi + spread

@@ -1,0 +1,71 @@
+"""Small CSV files that people write by hand: read strictly, each fault told by its line.
+
+RFC 4180. The takedowns and the edits are such files; captions themselves are read by `reading`.
+"""
+
+import csv
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+from stablerep.errors import DataError
+
+
+class Row(NamedTuple):
+    """One record and the line on which it starts: quoted fields may span lines."""
+
+    line: int
+    fields: list[str]
+
+
+def _line_of(data: bytes, offset: int) -> int:
+    # the same line ends as the CSV reader's: \n, \r\n and the bare \r of old Macs
+    before = data[:offset]
+    return 1 + before.count(b"\n") + before.count(b"\r") - before.count(b"\r\n")
+
+
+def decode_csv(path: Path, data: bytes) -> str:
+    """Decodes UTF-8; a byte order mark is passed over.
+
+    Raises:
+        DataError: other bytes; the first fault is named by line and byte.
+    """
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{path}: line 1, byte 1: is UTF-16; must be UTF-8. Save it as UTF-8.")
+    nul = data.find(b"\x00")
+    if nul >= 0:
+        raise DataError(
+            f"{path}: line {_line_of(data, nul)}, byte {nul + 1}: a NUL byte; must be text in UTF-8. "
+            "Remove it, or save the file as UTF-8."
+        )
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # with a byte order mark the codec counts from behind it
+        offset = error.start + (len(data) - len(error.object))
+        raise DataError(
+            f"{path}: line {_line_of(data, offset)}, byte {offset + 1}: got 0x{data[offset]:02x}, "
+            "which is not UTF-8. Save the file as UTF-8."
+        ) from error
+
+
+def split_csv(path: Path, text: str) -> list[Row]:
+    """Splits CSV into records; blank lines are none.
+
+    Raises:
+        DataError: a record is malformed.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows = []
+    start = 1
+    try:
+        for fields in reader:
+            if fields:
+                rows.append(Row(start, fields))
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(
+            f"{path}: line {start}: the record that starts here is malformed ({error}). Close every "
+            'quote, double the quotes inside a quoted caption ("a ""nice"" nine").'
+        ) from error
+    return rows

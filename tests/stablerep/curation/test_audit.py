@@ -1,0 +1,143 @@
+"""Counts and information against slow loops and closed forms; verdicts at their bounds."""
+
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+
+from stablerep.curation.audit import BALANCED, SKEWED, TOO_FEW, UNCLEAR, Audit, pmi_interval
+from stablerep.curation.counterfactual import SwapTerms
+from stablerep.curation.settings import AuditSettings
+from stablerep.errors import ConfigError
+
+GROUPS = {
+    "gender": {"woman": ["woman", "women", "she"], "man": ["man", "men"]},
+    "work": {"cook": ["cook"], "builder": ["builder", "construction worker"]},
+}
+PROMPTS = {"gender": "a {}", "work": "a {}"}
+AUDIT = Audit(AuditSettings(GROUPS, PROMPTS, [["gender", "work"]], max_pmi=1.0, min_expected=5.0))
+
+
+def captions(*texts: str) -> pl.DataFrame:
+    return pl.DataFrame({"text": list(texts)}, {"text": pl.String})
+
+
+def test_terms_are_found_as_whole_words_once_a_caption() -> None:
+    table = captions("A woman, she cooks", "WOMEN cook", "a human", "construction-worker man men", "")
+    assert AUDIT.holds(table).tolist() == [
+        [True, False, False, False],
+        [True, False, True, False],
+        [False] * 4,
+        [False, True, False, True],
+        [False] * 4,
+    ]
+
+
+def test_counts_of_batches_add_up() -> None:
+    table = captions(*["a woman cook", "a man", "a builder"] * 7)
+    parts = AUDIT.nothing()
+    for part in table.iter_slices(4):
+        parts += AUDIT.count(part)
+    whole = AUDIT.count(table)
+    assert parts.num == whole.num == 21
+    holds = AUDIT.holds(table)
+    slow = [[int(sum(a and b for a, b in zip(one, two, strict=True))) for two in holds.T] for one in holds.T]
+    assert parts.both.tolist() == whole.both.tolist() == slow
+    shares = AUDIT.shares(whole)
+    assert shares["share"].tolist() == pytest.approx([1 / 3] * 4)
+
+
+def test_information_of_independent_terms_is_none_and_of_equal_ones_their_surprise() -> None:
+    pmi, low, high = pmi_interval(20_000, 50_000, 10_000, 100_000)
+    assert pmi == pytest.approx(0, abs=1e-3)
+    assert low < 0 < high
+    pmi, _, _ = pmi_interval(25_000, 25_000, 25_000, 100_000)
+    assert pmi == pytest.approx(math.log2(4), abs=1e-3)
+
+
+def test_the_interval_holds_the_truth_in_95_of_100_samples() -> None:
+    rng = np.random.default_rng(0)
+    p = np.array([0.1, 0.2, 0.15, 0.55])
+    truth = math.log2(p[0] / ((p[0] + p[1]) * (p[0] + p[2])))
+    held = 0
+    for both, a, b, _ in rng.multinomial(500, p, size=2000):
+        _, low, high = pmi_interval(int(a + both), int(b + both), int(both), 500)
+        held += low <= truth <= high
+    assert 0.93 < held / 2000 < 0.97
+
+
+@pytest.mark.parametrize(
+    ("num_both", "verdict"), [(100, BALANCED), (390, SKEWED), (20, SKEWED), (200, UNCLEAR), (0, SKEWED)]
+)
+def test_verdicts(num_both: int, verdict: str) -> None:
+    texts = ["a woman cook"] * num_both + ["a woman"] * (400 - num_both) + ["a cook"] * (400 - num_both)
+    counts = AUDIT.count(captions(*texts, *["x"] * (1600 - len(texts))))
+    row = AUDIT.verdicts(counts).iloc[0]
+    assert (row["term_a"], row["term_b"], row["num_both"]) == ("woman", "cook", num_both)
+    assert row["verdict"] == verdict
+
+
+def test_few_captions_have_no_verdict() -> None:
+    counts = AUDIT.count(captions(*["a woman cook"] * 4, *["x"] * 20))
+    assert set(AUDIT.verdicts(counts)["verdict"]) == {TOO_FEW}
+    assert set(AUDIT.verdicts(AUDIT.nothing())["verdict"]) == {TOO_FEW}
+
+
+@pytest.mark.parametrize(
+    ("groups", "pairs", "fault"),
+    [
+        ({"g": {}}, [], r"captions\.audit\.groups\.g"),
+        ({"g": {"a": []}}, [], r"captions\.audit\.groups\.g"),
+        ({"g": {"a": ["x"], "b": ["X"]}}, [], "no word of two terms"),
+        (GROUPS, [["gender", "age"]], r"captions\.audit\.pairs: got \['gender', 'age'\]"),
+        (GROUPS, [["gender", "gender"]], r"captions\.audit\.pairs"),
+        (GROUPS, [["gender"]], r"captions\.audit\.pairs"),
+    ],
+)
+def test_settings_that_say_nothing_are_refused(groups: dict, pairs: list, fault: str) -> None:
+    with pytest.raises(ConfigError, match=fault):
+        AuditSettings(groups, dict.fromkeys(groups, "a {}"), pairs)
+
+
+def test_each_group_has_a_prompt() -> None:
+    with pytest.raises(ConfigError, match=r"captions\.audit\.prompts: got"):
+        AuditSettings(GROUPS, {"gender": "a {}"}, [])
+    with pytest.raises(ConfigError, match=r"captions\.audit\.prompts: got"):
+        AuditSettings(GROUPS, {**PROMPTS, "work": "a cook"}, [])
+
+
+SWAP = SwapTerms([["man", "woman"], ["he", "she"]], seed=0)
+
+
+def test_swapping_brings_a_pair_back_to_chance() -> None:
+    texts = [f"a man is the builder number {number}" for number in range(400)]
+    swapped = SWAP.rewrite(pl.Series(texts)).to_list()
+    num_women = sum("woman" in text for text in swapped)
+    assert num_women == pytest.approx(200, abs=40)  # 4 standard deviations
+    assert sum("man" in text.split() for text in swapped) == 400 - num_women
+
+
+def test_both_forms_come_out_alike_and_again_nothing_changes() -> None:
+    one = pl.Series([f"A man, {number}: he waves" for number in range(50)] + ["no term", "", "woman manly"])
+    other = pl.Series(
+        [f"A woman, {number}: she waves" for number in range(50)] + ["no term", "", "man manly"]
+    )
+    swapped = SWAP.rewrite(one)
+    assert swapped.to_list() == SWAP.rewrite(other).to_list() == SWAP.rewrite(swapped).to_list()
+    assert {text for text in swapped if "man," in text or "woman," in text} <= {*one, *other}
+    assert swapped[50:52].to_list() == ["no term", ""]
+
+
+def test_a_first_letter_keeps_its_case() -> None:
+    forms = set(SWAP.rewrite(pl.Series([f"Man MAN man {number}" for number in range(30)])).str.slice(0, 15))
+    assert {form[:5] for form in forms} == {"Man M", "Woman"}
+    assert "Woman WOMAN wom" in forms
+
+
+@pytest.mark.parametrize(
+    "rows", [[], [["man"]], [["man", "woman"], ["he"]], [["man", "man"]], [["Man", "woman"]], [["a b", "c"]]]
+)
+def test_rows_that_cannot_be_swapped_are_refused(rows: list[list[str]]) -> None:
+    with pytest.raises(ConfigError, match=r"captions\.filters\.SwapTerms\.rows: got"):
+        SwapTerms(rows, seed=0)

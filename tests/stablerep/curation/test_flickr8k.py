@@ -1,0 +1,61 @@
+"""The whole of curation on 40,460 real captions, which lie beside the checkout where they are to be had."""
+
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipelines.config_loader import compose
+from pipelines.curation.nodes import curate_captions, describe_curation
+from stablerep.curation.edits import Edits
+from stablerep.curation.reading import CaptionFiles
+from stablerep.curation.takedowns import COLUMNS
+
+PROJECT = Path(__file__).parents[3]
+FOLDER = Path(os.environ.get("STABLEREP_SHARED_DATA", PROJECT.parent / "shared/data"))
+CAPTIONS = FOLDER / "captions/flickr8k.tsv"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not CAPTIONS.is_file(), reason="no Flickr8k; name its folder in STABLEREP_SHARED_DATA"
+    ),
+]
+
+
+def test_the_whole_of_curation_on_real_captions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    parameters = compose(PROJECT / "conf/params", {"curation": "web_captions"})
+    settings = parameters["captions"]
+    settings["reading"]["columns"] = {"caption": "caption", "source": "image", "licence": None}
+    balance = next(each for each in settings["filters"] if each["_target_"].endswith("Balance"))
+    balance["bound"] = 500
+    takedowns = pl.DataFrame(schema=dict.fromkeys(COLUMNS, pl.String)).to_pandas()
+    kept, rejected, scores, curation = curate_captions(
+        CaptionFiles(str(CAPTIONS)),
+        takedowns,
+        Edits([], tmp_path / "caption_edits.csv"),
+        PROJECT / "data/06_models/generator",
+        tmp_path / "work",
+        settings,
+    )
+    assert len(kept) + len(rejected) == 40_460
+    assert len(scores) == len(kept)
+    reasons = rejected["reason"].value_counts()
+    # read off the file by hand: two captions of one letter, three with an address of the web
+    assert reasons["too_few_words"] == 2
+    assert reasons["holds_url"] == 3
+    assert 200 < reasons["exact_duplicate"] < 350
+    assert reasons.sum() - reasons["head_concept"] < 0.03 * 40_460
+    ledger, concepts, audit, page = describe_curation(curation, settings)
+    assert ledger["num_kept"] == len(kept)
+    assert set(concepts.head(2)["entry"]) == {"dog", "man"}
+    assert concepts["after"].sum() < concepts["before"].sum()
+    assert (concepts["after"] <= concepts["before"]).all()
+    # whoever is young is a boy or a girl here: words of both groups
+    assert {"skewed", "balanced"} <= set(audit["verdict"])
+    assert "40,460 captions came in" in page
+    assert page.count("<details>") >= 5
+    assert page.count("data:image/svg+xml") == 3
+    assert "statefarm.com" in page
