@@ -125,7 +125,10 @@ def test_a_shipped_executor_is_made_and_names_a_key_out_of_range(name: str) -> N
 
 def test_the_image_gate_allows_as_many_further_images_as_the_policy_draws() -> None:
     def bounds(**policy: Any) -> tuple[int, int]:
-        rules = compose(FOLDER, {"scoring": {"policy": policy}} if policy else {})["gates"]["images"]
+        changed = {"scoring": {"policy": policy}} if policy else {}
+        rules = compose(FOLDER, changed)["gates"]["images_of_captions"]
+            "images_of_captions"
+        ]
         kwargs = rules["every_caption_fully_drawn"]["kwargs"]
         return kwargs["min_value"], kwargs["max_value"]
 

@@ -17,10 +17,21 @@ import torch
 from torch import Tensor
 
 from stablerep.alignment.scorer import Scorer
-from stablerep.curation.audit import PAIR_COLUMNS, Audit, counts_of
+from stablerep.curation.audit import PAIR_COLUMNS, PAIR_TYPES, Audit, counts_of
 from stablerep.seeding import seed_of
 
-TERM_COLUMNS = ("group", "term", "num_asked", "asked", "num_drawn", "drawn", "low", "high", "gap", "matched")
+TERM_TYPES = {
+    "group": "str",
+    "term": "str",
+    "num_asked": "int64",
+    "asked": "float64",
+    "num_drawn": "int64",
+    "drawn": "float64",
+    "low": "float64",
+    "high": "float64",
+    "gap": "float64",
+    "matched": "float64",
+}
 _Z = 1.959964  # of a normal distribution's central 95 %
 
 
@@ -55,7 +66,7 @@ def audit_terms(texts: list[str], shown: npt.NDArray[np.bool_], audit: Audit) ->
         audit: the groups.
 
     Returns:
-        `TERM_COLUMNS`, a row a term: of the images whose caption names one term of the group, how many name
+        `TERM_TYPES`, a row a term: of the images whose caption names one term of the group, how many name
         this one and the share (asked); of the same images, how many show it and the share (drawn) with its 95
         % interval (Wilson's); drawn less asked; the share of those that ask for it and show it. Captions that
         leave a group open ask for nothing, and are left out.
@@ -74,7 +85,7 @@ def audit_terms(texts: list[str], shown: npt.NDArray[np.bool_], audit: Audit) ->
                 (group, audit.terms[place][1], int(wanted.sum()), shares[0], int(drawn.sum()), shares[1])
                 + (low, high, shares[1] - shares[0], matched)
             )
-    return pd.DataFrame(rows, columns=list(TERM_COLUMNS))
+    return pd.DataFrame(rows, columns=list(TERM_TYPES)).astype(TERM_TYPES)
 
 
 def audit_pairs(texts: list[str], shown: npt.NDArray[np.bool_], audit: Audit) -> pd.DataFrame:
@@ -99,8 +110,9 @@ def pick(images: pd.DataFrame, num: int) -> pd.DataFrame:
 
 def no_rows() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Returns the two tables of no images."""
-    names = [*PAIR_COLUMNS, *(f"{name}_drawn" for name in PAIR_COLUMNS[4:])]
-    return pd.DataFrame(columns=list(TERM_COLUMNS)), pd.DataFrame(columns=names)
+    types = PAIR_TYPES | {f"{name}_drawn": PAIR_TYPES[name] for name in PAIR_COLUMNS[4:]}
+    terms, pairs = (pd.DataFrame(columns=list(each)).astype(each) for each in (TERM_TYPES, types))
+    return terms, pairs
 
 
 def wilson(num_of: int, num: int) -> tuple[float, float]:

@@ -25,6 +25,8 @@ PAIR_COLUMNS = (
     *("group_a", "term_a", "group_b", "term_b", "num_a", "num_b", "num_both"),
     *("pmi", "low", "high", "verdict"),
 )
+# of a table without rows, too
+PAIR_TYPES = dict(zip(PAIR_COLUMNS, ["str"] * 4 + ["int64"] * 3 + ["float64"] * 3 + ["str"], strict=True))
 _Z = 1.959964  # of a normal distribution's central 95 %
 _CELL = 0.5  # added to each cell, so that an empty one has a logarithm (Haldane 1956, Anscombe 1956)
 
@@ -139,7 +141,7 @@ class Audit:
                 pmi, low, high = pmi_interval(*numbers, counts.num)
                 verdict = self._verdict(numbers, counts.num, low, high)
                 rows.append((one, term_a, other, term_b, *numbers, pmi, low, high, verdict))
-        return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
+        return pd.DataFrame(rows, columns=list(PAIR_COLUMNS)).astype(PAIR_TYPES)
 
     def _verdict(self, numbers: tuple[int, int, int], num: int, low: float, high: float) -> str:
         if num == 0 or numbers[0] * numbers[1] / num < self.settings.min_expected:

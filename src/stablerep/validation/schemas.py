@@ -27,6 +27,9 @@ _METRICS = ["linear_probe", "knn"]
 _NOT_EMPTY = {"min_value": 1}
 
 
+_VERDICTS = ["balanced", "skewed", "unclear", "too_few"]
+
+
 class Table(pa.DataFrameModel):
     """A table whose faults come out as a DataError that names column, check and rows."""
 
@@ -156,6 +159,76 @@ class RejectedCaptions(Table):
     filter: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     reason: Series[str] = pa.Field(str_matches=r"^[a-z][a-z0-9_]*$")
     score: Series[float] = pa.Field(nullable=True)  # none where people or the reader rejected it
+
+
+class CaptionScores(Table):
+    """What each filter found in each caption that came in, kept or not; missing where none looked."""
+
+    caption_id: Series[str] = pa.Field(str_matches=_CAPTION_ID)
+    score: Series[float] = pa.Field(alias=r"^score\.[a-z_]+$", regex=True, nullable=True)
+
+
+class ConceptBalance(Table):
+    """How many captions hold each concept, before and after the balance."""
+
+    entry: Series[str] = pa.Field(str_length=_NOT_EMPTY, unique=True)
+    before: Series[int] = pa.Field(ge=0)
+    after: Series[int] = pa.Field(ge=0)
+
+    @pa.dataframe_check(name="after <= before")
+    @classmethod
+    def balance_adds_nothing(cls, frame: pd.DataFrame) -> "pd.Series[bool]":
+        """Checks that a balance only takes away."""
+        return frame["after"] <= frame["before"]
+
+
+class _TermPairs(Table):
+    """Two terms of two groups: how often each and both stand in a caption, in bits whether by chance."""
+
+    group_a: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    term_a: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    group_b: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    term_b: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    num_a: Series[int] = pa.Field(ge=0)
+    num_b: Series[int] = pa.Field(ge=0)
+    num_both: Series[int] = pa.Field(ge=0)
+    pmi: Series[float] = pa.Field(nullable=True)
+    low: Series[float] = pa.Field(nullable=True)
+    high: Series[float] = pa.Field(nullable=True)
+    verdict: Series[str] = pa.Field(isin=_VERDICTS)
+
+
+class CaptionAudit(_TermPairs):
+    """The audit of captions, before and after curation."""
+
+    when: Series[str] = pa.Field(isin=["before", "after"])
+
+
+class ImageAudit(Table):
+    """What captions ask for, what images show of it, and the gap; shares in [0, 1]."""
+
+    group: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    term: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    num_asked: Series[int] = pa.Field(ge=0)
+    asked: Series[float] = pa.Field(ge=0, le=1, nullable=True)
+    num_drawn: Series[int] = pa.Field(ge=0)
+    drawn: Series[float] = pa.Field(ge=0, le=1, nullable=True)
+    low: Series[float] = pa.Field(ge=0, le=1, nullable=True)
+    high: Series[float] = pa.Field(ge=0, le=1, nullable=True)
+    gap: Series[float] = pa.Field(ge=-1, le=1, nullable=True)
+    matched: Series[float] = pa.Field(ge=0, le=1, nullable=True)
+
+
+class ImageAuditPairs(_TermPairs):
+    """The audit of pairs in the captions and in the images."""
+
+    num_a_drawn: Series[int] = pa.Field(ge=0)
+    num_b_drawn: Series[int] = pa.Field(ge=0)
+    num_both_drawn: Series[int] = pa.Field(ge=0)
+    pmi_drawn: Series[float] = pa.Field(nullable=True)
+    low_drawn: Series[float] = pa.Field(nullable=True)
+    high_drawn: Series[float] = pa.Field(nullable=True)
+    verdict_drawn: Series[str] = pa.Field(isin=_VERDICTS)
 
 
 class ImageManifest(Table):

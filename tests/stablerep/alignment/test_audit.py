@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from stablerep.alignment.audit import (
-    TERM_COLUMNS,
+    TERM_TYPES,
     audit_pairs,
     audit_terms,
     no_rows,
@@ -100,4 +100,4 @@ def test_the_images_picked_depend_on_no_order() -> None:
 
 def test_no_images_have_tables_without_rows() -> None:
     terms, pairs = no_rows()
-    assert list(terms) == list(TERM_COLUMNS) and terms.empty and pairs.empty
+    assert list(terms) == list(TERM_TYPES) and terms.empty and pairs.empty

@@ -12,7 +12,6 @@ import pytest
 
 from pipelines.config_loader import compose
 from stablerep.corpora.grammar import VOCABULARIES
-from stablerep.curation import read_captions
 from stablerep.errors import ConfigError, GateError
 from stablerep.records import caption_id_of
 from stablerep.validation.gate import check_captions, check_images
@@ -74,7 +73,7 @@ def test_captions_pass_the_shipped_rules(tmp_path: Path) -> None:
 
 
 def test_the_shipped_captions_pass_the_shipped_gates(tmp_path: Path) -> None:
-    texts = read_captions(ROOT / "data/01_raw/captions.csv")["caption"].tolist()
+    texts = pd.read_csv(ROOT / "data/01_raw/captions.csv")["caption"].tolist()
     report = check_captions(_captions(texts), GATES, tmp_path)
     assert all(rule["success"] for rule in report["rules"])
     assert {rule["table"] for rule in report["rules"]} == {"captions", "terms", "term_pairs"}
