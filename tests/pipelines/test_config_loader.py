@@ -127,8 +127,6 @@ def test_the_image_gate_allows_as_many_further_images_as_the_policy_draws() -> N
     def bounds(**policy: Any) -> tuple[int, int]:
         changed = {"scoring": {"policy": policy}} if policy else {}
         rules = compose(FOLDER, changed)["gates"]["images_of_captions"]
-            "images_of_captions"
-        ]
         kwargs = rules["every_caption_fully_drawn"]["kwargs"]
         return kwargs["min_value"], kwargs["max_value"]
 
