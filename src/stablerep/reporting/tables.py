@@ -14,9 +14,10 @@ METRIC_TITLES = {LINEAR_PROBE: "linear probe", KNN: "nearest neighbours"}
 BASELINE = "stablerep"
 # no arms of the comparison: what an arm may hope for (drawn) and where it starts from (none)
 REFERENCE_SOURCES = ("drawn", "none")
+REFERENCE_METHODS = ("supcon",)  # is told the classes that the others must find
 _NUM_EXAMPLES = 3
 # how the papers write the names that stand in the configuration
-_SPELLINGS = {"stablerep": "StableRep", "simclr": "SimCLR", "clip": "CLIP"}
+_SPELLINGS = {"stablerep": "StableRep", "simclr": "SimCLR", "clip": "CLIP", "supcon": "SupCon"}
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def order_of_arms(metrics: pd.DataFrame, attribute: str) -> list[str]:
         raise DataError(
             f"metrics: got no linear probe of {attribute!r}; must hold one. Run the evaluation again."
         )
-    ordered = rows.assign(reference=rows["images"].isin(REFERENCE_SOURCES)).sort_values(
+    reference = rows["images"].isin(REFERENCE_SOURCES) | rows["method"].isin(REFERENCE_METHODS)
+    ordered = rows.assign(reference=reference).sort_values(
         ["reference", "value"], ascending=[True, False], kind="stable"
     )
     return ordered["arm"].tolist()
@@ -151,8 +153,9 @@ def arm_rows(
                     scores[arm, metric], scores[baseline, metric], num_bootstrap, seed
                 )
             cells[metric] = Cell(interval, difference, float(row["validation"]))
-        images = str(row["images"])
-        rows.append(ArmRow(arm, str(row["method"]), images, images in REFERENCE_SOURCES, cells))
+        images, method = str(row["images"]), str(row["method"])
+        reference = images in REFERENCE_SOURCES or method in REFERENCE_METHODS
+        rows.append(ArmRow(arm, method, images, reference, cells))
     return rows
 
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from stablerep.corpora.captions_file import LICENCE, NUM_CAPTIONS, SOURCE, main, write_captions
 from stablerep.corpora.grammar import read_caption
-from stablerep.curation import read_captions
 from stablerep.errors import DataError
 from stablerep.records import caption_id_of
 
@@ -14,7 +14,7 @@ COMMITTED = Path(__file__).parents[3] / "data/01_raw/captions.csv"
 
 
 def test_committed_captions_are_distinct_and_name_something() -> None:
-    frame = read_captions(COMMITTED)
+    frame = pd.read_csv(COMMITTED)
     assert frame["caption"].map(caption_id_of).is_unique
     # "a digit" and "a number" name nothing: they are captions of any scene
     nothing = [text for text in frame["caption"] if not read_caption(text).named()]
@@ -25,7 +25,7 @@ def test_committed_captions_are_distinct_and_name_something() -> None:
 
 def test_written_file_holds_what_was_asked_for(tmp_path: Path) -> None:
     write_captions(tmp_path / "new/captions.csv", 20)
-    frame = read_captions(tmp_path / "new/captions.csv")
+    frame = pd.read_csv(tmp_path / "new/captions.csv")
     assert len(frame) == 20
     assert frame["caption"].is_unique
     assert set(frame["source"]) == {SOURCE}
@@ -54,7 +54,7 @@ def test_command_writes_the_default_number(
     path = tmp_path / "captions.csv"
     monkeypatch.setattr("sys.argv", ["captions_file", str(path)])
     assert main() == 0
-    assert len(read_captions(path)) == NUM_CAPTIONS
+    assert len(pd.read_csv(path)) == NUM_CAPTIONS
     assert main() == 1
     assert "not overwritten" in capsys.readouterr().err
     monkeypatch.setattr("sys.argv", ["captions_file"])

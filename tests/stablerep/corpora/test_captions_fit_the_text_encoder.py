@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from stablerep.corpora.grammar import draw_distinct_captions
-from stablerep.curation import read_captions
 from stablerep.generation.pretraining.architecture import MAX_TOKENS, build_tokenizer
 from stablerep.seeding import numpy_generator
 
@@ -19,7 +20,7 @@ def test_captions_fit_the_tokens_of_the_text_encoder() -> None:
     texts = draw_distinct_captions(1500, numpy_generator("test", "tokens"))
     # the longest that the grammar can write
     texts.append("a picture of a handwritten seven in magenta ink on a checkered lavender background")
-    texts.extend(read_captions(COMMITTED)["caption"])
+    texts.extend(pd.read_csv(COMMITTED)["caption"])
     num_tokens = _num_tokens(texts)
     assert max(num_tokens) == MAX_TOKENS
 

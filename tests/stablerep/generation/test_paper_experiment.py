@@ -63,7 +63,7 @@ def test_miniatures_of_its_components_go_from_captions_to_encoders(paper, tiny_s
         captions, no_takedowns(), none, store, generation, paper["execution"], 0
     )
     assert ledger["num_made_images"] == len(TEXTS) * 10
-    images = read_synthetic_images(manifest, store, captions)
+    images = read_synthetic_images(manifest, store, captions, optimisation)
     assert {arm["name"] for arm in arms} == {"stablerep", "stablerep_plus"}
     for arm in arms:
         given = (arms, generation, paper["methods"], model, optimisation, 0)

@@ -14,6 +14,16 @@ def test_arms_come_by_accuracy_and_references_last() -> None:
     assert values[arms[:-3]].is_monotonic_decreasing
 
 
+def test_an_arm_that_is_told_the_classes_is_a_reference() -> None:
+    metrics, hand_scores = make_tables()
+    metrics.loc[metrics["arm"] == "stablerep", "value"] = 0.0
+    metrics.loc[metrics["arm"] == "clip_real", "method"] = "supcon"
+    arms = tables.order_of_arms(metrics, "digit")
+    assert arms.index("clip_real") > arms.index("stablerep")
+    rows = {row.arm: row for row in tables.arm_rows(metrics, hand_scores, "digit", 200, 0)}
+    assert rows["clip_real"].reference
+
+
 def test_differences_are_paired_and_to_the_baseline() -> None:
     metrics, hand_scores = make_tables()
     rows = {row.arm: row for row in tables.arm_rows(metrics, hand_scores, "digit", 200, 0)}
