@@ -30,7 +30,7 @@ def test_written_file_holds_what_was_asked_for(tmp_path: Path) -> None:
     assert frame["caption"].is_unique
     assert set(frame["source"]) == {SOURCE}
     assert set(frame["licence"]) == {LICENCE}
-    assert frame["line"].tolist() == list(range(2, 22))
+    assert len((tmp_path / "new/captions.csv").read_text().splitlines()) == 1 + 20
 
 
 def test_same_captions_every_time_and_fewer_are_the_first(tmp_path: Path) -> None:
