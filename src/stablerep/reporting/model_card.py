@@ -68,7 +68,8 @@ def measure(
     Returns:
         `judge`: its accuracy on real scenes of validation hands. `real`: the match rates of real scenes
         drawn from the captions. `scales`: per guidance scale the match rates by attribute, `diversity`
-        and `images_per_second`. `num_images`: of each scale.
+        and `images_per_second`. `num_images`: of each scale. `num_inference_steps` and
+        `guidance_interval`: of the sampler.
     """
     judge = judge or train_judge(JudgeRecipe(seed=seed))
     texts = draw_distinct_captions(_NUM_CAPTIONS, numpy_generator("model card", seed))
@@ -79,6 +80,8 @@ def measure(
         "real": match_rates(judge, real.images, repeated),
         "scales": {},
         "num_images": len(repeated),
+        "num_inference_steps": settings.num_inference_steps,
+        "guidance_interval": list(settings.guidance_interval),
     }
     for scale in GUIDANCE_SCALES:
         generator = DiffusersGenerator(folder, replace(settings, guidance_scale=scale))
@@ -114,6 +117,7 @@ def write_card(figures: Mapping[str, Any], seconds: Mapping[str, float], recipe:
     def percent(rates: Mapping[str, float]) -> str:
         return " | ".join(f"{100 * rates[name]:.1f}" for name in ATTRIBUTES)
 
+    start, end = figures["guidance_interval"]
     lines = [
         "---",
         "license: apache-2.0",
@@ -146,7 +150,9 @@ def write_card(figures: Mapping[str, Any], seconds: Mapping[str, float], recipe:
         "",
         "## Figures",
         "",
-        f"{figures['num_images']} images of {_NUM_CAPTIONS} captions a row; the share, in per cent, that "
+        f"{figures['num_images']} images of {_NUM_CAPTIONS} captions a row, drawn in "
+        f"{figures['num_inference_steps']} steps with guidance in the share {start:g} to {end:g} of "
+        "them; the share, in per cent, that "
         "shows what the caption names, as read by a classifier trained on real scenes of the fit hands; "
         "diversity is the mean cosine distance between images of one caption in that classifier's features. "
         "The captions are drawn from the grammar that the generator learned from. The row of real scenes "

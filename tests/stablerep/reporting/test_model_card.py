@@ -39,6 +39,7 @@ def test_only_weights_that_are_averaged_are_called_so(
     for part, decay in zip(("autoencoder", "denoiser"), decays, strict=True):
         recipe[part]["ema_decay"] = decay
     figures = {"judge": _rates(), "real": _rates(), "scales": {}, "num_images": 2}
+    figures |= {"num_inference_steps": 4, "guidance_interval": [0.25, 1.0]}
     assert f"dropped; {told}." in write_card(figures, SECONDS, recipe)
 
 
