@@ -15,22 +15,11 @@ from kedro import KedroDeprecationWarning
 from kedro.framework.cli.project import PARAMS_ARG_HELP
 from kedro.framework.cli.project import run as kedro_run
 
+from pipelines.causes import causes, first_cause
 from stablerep.errors import ConfigError, DataError, StableRepError
 
 PROJECT = Path(__file__).parents[1]
 _DATA = "data"
-
-
-def user_error(error: BaseException) -> StableRepError | None:
-    """Returns the StableRepError in a chain of exceptions, or None: Kedro wraps what datasets raise."""
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        if isinstance(link, StableRepError):
-            return link
-        seen.add(id(link))
-        link = link.__cause__ or link.__context__
-    return None
 
 
 @contextmanager
@@ -42,7 +31,7 @@ def told_in_one_message() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        known = _wrong_table(error) or user_error(error) or _fault_in_kedros_words(error)
+        known = _wrong_table(error) or first_cause(error, StableRepError) or _fault_in_kedros_words(error)
         if known is None:
             raise
         click.secho(f"\n{type(known).__name__}: {known}", fg="red", err=True)
@@ -53,8 +42,7 @@ def _fault_in_kedros_words(error: BaseException) -> StableRepError | None:
     """Returns a message for a missing environment or table."""
     from kedro.config import MissingConfigException
 
-    link: BaseException | None = error
-    while link is not None:
+    for link in causes(error):
         if isinstance(link, MissingConfigException):
             return ConfigError(
                 f"configuration: {link}. --env and KEDRO_ENV must name a folder of conf/, or be left out."
@@ -64,7 +52,6 @@ def _fault_in_kedros_words(error: BaseException) -> StableRepError | None:
                 f"{link.filename or link}: missing; must be there before this pipeline runs. "
                 "Run what makes it first: `kedro run` runs everything."
             )
-        link = link.__cause__
     return None
 
 
@@ -72,18 +59,16 @@ def _wrong_table(error: BaseException) -> StableRepError | None:
     """Returns a message for a table that does not fit its pandera model: where it is, and who makes it."""
     from kedro.validation.exceptions import DataValidationError
 
-    link: BaseException | None = error
-    while link is not None and not isinstance(link, DataValidationError):
-        link = link.__cause__
-    if link is None:
+    refusal = first_cause(error, DataValidationError)
+    if refusal is None:
         return None
-    name = link.dataset_name
+    name = refusal.dataset_name
     makers = _makers_of(name)
     made = f", which {' and '.join(makers)} makes" if makers else ""
     advice = (
         f"Mend it, or have it made again: {makers[0]} runs in `kedro run`." if makers else "Mend its file."
     )
-    return DataError(f"dataset {name!r}{made}, refused on {link.mode}: {link.message}\n{advice}")
+    return DataError(f"dataset {name!r}{made}, refused on {refusal.mode}: {refusal.message}\n{advice}")
 
 
 def _makers_of(dataset: str) -> list[str]:

@@ -23,7 +23,7 @@ def build(key: str, entry: dict[str, Any], where: str) -> Any:
         return instantiate(entry, _convert_="all")
     except InstantiationException as error:
         if isinstance(error.__cause__, StableRepError):
-            raise error.__cause__ from error
+            raise error.__cause__ from None  # its own message is whole; `from error` would close a circle
         reason = " ".join(str(error.__cause__ or error).split())
         raise ConfigError(f"{key}: got {entry!r}; {reason}. Set it in {where}.") from error
 

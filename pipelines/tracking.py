@@ -23,6 +23,7 @@ import mlflow
 from mlflow.entities import Metric
 
 from pipelines.arms import is_encoder
+from pipelines.causes import first_cause
 from pipelines.config_loader import write_parameters
 from pipelines.tracked_captions import captions_of_arms, captions_tags, log_captions
 from stablerep.errors import GateError
@@ -155,12 +156,10 @@ class Tracker:
 
     def fail(self, error: Exception) -> None:
         """Ends the run as failed; a gate's error brings its page along."""
-        link: BaseException | None = error
-        while link is not None and not isinstance(link, GateError):
-            link = link.__cause__
-        told = link or error
+        refusal = first_cause(error, GateError)
+        told = refusal or error
         mlflow.set_tag("error", f"{type(told).__name__}: {told}"[:_MAX_TAG_CHARS])
-        if link is not None and "data_docs" in self._catalog:
+        if refusal is not None and "data_docs" in self._catalog:
             folder = self._catalog.load("data_docs")
             if folder.is_dir():
                 mlflow.log_artifacts(str(folder), "data_docs")

@@ -10,8 +10,8 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline, node
 from kedro.runner import SequentialRunner
 
-from pipelines.cli import user_error
-from stablerep.errors import DataError
+from pipelines.causes import first_cause
+from stablerep.errors import DataError, StableRepError
 from stablerep.validation import schemas
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +55,6 @@ def test_a_wrong_table_stops_at_the_node_that_made_it(name: str, tmp_path: Path)
     with pytest.raises(Exception, match=f"'{name}' on save") as caught:
         SequentialRunner().run(Pipeline(nodes), catalog)
     assert ran == ["make"]
-    assert isinstance(user_error(caught.value), DataError)
-    assert "column 'nonsense': unknown; must not be there" in str(user_error(caught.value))
+    assert isinstance(first_cause(caught.value, StableRepError), DataError)
+    assert "column 'nonsense': unknown; must not be there" in str(first_cause(caught.value, StableRepError))
     assert not (tmp_path / "x.parquet").exists()

@@ -15,8 +15,9 @@ from kedro.io import DatasetError
 from kedro.validation.exceptions import DataValidationError
 
 from pipelines import cli
+from pipelines.causes import first_cause
 from pipelines.run_lock import hold_data_folder
-from stablerep.errors import ConfigError, DataError
+from stablerep.errors import ConfigError, DataError, StableRepError
 
 PROJECT = Path(__file__).parents[2]
 
@@ -81,8 +82,16 @@ def test_a_fault_raised_while_another_is_handled_is_found() -> None:
         except ConfigError:
             raise ValueError("while handling")  # noqa: B904 -- the implicit chain is what is tested
     except ValueError as error:
-        found = cli.user_error(error)
+        found = first_cause(error, StableRepError)
     assert isinstance(found, ConfigError)
+
+
+def test_a_chain_that_leads_back_to_itself_ends(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner, outer = ConfigError("methods.simclr.temperature: got 0"), RuntimeError("wrapped")
+    inner.__cause__, outer.__cause__ = outer, inner
+    result = invoke(monkeypatch, fails(outer, inner))
+    assert result.exit_code == 1
+    assert "ConfigError: methods.simclr.temperature: got 0" in result.stderr
 
 
 def test_a_fault_of_ours_keeps_its_traceback(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from kedro.io import DatasetError
 
-from pipelines.cli import user_error
+from pipelines.causes import first_cause
 from pipelines.datasets import (
     CaptionEditsCSVDataset,
     CaptionFilesDataset,
@@ -17,7 +17,7 @@ from pipelines.datasets import (
     SecondsDataset,
     TakedownsCSVDataset,
 )
-from stablerep.errors import DataError
+from stablerep.errors import DataError, StableRepError
 from stablerep.training.arms import TrainedArm
 
 
@@ -65,8 +65,8 @@ def test_an_encoder_that_is_not_whole_is_named(tmp_path: Path, damage: str) -> N
         weights.write_bytes(weights.read_bytes()[:10]) if damage == "cut" else weights.unlink()
     with pytest.raises(DatasetError) as caught:
         dataset.load()
-    assert isinstance(user_error(caught.value), DataError)
-    assert "kedro run --namespaces training.a" in str(user_error(caught.value))
+    assert isinstance(first_cause(caught.value, StableRepError), DataError)
+    assert "kedro run --namespaces training.a" in str(first_cause(caught.value, StableRepError))
 
 
 def test_a_folder_is_an_absolute_path_and_no_output(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_folder_is_an_absolute_path_and_no_output(tmp_path: Path) -> None:
     assert dataset.load() == Path.cwd() / "somewhere"
     with pytest.raises(DatasetError) as caught:
         dataset.save("x")
-    assert isinstance(user_error(caught.value), DataError)
+    assert isinstance(first_cause(caught.value, StableRepError), DataError)
 
 
 def test_seconds_are_added_to_those_that_are_there(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_edits_are_read_with_the_line_of_a_fault(tmp_path: Path) -> None:
     path.write_text("caption,action,text,reason,who\na nine,lose,,x,Ada\n")
     with pytest.raises(DatasetError) as caught:
         dataset.load()
-    assert "line 2: action: got 'lose'" in str(user_error(caught.value))
+    assert "line 2: action: got 'lose'" in str(first_cause(caught.value, StableRepError))
 
 
 def test_takedowns_are_read_and_no_output_of_a_node(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_takedowns_are_read_and_no_output_of_a_node(tmp_path: Path) -> None:
     dataset = TakedownsCSVDataset(str(path))
     with pytest.raises(DatasetError) as caught:
         dataset.load()
-    assert "takedowns.csv: cannot be read" in str(user_error(caught.value))
+    assert "takedowns.csv: cannot be read" in str(first_cause(caught.value, StableRepError))
     path.write_text("what,kind,reason,date,who\nx,source,why,2026-01-31,Ada\n")
     assert dataset.load()["what"].tolist() == ["x"]
     with pytest.raises(DatasetError, match="must not be an output"):

@@ -485,7 +485,7 @@ _SCRIPT = """
 import os, signal, sys
 from pathlib import Path
 import pandas as pd
-from stablerep import shards
+from stablerep import whole_files
 from stablerep.generation import assembly, generator, image_set
 from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.settings import GenerationSettings
@@ -507,7 +507,7 @@ def die_at(holder, name, number):
 moments = {
     "while a shard is drawn": (generator.DiffusersGenerator, "_finish", 4),
     "while a shard is written": (assembly.Assembly, "_sample", 4),
-    "before a shard gets its name": (shards.os, "fsync", 3),
+    "before a shard gets its name": (whole_files.os, "fsync", 5),
     "before the table is written": (image_set, "write_manifest", 1),
 }
 if moment in moments:
