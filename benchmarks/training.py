@@ -29,6 +29,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import v2
 
+from pipelines.config_loader import compose
 from stablerep.corpora.digit_scenes import draw_scenes_of_captions
 from stablerep.corpora.grammar import draw_distinct_captions
 from stablerep.losses.multi_positive import multi_positive_loss
@@ -41,15 +42,15 @@ from stablerep.seeding import numpy_generator
 from stablerep.shards import SHARDS_FOLDER, digest_of, encode_image, member_name, write_shard
 from stablerep.training.batches import GroupedSampler, ImageSource
 from stablerep.training.loop import Arm, run_arm
-from stablerep.training.settings import OptimisationSettings
+from stablerep.training.settings import BatchSettings, OptimisationSettings
 from stablerep.training.step import Networks
 from stablerep.training.stored_images import ImagesInMemory, StoredImages
 from stablerep.views import AugmentationSettings
 
+ROOT = Path(__file__).parents[1]
 PER_CAPTION = 4
 TEMPERATURE = 0.1
 VIEWS = AugmentationSettings(min_crop=0.6, blur_probability=0.3, flip_probability=0.0)
-RESIDUAL = "stablerep.models.residual.ResidualEncoder"
 TIMM = "stablerep.models.encoders.TimmEncoder"
 _SHARD = "00000.tar"
 
@@ -74,12 +75,10 @@ def write_images(folder: Path, num_captions: int) -> None:
 
 
 def make_encoder(name: str, size: int) -> Encoder:
-    """Builds the embedded encoder or one of timm."""
+    """Builds the configured encoder or one of timm as it is."""
     torch.manual_seed(0)
-    if name == "residual":
-        return build_encoder(
-            {"_target_": RESIDUAL, "channels": [32, 64, 96], "map_channels": 32, "size_px": size}
-        )
+    if name == "configured":
+        return build_encoder(compose(ROOT / "conf/params", {})["model"]["encoder"] | {"size_px": size})
     return build_encoder({"_target_": TIMM, "name": name, "size_px": size})
 
 
@@ -94,10 +93,9 @@ def train_ours(given: argparse.Namespace) -> dict[str, float]:
     networks = Networks(encoder, ProjectionHead(encoder.num_features, 512, 128), None)
     settings = OptimisationSettings(
         num_images=given.steps * given.batch_size,
-        batch_size=given.batch_size,
+        batch=BatchSettings(given.batch_size // PER_CAPTION, PER_CAPTION, given.chunk),
         mixed_precision="bf16" if given.bf16 else "no",
         log_every=given.steps,
-        chunk=given.chunk,
         num_workers=given.workers if torch.cuda.is_available() else 0,
         num_probe_captions=0,
         augmentation=VIEWS,
@@ -187,7 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--encoder", default="residual", help="or a model of timm")
+    parser.add_argument("--encoder", default="configured", help="or a model of timm")
     parser.add_argument("--size", type=int, default=32, help="pixels")
     parser.add_argument("--batch-size", type=int, default=128, help="views")
     parser.add_argument("--chunk", type=int, help="of our side; the plain loop has none")

@@ -28,7 +28,7 @@ GROUP_KEYS = {
     "generator": "generation",
     "encoder": "model",
     "method": "methods",
-    "training": "optimisation",
+    "training": "batch or optimisation",
     "evaluation": "probe",
     "tuning": "study",
     "alignment": "scoring",

@@ -90,9 +90,9 @@ def _check_captions(catalog: "DataCatalog", parameters: dict[str, Any]) -> None:
     from stablerep.curation.settings import Reading
 
     limit = parameters["captions"]["max_captions"]
-    batch_size = parameters["optimisation"]["batch_size"]
+    batch = parameters["batch"]
     reading = typed(Reading, parameters["captions"]["reading"], "captions.reading")
     # a batch of one view a caption is the most that can be asked for: nobody reads millions to know it
-    most = catalog.load("captions").count(reading, enough=batch_size)
+    most = catalog.load("captions").count(reading, enough=batch["captions"] * batch["images_per_caption"])
     at_most = most if limit is None else min(most, limit)
-    check_batch(at_most, batch_size, parameters["arms"], parameters["methods"])
+    check_batch(at_most, batch, parameters["arms"], parameters["methods"])

@@ -231,12 +231,39 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """What a step holds: the same number of views for every arm.
+
+    Attributes:
+        captions: of a step; a method that takes fewer views of a caption takes more captions.
+        images_per_caption: of each caption; methods that take several images of one take so many.
+        chunk: views that the encoder takes at once; None for all of a process's.
+    """
+
+    captions: int
+    images_per_caption: int
+    chunk: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        where = "conf/params/training/<name>.yaml"
+        check_range("batch.captions", self.captions, 2, where=where)
+        check_range("batch.images_per_caption", self.images_per_caption, 1, 1000, where=where)
+        if self.chunk is not None:
+            check_range("batch.chunk", self.chunk, 1, where=where)
+
+    @property
+    def views(self) -> int:
+        """Views a step."""
+        return self.captions * self.images_per_caption
+
+
+@dataclass(frozen=True)
 class Optimisation:
     """How every arm is trained: alike, so that arms can be compared.
 
     Attributes:
         num_images: views seen by each arm, over every epoch.
-        batch_size: views a step.
         learning_rate: peak of the cosine schedule.
         weight_decay: of AdamW.
         warmup_share: share of the steps in which the rate rises.
@@ -248,7 +275,6 @@ class Optimisation:
         probe_every: steps between two probes, a multiple of log_every.
         checkpoint_every_s: seconds between checkpoints.
         num_checkpoints: the newest ones, which are kept.
-        chunk: views that the encoder takes at once; None for all of a process's.
         max_grad_norm: to which gradients are clipped; None leaves them.
         ema_decay: of the average of the weights that is exported; None exports the weights.
         num_workers: processes of each arm that decode images; 0 has the training process do it.
@@ -256,7 +282,6 @@ class Optimisation:
     """
 
     num_images: int
-    batch_size: int
     learning_rate: float
     weight_decay: float
     warmup_share: float
@@ -268,7 +293,6 @@ class Optimisation:
     probe_every: int = 20
     checkpoint_every_s: float = 60.0
     num_checkpoints: int = 1
-    chunk: int | None = None
     max_grad_norm: float | None = None
     ema_decay: float | None = None
     num_workers: int = 0
@@ -277,8 +301,7 @@ class Optimisation:
     def __post_init__(self) -> None:
         """Checks ranges."""
         where = "conf/params/training/<name>.yaml"
-        check_range("optimisation.batch_size", self.batch_size, 2, where=where)
-        check_range("optimisation.num_images", self.num_images, self.batch_size, where=where)
+        check_range("optimisation.num_images", self.num_images, 1, where=where)
         # bounds far outside of what anyone trains with: they keep out infinity and a rate of nothing
         check_range("optimisation.learning_rate", self.learning_rate, 1e-12, 100, where=where)
         check_range("optimisation.weight_decay", self.weight_decay, 0, 100, where=where)
@@ -295,7 +318,6 @@ class Optimisation:
         check_range("optimisation.checkpoint_every_s", self.checkpoint_every_s, 0, where=where)
         check_range("optimisation.num_checkpoints", self.num_checkpoints, 1, where=where)
         for name, minimum, maximum in (
-            ("chunk", 1, None),
             ("max_grad_norm", 1e-9, None),
             ("ema_decay", 0, 1),
         ):
@@ -422,6 +444,7 @@ class Parameters:
     generation: Generation
     model: Model
     methods: dict[str, Target]
+    batch: Batch
     optimisation: Optimisation
     arms: list[Arm]
     probe: Probe
@@ -470,16 +493,19 @@ class Parameters:
             )
 
     def _check_batch(self, key: str, arm: Arm) -> None:
+        where = "conf/params/training/<name>.yaml"
         method = f"methods.{arm.method}"
         images = _whole(method, self.methods[arm.method], "images_per_caption")
         group = images * _whole(method, self.methods[arm.method], "views_per_image")
-        size = self.optimisation.batch_size
+        size = self.batch.views
         if size % group or size < 2 * group:
             raise ConfigError(
-                f"optimisation.batch_size: got {size}; must be a multiple of {group} (the views of one "
-                f"caption of {method}, for {key}) and hold at least two. "
-                "Set it in conf/params/training/<name>.yaml."
+                f"batch.captions x batch.images_per_caption: got {self.batch.captions} x "
+                f"{self.batch.images_per_caption} = {size} views; must be a multiple of {group} (the views "
+                f"of one caption of {method}, for {key}) and hold at least two. Set them in {where}."
             )
+        # a run of less than a step would train nothing
+        check_range("optimisation.num_images", self.optimisation.num_images, size, where=where)
         if arm.images == "real" and images > 1:
             raise ConfigError(
                 f"{key}.images: got 'real', which is one image a caption; {method}.images_per_caption is "

@@ -172,8 +172,8 @@ class Tracker:
             method = self._parameters["methods"].get(arm.method, {})
             described = {"arm": arm.name, "method": arm.method, "images": arm.images}
             settings = {"encoder": arm.encoder_config, "method_settings": method}
-            optimisation = {"optimisation": self._parameters["optimisation"]}
-            _log_params(flatten({**described, **settings, **optimisation}))
+            training = {key: self._parameters[key] for key in ("batch", "optimisation")}
+            _log_params(flatten({**described, **settings, **training}))
             if captions is not None:
                 mlflow.set_tags(captions_tags(captions))
             self._log_batches(run.info.run_id, history_metrics(arm.history))

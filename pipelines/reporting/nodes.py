@@ -23,6 +23,7 @@ CONFIGURATION_KEYS = (
     "scoring",
     "model",
     "methods",
+    "batch",
     "optimisation",
     "scenes",
     "probe",

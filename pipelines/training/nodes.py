@@ -22,6 +22,7 @@ def train_arm(
     generator_folder: Path,
     training_work: Path,
     arms: list[dict[str, str]],
+    batch: dict[str, Any],
     generation: dict[str, Any],
     methods: dict[str, Any],
     model: dict[str, Any],
@@ -37,12 +38,13 @@ def train_arm(
 
     arm = next(each for each in arms if each["name"] == name)
     folder = model_folder(generation, generator_folder)
-    plan = plan_arm(arm, methods, model, optimisation, folder, seed)
+    plan = plan_arm(arm, batch, methods, model, optimisation, folder, seed)
     return train(plan, images, training_work)
 
 
 def plan_arm(
     arm: dict[str, str],
+    batch: dict[str, Any],
     methods: dict[str, Any],
     model: dict[str, Any],
     optimisation: dict[str, Any],
@@ -51,7 +53,7 @@ def plan_arm(
 ) -> ArmPlan:
     """Builds one arm's plan from the configuration."""
     from stablerep.training.arms import ArmPlan
-    from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
+    from stablerep.training.settings import BatchSettings, HeadSettings, OptimisationSettings, TextSettings
     from stablerep.views import AugmentationSettings
 
     values = dict(optimisation)
@@ -59,7 +61,7 @@ def plan_arm(
     views["downsample_px"] = tuple(views["downsample_px"])
     values["augmentation"] = AugmentationSettings(**views)
     values["betas"] = tuple(values["betas"])
-    settings = OptimisationSettings(**values)
+    settings = OptimisationSettings(batch=BatchSettings(**batch), **values)
     text = dict(model["text"])
     tokenizer_folder = text.pop("tokenizer_folder", None) or generator_folder / "tokenizer"
     return ArmPlan(

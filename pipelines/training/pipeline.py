@@ -10,7 +10,8 @@ from kedro.pipeline import Node, Pipeline, node, pipeline
 from pipelines.arms import Arm, encoder_of, namespace_of
 from pipelines.training.nodes import draw_images, draw_real_images, read_synthetic_images, train_arm
 
-_SETTINGS = {f"params:{key}" for key in ("arms", "methods", "model", "optimisation", "generation", "seed")}
+_KEYS = ("arms", "batch", "methods", "model", "optimisation", "generation", "seed")
+_SETTINGS = {f"params:{key}" for key in _KEYS}
 
 
 def create_pipeline(arms: list[Arm]) -> Pipeline:

@@ -26,6 +26,7 @@ def tune_guidance(
     study: dict[str, Any],
     generation: dict[str, Any],
     execution: dict[str, Any],
+    batch: dict[str, Any],
     model: dict[str, Any],
     methods: dict[str, Any],
     optimisation: dict[str, Any],
@@ -58,7 +59,7 @@ def tune_guidance(
         manifest, ledger = make_image_set(captions, drawing, folder, store, seed, takedowns, executor)
         source = read_synthetic_images(stored_images(manifest), store, captions, optimisation)
         arm = {"name": f"trial_{trial}", "method": _METHOD, "images": "synthetic"}
-        plan = plan_arm(arm, methods, model, optimisation, folder, settings.seed)
+        plan = plan_arm(arm, batch, methods, model, optimisation, folder, settings.seed)
         trained = train_arm(plan, source)
         encoder = rebuild_encoder(trained.encoder_config, trained.weights)
         accuracy = validation_accuracy(
@@ -78,7 +79,7 @@ def tune_guidance(
         "captions": captions["caption_id"].tolist(),
         "generator": generator,
         "trial": [settings.images_per_caption, settings.num_images, seed],
-        "training": [model, methods[_METHOD], optimisation],
+        "training": [batch, model, methods[_METHOD], optimisation],
         "scoring": [scenes, probe],
     }
     fingerprint = json.dumps(depends_on, sort_keys=True, default=str)

@@ -19,6 +19,7 @@ def create_pipeline() -> Pipeline:
                     "params:study",
                     "params:generation",
                     "params:execution",
+                    "params:batch",
                     "params:model",
                     "params:methods",
                     "params:optimisation",

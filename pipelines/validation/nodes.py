@@ -13,7 +13,7 @@ def check_captions(
     curated_captions: "pd.DataFrame",
     evaluation_captions: "pd.DataFrame",
     gates: dict[str, Any],
-    batch_size: int,
+    batch: dict[str, Any],
     arms: list[dict[str, str]],
     methods: dict[str, Any],
     data_docs: Path,
@@ -25,13 +25,13 @@ def check_captions(
     """
     from stablerep.validation.gate import check_captions as check
 
-    check_batch(len(curated_captions), batch_size, arms, methods)
+    check_batch(len(curated_captions), batch, arms, methods)
     report = check(curated_captions, gates, data_docs, evaluation_captions["caption"])
     return curated_captions, report
 
 
 def check_batch(
-    num_captions: int, batch_size: int, arms: list[dict[str, str]], methods: dict[str, Any]
+    num_captions: int, batch: dict[str, Any], arms: list[dict[str, str]], methods: dict[str, Any]
 ) -> None:
     """Raises DataError where the captions do not fill a batch of every arm."""
     from stablerep.validation.batches import check_captions_fill_a_batch
@@ -39,4 +39,4 @@ def check_batch(
     # built, for a setting that is left out has the class's default
     built = {name: build_method(name, methods[name]) for name in {arm["method"] for arm in arms}}
     method_of_arm = {arm["name"]: built[arm["method"]] for arm in arms}
-    check_captions_fill_a_batch(num_captions, batch_size, method_of_arm)
+    check_captions_fill_a_batch(num_captions, batch["captions"] * batch["images_per_caption"], method_of_arm)

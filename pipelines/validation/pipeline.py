@@ -15,7 +15,7 @@ def create_pipeline() -> Pipeline:
                     "curated_captions",
                     "evaluation_captions",
                     "params:gates",
-                    "params:optimisation.batch_size",
+                    "params:batch",
                     "params:arms",
                     "params:methods",
                     "data_docs",

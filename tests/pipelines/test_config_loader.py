@@ -65,7 +65,7 @@ def test_paper_has_the_papers_numbers() -> None:
     assert parameters["generation"]["images_per_caption"] == 10
     assert parameters["methods"]["stablerep"]["images_per_caption"] == 6
     optimisation = parameters["optimisation"]
-    assert optimisation["batch_size"] == 43 * 6 * 32
+    assert parameters["batch"] == {"captions": 43 * 32, "images_per_caption": 6, "chunk": 43 * 6}
     assert optimisation["learning_rate"] == pytest.approx(2e-4 * 8256 / 256 / 2, rel=0.01)
     assert optimisation["weight_decay"] == 0.1
 
@@ -245,12 +245,19 @@ def test_the_bounds_themselves_are_allowed() -> None:
 
 
 def test_a_batch_must_hold_whole_captions_and_two_of_them() -> None:
-    assert "multiple of 4" in refused({"optimisation": {"batch_size": 130}})
+    of_four = {"stablerep": {"images_per_caption": 4}}
+    assert "multiple of 4" in refused(
+        {"batch": {"captions": 33, "images_per_caption": 2}, "methods": of_four}
+    )
     arms = [{"name": "one", "method": "stablerep", "images": "synthetic"}]
-    small = {"optimisation": {"batch_size": 4, "num_images": 8}, "arms": arms}
-    assert refused(small).startswith("optimisation.batch_size: got 4")
-    small["optimisation"]["batch_size"] = 8
-    assert compose(FOLDER, small)["optimisation"]["batch_size"] == 8
+    small = {"batch": {"captions": 1}, "optimisation": {"num_images": 8}, "arms": arms}
+    assert refused(small).startswith("batch.captions: got 1; must be >= 2")
+    small["batch"]["captions"] = 2
+    assert compose(FOLDER, small)["batch"]["captions"] == 2
+
+
+def test_what_was_once_the_size_of_a_batch_is_refused() -> None:
+    assert "batch_size" in refused({"optimisation": {"batch_size": 128}})
 
 
 def test_more_images_in_a_batch_than_are_made_is_refused() -> None:

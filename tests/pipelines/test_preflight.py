@@ -108,8 +108,9 @@ def test_a_method_that_refuses_its_settings_is_told(
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"size_px": 4}, "model.encoder.size_px: got 4"),
-        ({"map_channels": 0}, "model.encoder.map_channels: got 0"),
+        ({"name": "resnet17"}, "model.encoder.name: got 'resnet17'"),
+        ({"standardise": "each"}, "model.encoder.standardise: got 'each'"),
+        ({"act_layer": "gleu"}, "cannot be built"),
         ({"_target_": "stablerep.models.residual.Nothing"}, "cannot be built"),
     ],
 )

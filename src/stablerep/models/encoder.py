@@ -1,6 +1,7 @@
 """What every encoder is."""
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 
 class Encoder(nn.Module):
@@ -13,3 +14,9 @@ class Encoder(nn.Module):
 
     num_features: int
     size_px: int
+
+
+def standardise_each(images: Tensor) -> Tensor:
+    """Standardises (B, 3, H, W) images, each by its own mean and deviation over pixels and channels."""
+    deviation, mean = torch.std_mean(images, dim=(1, 2, 3), keepdim=True)
+    return (images - mean) / (deviation + 1e-5)

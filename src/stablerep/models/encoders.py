@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from stablerep.errors import ConfigError
-from stablerep.models.encoder import Encoder
+from stablerep.models.encoder import Encoder, standardise_each
 
 
 class TimmEncoder(Encoder):
@@ -17,6 +17,9 @@ class TimmEncoder(Encoder):
     Args:
         name: timm's name, such as `vit_base_patch16_224`.
         size_px: side of the square images.
+        standardise: by what an image is standardised: `timm`, the constants of the model's own
+            configuration, or `image`, its own mean and deviation over pixels and channels, so that brightness
+            and contrast of a whole image do not matter.
         flatten: whether the last map or the last tokens are flattened, not pooled: pooling loses the place of
             what an image shows, and that may be what tells images apart.
         **options: passed on to `timm.create_model`.
@@ -25,10 +28,15 @@ class TimmEncoder(Encoder):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, name: str, size_px: int, flatten: bool = False, **options: Any) -> None:
+    def __init__(
+        self, name: str, size_px: int, flatten: bool = False, standardise: str = "timm", **options: Any
+    ) -> None:
         """Builds it with random weights; raises ConfigError for a name that timm does not have."""
         super().__init__()
         import timm
+
+        if standardise not in ("timm", "image"):
+            raise ConfigError(f"model.encoder.standardise: got {standardise!r}; must be 'timm' or 'image'")
 
         if name not in timm.list_models():
             near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
@@ -47,13 +55,18 @@ class TimmEncoder(Encoder):
             self.body.train()
             self.num_features = last.flatten(1).shape[1]
         self.size_px = size_px
+        self.standardise = standardise
         config = self.body.default_cfg
         self.register_buffer("mean", torch.tensor(config["mean"])[:, None, None])
         self.register_buffer("deviation", torch.tensor(config["std"])[:, None, None])
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps (B, 3, H, W) images in [0, 1] to (B, F) features."""
-        return self.body((images - self.mean) / self.deviation).flatten(1)
+        if self.standardise == "image":
+            standard = standardise_each(images)
+        else:
+            standard = (images - self.mean) / self.deviation
+        return self.body(standard).flatten(1)
 
 
 def build_encoder(config: Mapping[str, Any]) -> Encoder:
@@ -77,5 +90,14 @@ def build_encoder(config: Mapping[str, Any]) -> Encoder:
         )
     try:
         return pkgutil.resolve_name(target)(**options)
-    except (AttributeError, ImportError, TypeError) as error:
+    # what classes and timm raise for arguments that make no model
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        ImportError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ConfigError(f"model.encoder: {target} cannot be built: {error}") from error

@@ -2,8 +2,9 @@
 
     timm.create_model("local-dir:<folder>", pretrained=True)
 
-It takes images standardised with the `mean` and `std` of its `pretrained_cfg`. Encoders of this package that
-are no timm models, such as `residual_small`, cannot be written so: see docs/method.md.
+It takes images standardised with the `mean` and `std` of its `pretrained_cfg`, or each by its own mean and
+deviation: `README.md` in the folder says which. Encoders of this package that are no timm models, such as the
+scorer's, cannot be written so.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,24 @@ from typing import Any
 from torch import Tensor
 
 from stablerep.models.encoders import TimmEncoder, build_encoder
+
+_STANDARDISE = {
+    "timm": "    data = timm.data.resolve_model_data_config(model)\n"
+    "    mean, std = (torch.tensor(data[key])[:, None, None] for key in ('mean', 'std'))\n"
+    "    images = (images - mean) / std",
+    "image": "    std, mean = torch.std_mean(images, dim=(1, 2, 3), keepdim=True)  # of each image\n"
+    "    images = (images - mean) / (std + 1e-5)",
+}
+_README = """# An encoder in timm's form
+
+Features of `images`, (B, 3, H, W) in [0, 1] at the size of `config.json`:
+
+    import timm, torch
+
+    model = timm.create_model("local-dir:THIS FOLDER", pretrained=True).eval()
+{standardise}
+    features = model(images).flatten(1)
+"""
 
 
 def export_to_timm(config: Mapping[str, Any], weights: Mapping[str, Tensor], folder: Path) -> bool:
@@ -33,6 +52,9 @@ def export_to_timm(config: Mapping[str, Any], weights: Mapping[str, Tensor], fol
     from timm.models import save_for_hf
 
     encoder.load_state_dict(dict(weights))
-    size = (3, encoder.size_px, encoder.size_px)
-    save_for_hf(encoder.body, str(folder), safe_serialization=True, data_config={"input_size": size})
+    data: dict[str, Any] = {"input_size": (3, encoder.size_px, encoder.size_px)}
+    if encoder.standardise == "image":
+        data |= {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+    save_for_hf(encoder.body, str(folder), safe_serialization=True, data_config=data)
+    (folder / "README.md").write_text(_README.format(standardise=_STANDARDISE[encoder.standardise]))
     return True

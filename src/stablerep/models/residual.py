@@ -1,16 +1,15 @@
-"""The small encoder of the embedded default: a residual net whose last map is flattened.
+"""The image tower of the embedded scorer and of the judge: a residual net whose last map is flattened.
 
 Flattened, not pooled: global average pooling failed on digit scenes even with perfect labels (16-19 %),
 for where a stroke lies is what tells digits apart (docs/experiments.md).
 Legend: B images, C channels, F features.
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stablerep.errors import check_range
-from stablerep.models.encoder import Encoder
+from stablerep.models.encoder import Encoder, standardise_each
 
 
 class _Block(nn.Module):
@@ -55,6 +54,4 @@ class ResidualEncoder(Encoder):
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps (B, 3, H, W) images in [0, 1] to (B, F) features; each image is standardised first."""
-        deviation, mean = torch.std_mean(images, dim=(1, 2, 3), keepdim=True)
-        standard = (images - mean) / (deviation + 1e-5)
-        return self.reduce(self.blocks(standard)).flatten(1)
+        return self.reduce(self.blocks(standardise_each(images))).flatten(1)

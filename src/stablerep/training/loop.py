@@ -187,8 +187,8 @@ class _Training:
         row = {name: value / span for name, value in progress.sums.items()}
         row |= _spread(embedded, self.arm.method)
         elapsed = time.monotonic() - self.started
-        row |= {"step": done, "images": done * settings.batch_size, "learning_rate": rate}
-        row |= {"images_per_second": (done - self.first) * settings.batch_size / elapsed}
+        row |= {"step": done, "images": done * settings.batch.views, "learning_rate": rate}
+        row |= {"images_per_second": (done - self.first) * settings.batch.views / elapsed}
         row |= {"waited_s": self.waited_s, "waited_share": self.waited_s / elapsed}
         row |= {"unreadable_images": len(self.unreadable)}
         if self.arm.method.temperature is not None:
@@ -196,7 +196,7 @@ class _Training:
         if logit_scale is not None:
             row["logit_scale"] = float(logit_scale.detach())
         if self.arm.held_out is not None and done % settings.probe_every == 0:
-            size = settings.chunk or settings.batch_size
+            size = settings.batch.chunk or settings.batch.views
             row["knn_accuracy"] = knn_accuracy(self.networks.encoder, self.arm.held_out, size)
         progress.history.append(row)
         progress.sums = {}
@@ -213,7 +213,7 @@ class _Training:
         method, device, batch = self.arm.method, self.accelerator.device, read.batch
         inputs = _inputs_of(self.arm, batch, self.tokenize, device)
         views = _views_of(read.pixels.to(device), method.views_per_image, self.augment)
-        chunked = ChunkedEncoder(self.encoder, self.accelerator, views, self.settings.chunk)
+        chunked = ChunkedEncoder(self.encoder, self.accelerator, views, self.settings.batch.chunk)
         features_NF = gather(chunked.encode(len(batch.image_rows) * method.views_per_image))
         with self.accelerator.autocast():
             embedded, logit_scale = self.projector(features_NF, *inputs)
@@ -256,10 +256,10 @@ class _Training:
 
 def _sampler_of(arm: Arm, settings: OptimisationSettings, num_processes: int) -> GroupedSampler:
     method = arm.method
-    num_images = settings.batch_size // method.views_per_image
+    num_images = settings.batch.views // method.views_per_image
     if num_images // method.images_per_caption % num_processes:
         raise ConfigError(
-            f"optimisation.batch_size: got {settings.batch_size}, which are "
+            f"batch.captions: got {settings.batch.captions}, which are {settings.batch.views} views and "
             f"{num_images // method.images_per_caption} captions; must be captions for each of "
             f"{num_processes} processes alike. Set it in conf/params/training/<name>.yaml."
         )

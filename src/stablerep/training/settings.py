@@ -7,12 +7,42 @@ from stablerep.views import AugmentationSettings
 
 
 @dataclass(frozen=True)
+class BatchSettings:
+    """What a step holds; the same number of views for every arm of an experiment.
+
+    A method that takes fewer views of a caption than the batch has images of one takes more captions.
+
+    Attributes:
+        captions: of a step.
+        images_per_caption: of each caption.
+        chunk: views that the encoder takes at once, in two passes; None takes a process's all in one. The
+            gradients are those of the whole batch either way.
+    """
+
+    captions: int = 32
+    images_per_caption: int = 4
+    chunk: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        check_range("batch.captions", self.captions, 1)
+        check_range("batch.images_per_caption", self.images_per_caption, 1)
+        if self.chunk is not None:
+            check_range("batch.chunk", self.chunk, 1)
+
+    @property
+    def views(self) -> int:
+        """Views a step, whatever the method."""
+        return self.captions * self.images_per_caption
+
+
+@dataclass(frozen=True)
 class OptimisationSettings:
     """How an arm is trained; the same for every arm of an experiment.
 
     Attributes:
         num_images: views seen in all.
-        batch_size: views a step.
+        batch: what a step holds.
         learning_rate: peak of the cosine schedule.
         weight_decay: of AdamW; not on norms and biases.
         betas: of AdamW.
@@ -23,8 +53,6 @@ class OptimisationSettings:
         probe_every: steps between two probes, a multiple of log_every.
         checkpoint_every_s: seconds between checkpoints.
         num_checkpoints: the newest ones, which are kept.
-        chunk: views that the encoder takes at once, in two passes; None takes a process's all in one. The
-            gradients are those of the whole batch either way.
         max_grad_norm: to which gradients are clipped; None leaves them.
         ema_decay: of the moving average of the weights that is exported; None exports the weights.
         num_workers: processes of each arm that decode images; 0 has the training process do it.
@@ -33,7 +61,7 @@ class OptimisationSettings:
     """
 
     num_images: int = 64_000
-    batch_size: int = 128
+    batch: BatchSettings = field(default_factory=BatchSettings)
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.98)
@@ -44,7 +72,6 @@ class OptimisationSettings:
     probe_every: int = 20
     checkpoint_every_s: float = 60.0
     num_checkpoints: int = 1
-    chunk: int | None = None
     max_grad_norm: float | None = None
     ema_decay: float | None = None
     num_workers: int = 0
@@ -53,7 +80,7 @@ class OptimisationSettings:
 
     def __post_init__(self) -> None:
         """Checks ranges."""
-        for name in ("num_images", "batch_size", "log_every", "probe_every", "num_checkpoints"):
+        for name in ("num_images", "log_every", "probe_every", "num_checkpoints"):
             check_range(f"optimisation.{name}", getattr(self, name), 1)
         check_range("optimisation.learning_rate", self.learning_rate, 0)
         check_range("optimisation.checkpoint_every_s", self.checkpoint_every_s, 0)
@@ -66,8 +93,6 @@ class OptimisationSettings:
                 f"optimisation.probe_every: got {self.probe_every}; must be a multiple of "
                 f"optimisation.log_every = {self.log_every}. Set it in conf/params/training/<name>.yaml."
             )
-        if self.chunk is not None:
-            check_range("optimisation.chunk", self.chunk, 1)
         if self.max_grad_norm is not None:
             check_range("optimisation.max_grad_norm", self.max_grad_norm, 1e-9)
         if self.ema_decay is not None:
@@ -76,7 +101,7 @@ class OptimisationSettings:
     @property
     def num_steps(self) -> int:
         """Steps of the whole run."""
-        return max(1, self.num_images // self.batch_size)
+        return max(1, self.num_images // self.batch.views)
 
 
 @dataclass(frozen=True)

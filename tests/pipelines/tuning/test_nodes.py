@@ -31,5 +31,5 @@ def test_a_study_that_cannot_train_its_arm_says_so_before_an_image_is_made(
     tmp_path: Path, methods: dict, message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        tune_guidance(NONE, NONE, tmp_path, tmp_path, STUDY, {}, {}, {}, methods, {}, {}, {}, 0)
+        tune_guidance(NONE, NONE, tmp_path, tmp_path, STUDY, {}, {}, {}, {}, methods, {}, {}, {}, 0)
     assert list(tmp_path.iterdir()) == []

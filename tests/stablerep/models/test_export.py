@@ -8,33 +8,41 @@ import numpy as np
 import pytest
 import torch
 
+from pipelines.config_loader import compose
 from stablerep.models.encoders import build_encoder
 from stablerep.models.export import export_to_timm
 
 TIMM = "stablerep.models.encoders.TimmEncoder"
 VIT = {"name": "test_vit", "size_px": 32, "patch_size": 8}
 RESNET = {"name": "test_resnet", "size_px": 32, "output_stride": 8, "flatten": True}
+DEFAULT = compose(Path(__file__).parents[3] / "conf/params", {})["model"]["encoder"]
+# what the folder's own README tells to type
 CODE = """
-import sys
+import sys, textwrap
+from pathlib import Path
 sys.modules["stablerep"] = None  # importing it fails
-import numpy as np, timm, torch
-model = timm.create_model(f"local-dir:{sys.argv[1]}/timm", pretrained=True).eval()
-data = timm.data.resolve_model_data_config(model)
-mean, std = (torch.tensor(data[key])[:, None, None] for key in ("mean", "std"))
-images = torch.from_numpy(np.load(f"{sys.argv[1]}/images.npy"))
+import numpy as np, torch
+folder = Path(sys.argv[1])
+images = torch.from_numpy(np.load(folder / "images.npy"))
+told = [line for line in (folder / "timm/README.md").read_text().splitlines() if line.startswith("    ")]
 with torch.inference_mode():
-    np.save(f"{sys.argv[1]}/features.npy", model((images - mean) / std).flatten(1).numpy())
-print(data["input_size"])
+    exec(textwrap.dedent("\\n".join(told)).replace("THIS FOLDER", str(folder / "timm")))
+np.save(folder / "features.npy", features.numpy())
+print(timm.data.resolve_model_data_config(model)["input_size"])
 """
 
 
-@pytest.mark.parametrize("options", [VIT, RESNET], ids=["vit", "resnet"])
+@pytest.mark.parametrize("options", [VIT, RESNET, DEFAULT], ids=["vit", "resnet", "default"])
 def test_timm_alone_loads_it_and_gives_its_features(options: dict[str, object], tmp_path: Path) -> None:
-    config = {"_target_": TIMM, **options}
+    config = {"_target_": TIMM} | options
     torch.manual_seed(0)
     encoder = build_encoder(config).eval()
     assert export_to_timm(config, encoder.state_dict(), tmp_path / "timm")
-    assert {path.name for path in (tmp_path / "timm").iterdir()} == {"config.json", "model.safetensors"}
+    assert {path.name for path in (tmp_path / "timm").iterdir()} == {
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    }
     images = torch.rand(2, 3, 32, 32)
     np.save(tmp_path / "images.npy", images.numpy())
     done = subprocess.run(

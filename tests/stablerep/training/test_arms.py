@@ -18,7 +18,7 @@ from stablerep.models.encoders import build_encoder
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import GroupedSampler, ImageSource
 from stablerep.training.loop import Arm, _inputs_of
-from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
+from stablerep.training.settings import BatchSettings, HeadSettings, OptimisationSettings, TextSettings
 from stablerep.training.stored_images import ImagesInMemory
 from stablerep.views import AugmentationSettings
 
@@ -51,7 +51,7 @@ def data():
 
 
 def plan(method, name="arm", tokenizer=None, **optimisation):
-    settings = {"num_images": 96, "batch_size": 8, "log_every": 4}
+    settings = {"num_images": 96, "batch": BatchSettings(4, 2), "log_every": 4}
     return ArmPlan(
         name, "method", method, "synthetic", ENCODER, HeadSettings(32, 16), TextSettings(32, 1, 2, 16),
         OptimisationSettings(**settings | optimisation), tokenizer, seed=0, num_threads=1,
@@ -63,8 +63,8 @@ METHODS = [StableRep(images_per_caption=4), SimCLR(), CLIP(), StableRepPlus(imag
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
 def test_every_method_changes_the_encoder_and_keeps_a_history(method, data, tokenizer_folder):
-    batch_size = 4 if isinstance(method, CLIP) else 8
-    trained = train_arm(plan(method, tokenizer=tokenizer_folder, batch_size=batch_size), data)
+    batch = BatchSettings(2, 2) if isinstance(method, CLIP) else BatchSettings(4, 2)
+    trained = train_arm(plan(method, tokenizer=tokenizer_folder, batch=batch), data)
     assert trained.history["images"].iloc[-1] == 96
     assert trained.history["loss"].map(math.isfinite).all()
     assert {
@@ -77,9 +77,7 @@ def test_every_method_changes_the_encoder_and_keeps_a_history(method, data, toke
     } <= set(trained.history)
     encoder = build_encoder(trained.encoder_config)
     encoder.load_state_dict(trained.weights)
-    untouched = train_arm(
-        plan(method, tokenizer=tokenizer_folder, batch_size=batch_size, learning_rate=0.0), data
-    )
+    untouched = train_arm(plan(method, tokenizer=tokenizer_folder, batch=batch, learning_rate=0.0), data)
     moved = [
         not torch.equal(trained.weights[k], untouched.weights[k]) for k in trained.weights if "conv" in k
     ]
@@ -112,7 +110,13 @@ def test_an_image_without_a_label_has_its_own_views_for_positives(data):
 
 
 def test_a_probe_looks_every_so_often_and_changes_nothing_else(data):
-    settings = {"batch_size": 4, "num_images": 48, "log_every": 2, "num_probe_captions": 2, "probe_every": 4}
+    settings = {
+        "batch": BatchSettings(2, 2),
+        "num_images": 48,
+        "log_every": 2,
+        "num_probe_captions": 2,
+        "probe_every": 4,
+    }
     watched = train_arm(plan(SimCLR(), **settings), data).history
     assert watched["step"][watched["knn_accuracy"].notna()].tolist() == [4, 8, 12]
     unwatched = train_arm(plan(SimCLR(), **settings | {"probe_every": 1000}), data).history
@@ -121,7 +125,7 @@ def test_a_probe_looks_every_so_often_and_changes_nothing_else(data):
 
 def test_the_loss_falls(data):
     gentle = AugmentationSettings(min_crop=0.6, blur_probability=0.0, flip_probability=0.0)
-    settings = {"num_images": 2400, "batch_size": 24, "log_every": 10, "augmentation": gentle}
+    settings = {"num_images": 2400, "batch": BatchSettings(6, 4), "log_every": 10, "augmentation": gentle}
     history = train_arm(plan(StableRep(images_per_caption=4), **settings), data).history
     assert history["loss"].iloc[-1] < history["loss"].iloc[0]
 

@@ -18,7 +18,7 @@ from stablerep.errors import TrainingError
 from stablerep.losses.stablerep import StableRep
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import GroupedSampler, ImageSource
-from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
+from stablerep.training.settings import BatchSettings, HeadSettings, OptimisationSettings, TextSettings
 from stablerep.training.stored_images import ImagesInMemory
 
 ENCODER = {"_target_": "stablerep.models.residual.ResidualEncoder", "channels": [8, 8], "map_channels": 4}
@@ -27,7 +27,9 @@ KILLED_AT = 20
 
 
 def make_plan() -> ArmPlan:
-    optimisation = OptimisationSettings(num_images=240, batch_size=8, log_every=1, checkpoint_every_s=0.0)
+    optimisation = OptimisationSettings(
+        num_images=240, batch=BatchSettings(4, 2), log_every=1, checkpoint_every_s=0.0
+    )
     return ArmPlan(
         "arm", "stablerep", StableRep(images_per_caption=2), "drawn", ENCODER, HeadSettings(16, 8),
         TextSettings(), optimisation, None, seed=0, num_threads=1,

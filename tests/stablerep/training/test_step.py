@@ -22,7 +22,7 @@ from stablerep.models.text import TextTower
 from stablerep.training import loop
 from stablerep.training.batches import ImageSource
 from stablerep.training.loop import Arm, run_arm
-from stablerep.training.settings import OptimisationSettings
+from stablerep.training.settings import BatchSettings, OptimisationSettings
 from stablerep.training.step import Networks
 from stablerep.training.stored_images import ImagesInMemory
 
@@ -101,10 +101,15 @@ def plain(monkeypatch):
     monkeypatch.setattr(torch.optim, "AdamW", descend_plainly)
 
 
-def train(method, dropout=0.0, **changes):
+def train(method, dropout=0.0, chunk=None, **changes):
     """Returns the weights after two steps, and the history."""
     settings = OptimisationSettings(
-        num_images=24, batch_size=12, log_every=1, learning_rate=0.02, warmup_share=0.0, **changes
+        num_images=24,
+        batch=BatchSettings(6, 2, chunk),
+        log_every=1,
+        learning_rate=0.02,
+        warmup_share=0.0,
+        **changes,
     )
     built = networks(method, dropout)
     torch.manual_seed(1)
@@ -146,7 +151,7 @@ def test_statistics_of_an_encoder_count_each_chunk_once(plain):
     for chunk in (None, 4):
         built = networks(METHODS["stablerep"])
         built.encoder.layers[2] = nn.BatchNorm1d(16)
-        settings = OptimisationSettings(num_images=12, batch_size=12, learning_rate=0.0, chunk=chunk)
+        settings = OptimisationSettings(num_images=12, batch=BatchSettings(6, 2, chunk), learning_rate=0.0)
         run_arm(Arm("arm", METHODS["stablerep"], source(), 0), built, settings, None)
         counted.append(int(built.encoder.layers[2].num_batches_tracked))
     assert counted == [1, 3]
@@ -173,8 +178,8 @@ def test_two_processes_give_the_weights_of_one(name, chunk, of_two_processes, pl
 
 
 def test_a_batch_that_processes_cannot_share_is_refused():
-    settings = OptimisationSettings(num_images=12, batch_size=12)
-    with pytest.raises(ConfigError, match=r"optimisation\.batch_size: got 12, which are 4 captions"):
+    settings = OptimisationSettings(num_images=12, batch=BatchSettings(6, 2))
+    with pytest.raises(ConfigError, match=r"batch\.captions: got 6, which are 12 views and 4 captions"):
         loop._sampler_of(Arm("arm", METHODS["stablerep"], source(), 0), settings, 3)
 
 
