@@ -1,12 +1,10 @@
 """Audits for bias: which terms captions hold, and which stand together more or less often than chance has it.
 
-Pointwise mutual information: K. W. Church, P. Hanks, Word association norms, mutual information, and
-lexicography, 1990; over groups of terms as in O. Aka et al., Measuring model biases in the absence of ground
-truth, arXiv:2103.03417. The interval is the delta method's for a multinomial sample.
+Pointwise mutual information over groups of terms as in O. Aka et al., Measuring model biases in the absence
+of ground truth, arXiv:2103.03417.
 Legend: N captions or images, T terms.
 """
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -19,6 +17,7 @@ import polars as pl
 from stablerep.curation.folding import fold
 from stablerep.curation.settings import AuditSettings
 from stablerep.curation.words import WordList
+from stablerep.mutual_information import pmi_interval
 
 BALANCED, SKEWED, UNCLEAR, TOO_FEW = "balanced", "skewed", "unclear", "too_few"
 PAIR_COLUMNS = (
@@ -27,8 +26,6 @@ PAIR_COLUMNS = (
 )
 # of a table without rows, too
 PAIR_TYPES = dict(zip(PAIR_COLUMNS, ["str"] * 4 + ["int64"] * 3 + ["float64"] * 3 + ["str"], strict=True))
-_Z = 1.959964  # of a normal distribution's central 95 %
-_CELL = 0.5  # added to each cell, so that an empty one has a logarithm (Haldane 1956, Anscombe 1956)
 
 
 @dataclass(frozen=True)
@@ -149,20 +146,3 @@ class Audit:
         if low > self.settings.max_pmi or high < -self.settings.max_pmi:
             return SKEWED
         return BALANCED if -self.settings.max_pmi <= low and high <= self.settings.max_pmi else UNCLEAR
-
-
-def pmi_interval(num_a: int, num_b: int, num_both: int, num: int) -> tuple[float, float, float]:
-    """Returns pointwise mutual information in bits, and the ends of its 95 % interval.
-
-    log2(p(a, b) / (p(a) p(b))), with a half added to each of the four cells.
-    """
-    cells = np.array(
-        [num_both, num_a - num_both, num_b - num_both, num - num_a - num_b + num_both], dtype=float
-    )
-    p = (cells + _CELL) / (cells + _CELL).sum()
-    p_a, p_b = p[0] + p[1], p[0] + p[2]
-    pmi = math.log2(p[0] / (p_a * p_b))
-    slope = np.array([1 / p[0] - 1 / p_a - 1 / p_b, -1 / p_a, -1 / p_b, 0.0])
-    variance = float((p * slope**2).sum() - (p * slope).sum() ** 2) / (cells + _CELL).sum()
-    spread = _Z * math.sqrt(max(variance, 0.0)) / math.log(2)
-    return pmi, pmi - spread, pmi + spread

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from stablerep.mutual_information import pmi_interval
+
 _WORD = re.compile(r"\w+")
-_TAIL = 0.025  # on each side of a 95 % interval
 _EXAMPLE = ["caption_id", "text"]
 TERM_COLUMNS = ["group", "term", "num_captions", "share", *_EXAMPLE]
 PAIR_COLUMNS = [
@@ -74,8 +75,7 @@ class NamedTerms:
 
         `num_captions` name both; `expected` would if they were independent among the captions that name both
         groups. `pmi_low` and `pmi_high` bound the pointwise mutual information, log2 of the one over the
-        other (Church and Hanks 1990), by the exact 95 % interval of a Poisson count (Garwood 1936); pmi_low
-        is missing where no caption names both. caption_id and text are the first one's.
+        other, by the 95 % interval of `pmi_interval`. caption_id and text are the first one's.
         """
         both_TT = (self._named_NT.T @ self._named_NT).toarray()
         with_TG = (self._named_NT.T @ self._groups_NG).toarray()
@@ -87,7 +87,7 @@ class NamedTerms:
             if g != h and margins:
                 expected, count = margins / both_GG[g, h], int(both_TT[a, b])
                 shared = np.intersect1d(self._rows(a), self._rows(b), assume_unique=True)
-                bounds = _pmi_bounds(count, expected)
+                _, *bounds = pmi_interval(int(with_TG[a, h]), int(with_TG[b, g]), count, int(both_GG[g, h]))
                 rows.append(
                     [group, term, other, other_term, count, expected, *bounds, *self._example(shared)]
                 )
@@ -127,11 +127,3 @@ def _find(texts: "pd.Series[str]", keys: Sequence[tuple[str, str]]) -> list[set[
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(_WORD.findall(text.casefold()))
-
-
-def _pmi_bounds(count: int, expected: float) -> tuple[float | None, float]:
-    from scipy.special import gammaincinv
-
-    # the gamma distribution's quantiles bound a Poisson mean
-    low = np.log2(gammaincinv(count, _TAIL) / expected) if count else None
-    return low, np.log2(gammaincinv(count + 1, 1 - _TAIL) / expected)
