@@ -68,12 +68,26 @@ class ArmsHooks:
             pipelines.configure(f"{PACKAGE_NAME}.pipeline_registry")
 
     @hook_impl
+    def after_catalog_created(self, catalog: "DataCatalog") -> None:
+        """Has a launcher's further processes keep no encoder: the first one does."""
+        from kedro.io import MemoryDataset
+
+        from pipelines.launched import is_follower
+
+        if is_follower():
+            for arm in arms_to_register():
+                catalog[encoder_of(arm["name"])] = MemoryDataset()
+
+    @hook_impl
     def after_pipeline_run(self, pipeline: "Pipeline", catalog: "DataCatalog") -> None:
         """Removes the checkpoints of the arms that were trained.
 
         Not earlier: a run that is stopped in its fifth arm finds the first four finished when it goes on.
         """
-        remove_checkpoints(pipeline, catalog)
+        from pipelines.launched import is_follower
+
+        if not is_follower():
+            remove_checkpoints(pipeline, catalog)
 
 
 def remove_checkpoints(pipeline: "Pipeline", catalog: "DataCatalog") -> None:

@@ -6,7 +6,7 @@ Kedro finds this module by its name and puts its commands before its own.
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -119,14 +119,18 @@ def _end_tracking() -> None:
 
 def run(**options: Any) -> Any:
     """Runs pipelines; see `kedro run --help`."""
+    from pipelines.launched import check_launched, is_follower
     from pipelines.run_lock import hold_data_folder
     from pipelines.termination import EXIT_CODE, Terminated, raising_on_termination
 
     with told_in_one_message():
         names = [options["pipeline"]] if options["pipeline"] else []
         _check_pipelines([*names, *options["pipelines"]])
+        check_launched(options["namespaces"])
         options["runner"] = options["runner"] or "SequentialRunner"
-        with hold_data_folder(PROJECT / _DATA), warnings.catch_warnings():
+        # a launcher's first process holds it for all
+        held = nullcontext() if is_follower() else hold_data_folder(PROJECT / _DATA)
+        with held, warnings.catch_warnings():
             warnings.simplefilter("ignore", KedroDeprecationWarning)
             try:
                 with raising_on_termination():

@@ -41,7 +41,11 @@ class TrackingHooks:
     def before_pipeline_run(
         self, run_params: dict[str, Any], pipeline: "Pipeline", catalog: "DataCatalog"
     ) -> None:
-        """Starts the parent run."""
+        """Starts the parent run; a launcher's further processes leave it to the first."""
+        from pipelines.launched import is_follower
+
+        if is_follower():
+            return
         from pipelines.tracking import Tracker
 
         self._catalog = catalog

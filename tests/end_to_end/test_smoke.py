@@ -47,6 +47,19 @@ def test_kedro_run_takes_captions_to_a_report_and_tracks_every_arm(checkout, run
     ledger = json.loads((checkout / "data/05_model_input/generation_ledger.json").read_text())
     assert ledger["num_made_images"] == 0
 
+    launch = ["accelerate", "launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
+    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "kedro", "run"]
+    encoder = checkout / "data/06_models/encoders/stablerep/encoder.safetensors"
+    encoder.unlink()
+    launched = run(*launch, "--namespaces", "training.stablerep", "--params", "experiment=smoke")
+    assert launched.returncode == 0, launched.stderr[-4000:]
+    assert encoder.is_file()
+    of_arm = client.search_runs(experiments, "tags.mlflow.runName = 'stablerep'")
+    assert len(of_arm) == 2, "one process of the two must track"
+    refused = run(*launch, "--params", "experiment=smoke")
+    assert refused.returncode != 0
+    assert "--namespaces: got none under a launcher of 2 processes" in refused.stderr
+
 
 def digests_of(folder: Path) -> dict[str, str]:
     """The content of every file, but for the lock that a run holds."""

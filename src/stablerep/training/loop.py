@@ -17,6 +17,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from stablerep.errors import ConfigError, DataError, TrainingError
 from stablerep.losses.method import Embedded, Method
+from stablerep.seeding import seed_everything
 from stablerep.training.average import Average
 from stablerep.training.batches import Batch, GroupedSampler, ImageSource
 from stablerep.training.checkpoint import Checkpoint, Progress, Row
@@ -110,8 +111,9 @@ def run_arm(
                 if on_row is not None:
                     on_row(row)
             last = step + 1 == settings.num_steps
-            training.keep(last or stop.asked)
-            if stop.asked and not last:
+            asked = training.anyone(stop.asked)
+            training.keep(last or asked)
+            if asked and not last:
                 raise stop.error(arm.name, step + 1, settings.num_steps, kept=checkpoint is not None)
     training.average.apply_to(networks)
     networks.to("cpu")
@@ -147,10 +149,13 @@ class _Training:
         self.average = Average(networks, settings.ema_decay)
         self.progress = Progress()
         if checkpoint is not None:
-            self.progress = checkpoint.restore(networks, self.optimizer, self.average.weights)
+            with self.accelerator.main_process_first():  # which clears away what is another run's
+                self.progress = checkpoint.restore(networks, self.optimizer, self.average.weights)
         networks.train()
         self.first = self.progress.step
         rank, num = self.accelerator.process_index, self.accelerator.num_processes
+        if num > 1:  # else every process would draw the same crops
+            seed_everything("views", arm.seed, arm.name, rank, self.first)
         own = (batch.part(rank, num) for batch in sampler.batches(self.first))
         self.batches = read_ahead(arm.source, own, settings.num_workers)
         self.unreadable: set[str] = set()
@@ -232,6 +237,13 @@ class _Training:
         self.average.update(self.networks)
         measured = {name: float(value.detach()) for name, value in parts.items()}
         return embedded, logit_scale, measured | {"loss": float(loss.detach()), "grad_norm": float(norm)}
+
+    def anyone(self, asked: bool) -> bool:
+        """Tells whether any process is asked to stop: all must stop after the same step."""
+        if self.accelerator.num_processes == 1:
+            return asked
+        told = torch.tensor([float(asked)], device=self.accelerator.device)
+        return bool(self.accelerator.reduce(told, reduction="sum") > 0)
 
     def keep(self, last: bool) -> None:
         """Writes a checkpoint where one is due, or if it is the last."""
