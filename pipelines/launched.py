@@ -1,4 +1,4 @@
-"""Runs under a launcher, such as `accelerate launch` or `torchrun`, which starts the same command several times.
+"""Runs under a launcher (`accelerate launch`, `torchrun`), which starts the same command several times.
 
     accelerate launch --num_processes 8 -m kedro run --namespaces training.stablerep
 

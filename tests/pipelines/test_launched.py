@@ -41,4 +41,4 @@ def test_a_follower_keeps_no_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("RANK", rank)
         catalog = DataCatalog({})
         ArmsHooks().after_catalog_created(catalog)
-        assert (name in catalog.keys() and isinstance(catalog[name], MemoryDataset)) == kept
+        assert (name in catalog and isinstance(catalog[name], MemoryDataset)) == kept
