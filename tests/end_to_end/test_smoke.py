@@ -47,8 +47,7 @@ def test_kedro_run_takes_captions_to_a_report_and_tracks_every_arm(checkout, run
     ledger = json.loads((checkout / "data/05_model_input/generation_ledger.json").read_text())
     assert ledger["num_made_images"] == 0
 
-    launch = ["accelerate", "launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
-    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "kedro", "run"]
+    launch = ["torchrun", "--nproc-per-node", "2", "-m", "kedro", "run"]
     encoder = checkout / "data/06_models/encoders/stablerep/encoder.safetensors"
     encoder.unlink()
     launched = run(*launch, "--namespaces", "training.stablerep", "--params", "experiment=smoke")
