@@ -20,6 +20,7 @@ SOURCES = {
     "curation": [
         "conf/words",
         "curation",
+        "mutual_information.py",
         "records.py",
         "reporting/axes.py",
         "reporting/curation.py",
@@ -30,7 +31,7 @@ SOURCES = {
         "pipelines/model_folder.py",
         "pipelines/typed.py",
     ],
-    "validation": ["validation", "losses", "pipelines/instantiation.py"],
+    "validation": ["validation", "losses", "mutual_information.py", "pipelines/instantiation.py"],
     "generation": [
         "alignment",
         "generation",
@@ -38,6 +39,7 @@ SOURCES = {
         "curation/filters.py",
         "curation/csv_lines.py",
         "curation/takedowns.py",
+        "mutual_information.py",
         "processes.py",
         "seeding.py",
         "shards.py",
@@ -66,6 +68,7 @@ SOURCES = {
         "curation",
         "evaluation",
         "models",
+        "mutual_information.py",
         "seeding.py",
         "shards.py",
         "pipelines/chosen_scorer.py",

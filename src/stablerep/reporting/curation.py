@@ -1,5 +1,6 @@
 """The page on curation: what came in, what each filter took, the balance of concepts, the audit for bias."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,11 @@ class PairRow:
     after: pd.Series
 
 
+def _bits(value: float) -> str:
+    """Returns a number of bits as the page shows it; an end that an interval has not is a dash."""
+    return "\N{EN DASH}" if math.isnan(value) else f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
 def build_curation_page(curation: Curation, audit: Audit) -> str:
     """Returns the page as HTML; it refers to no other file and no network."""
     pairs = _pairs(curation, audit)
@@ -56,7 +62,7 @@ def build_curation_page(curation: Curation, audit: Audit) -> str:
         number=lambda value: f"{value:,}",
         brief=lambda text: text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}\N{HORIZONTAL ELLIPSIS}",
         score=lambda value: "\N{EN DASH}" if value is None else f"{value:.4g}",
-        pmi=lambda row: f"{row['pmi']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f})".replace("-", "\u2212"),
+        pmi=lambda row: f"{_bits(row['pmi'])} ({_bits(row['low'])} to {_bits(row['high'])})",
     )
     balance = curation.balance if curation.balance is not None and len(curation.balance) else None
     return environment.get_template("curation.html.j2").render(

@@ -75,7 +75,8 @@ class NamedTerms:
 
         `num_captions` name both; `expected` would if they were independent among the captions that name both
         groups. `pmi_low` and `pmi_high` bound the pointwise mutual information, log2 of the one over the
-        other, by the 95 % interval of `pmi_interval`. caption_id and text are the first one's.
+        other, by the 95 % interval of `pmi_interval`; pmi_low is missing where no caption
+        names both. caption_id and text are the first one's.
         """
         both_TT = (self._named_NT.T @ self._named_NT).toarray()
         with_TG = (self._named_NT.T @ self._groups_NG).toarray()

@@ -54,7 +54,8 @@ def test_miniatures_of_its_components_go_from_captions_to_encoders(paper, tiny_s
         "head": {"hidden_dim": 16, "out_dim": 8},
         "text": paper["model"]["text"] | {"width": 16, "num_layers": 1, "num_heads": 2, "out_dim": 8},
     }
-    optimisation = paper["optimisation"] | {"num_images": 48, "batch_size": 24, "log_every": 1}
+    optimisation = paper["optimisation"] | {"num_images": 48, "log_every": 1}
+    batch = paper["batch"] | {"captions": 4}
     optimisation["mixed_precision"] = "no"  # one process has one precision
     arms = [arm for arm in paper["arms"] if arm["method"].startswith("stablerep")]
     captions = pd.DataFrame({"caption_id": [caption_id_of(text) for text in TEXTS], "text": TEXTS})
@@ -66,7 +67,7 @@ def test_miniatures_of_its_components_go_from_captions_to_encoders(paper, tiny_s
     images = read_synthetic_images(manifest, store, captions, optimisation)
     assert {arm["name"] for arm in arms} == {"stablerep", "stablerep_plus"}
     for arm in arms:
-        given = (arms, generation, paper["methods"], model, optimisation, 0)
+        given = (arms, batch, generation, paper["methods"], model, optimisation, 0)
         trained = train_arm(arm["name"], images, manifest, none, tmp_path / "work", *given)
         assert trained.history["images"].iloc[-1] == 48
         assert trained.history["loss"].map(math.isfinite).all()
