@@ -2,7 +2,7 @@
 
 K. W. Church, P. Hanks, Word association norms, mutual information, and lexicography, 1990. The interval is
 that of the count of both as a Poisson variable (F. Garwood, Fiducial limits for the Poisson distribution,
-1936): it holds at small counts, where the delta method's is too narrow, and is a little too wide at large ones.
+1936). It holds at small counts, where the delta method's is too narrow; at large ones it is a little wide.
 """
 
 import math
