@@ -66,7 +66,7 @@ ENCODERS: dict[str, dict[str, Any] | None] = {
 
 def train_for(seconds: float, plan: ArmPlan, source: ImageSource) -> tuple[TrainedArm, dict[str, float]]:
     """Trains for so many seconds of CPU time; returns the arm and what it took."""
-    batch_size = plan.optimisation.batch.views
+    batch_size = plan.optimisation.batch.num_views
 
     def train(num_steps: int) -> tuple[TrainedArm, float]:
         settings = dataclasses.replace(plan.optimisation, num_images=num_steps * batch_size)

@@ -30,6 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import v2
 
 from pipelines.config_loader import compose
+from stablerep.batch import BatchSettings
 from stablerep.corpora.digit_scenes import draw_scenes_of_captions
 from stablerep.corpora.grammar import draw_distinct_captions
 from stablerep.losses.multi_positive import multi_positive_loss
@@ -42,7 +43,7 @@ from stablerep.seeding import numpy_generator
 from stablerep.shards import SHARDS_FOLDER, digest_of, encode_image, member_name, write_shard
 from stablerep.training.batches import GroupedSampler, ImageSource
 from stablerep.training.loop import Arm, run_arm
-from stablerep.training.settings import BatchSettings, OptimisationSettings
+from stablerep.training.settings import OptimisationSettings
 from stablerep.training.step import Networks
 from stablerep.training.stored_images import ImagesInMemory, StoredImages
 from stablerep.views import AugmentationSettings
@@ -198,6 +199,11 @@ def main() -> None:
     parser.add_argument("--side", choices=("ours", "plain"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.batch_size % PER_CAPTION:
+        parser.error(
+            f"--batch-size: got {given.batch_size}; must be a multiple of {PER_CAPTION}, "
+            "the images of a caption"
+        )
     if given.side:
         print(json.dumps(train_ours(given) if given.side == "ours" else train_plainly(given)))
         return

@@ -31,7 +31,7 @@ SOURCES = {
         "pipelines/model_folder.py",
         "pipelines/typed.py",
     ],
-    "validation": ["validation", "losses", "mutual_information.py", "pipelines/instantiation.py"],
+    "validation": ["validation", "batch.py", "losses", "mutual_information.py", "pipelines/instantiation.py"],
     "generation": [
         "alignment",
         "generation",
@@ -50,6 +50,7 @@ SOURCES = {
     ],
     "training": [
         "training",
+        "batch.py",
         "checkpoints.py",
         "corpora",
         "losses",
@@ -84,6 +85,7 @@ PARAMS_SOURCES = [
     "pipelines/typed.py",
     "src/stablerep/alignment/recipe.py",
     "src/stablerep/alignment/settings.py",
+    "src/stablerep/batch.py",
     "src/stablerep/corpora/grammar.py",
     "src/stablerep/curation/settings.py",
     "src/stablerep/generation/pretraining/recipe.py",

@@ -87,12 +87,13 @@ def _check_captions(catalog: "DataCatalog", parameters: dict[str, Any]) -> None:
     """Compares a batch with the most that curation can keep; the validation room knows how many it kept."""
     from pipelines.typed import typed
     from pipelines.validation.nodes import check_batch
+    from stablerep.batch import BatchSettings
     from stablerep.curation.settings import Reading
 
     limit = parameters["captions"]["max_captions"]
     batch = parameters["batch"]
     reading = typed(Reading, parameters["captions"]["reading"], "captions.reading")
     # a batch of one view a caption is the most that can be asked for: nobody reads millions to know it
-    most = catalog.load("captions").count(reading, enough=batch["captions"] * batch["images_per_caption"])
+    most = catalog.load("captions").count(reading, enough=BatchSettings(**batch).num_views)
     at_most = most if limit is None else min(most, limit)
     check_batch(at_most, batch, parameters["arms"], parameters["methods"])

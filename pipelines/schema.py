@@ -11,6 +11,7 @@ from typing import Any
 from pipelines.typed import nearest
 from stablerep.alignment.recipe import ScorerRecipe
 from stablerep.alignment.settings import AlignmentPolicy
+from stablerep.batch import BatchSettings
 from stablerep.corpora.grammar import FLIPS_CHANGE_THE_MEANING, VOCABULARIES
 from stablerep.curation.settings import AuditSettings, Reading
 from stablerep.errors import ConfigError, check_range
@@ -231,34 +232,6 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """What a step holds: the same number of views for every arm.
-
-    Attributes:
-        captions: of a step; a method that takes fewer views of a caption takes more captions.
-        images_per_caption: of each caption; methods that take several images of one take so many.
-        chunk: views that the encoder takes at once; None for all of a process's.
-    """
-
-    captions: int
-    images_per_caption: int
-    chunk: int | None = None
-
-    def __post_init__(self) -> None:
-        """Checks ranges."""
-        where = "conf/params/training/<name>.yaml"
-        check_range("batch.captions", self.captions, 2, where=where)
-        check_range("batch.images_per_caption", self.images_per_caption, 1, 1000, where=where)
-        if self.chunk is not None:
-            check_range("batch.chunk", self.chunk, 1, where=where)
-
-    @property
-    def views(self) -> int:
-        """Views a step."""
-        return self.captions * self.images_per_caption
-
-
-@dataclass(frozen=True)
 class Optimisation:
     """How every arm is trained: alike, so that arms can be compared.
 
@@ -317,10 +290,7 @@ class Optimisation:
         _check_choice("optimisation.mixed_precision", self.mixed_precision, PRECISIONS)
         check_range("optimisation.checkpoint_every_s", self.checkpoint_every_s, 0, where=where)
         check_range("optimisation.num_checkpoints", self.num_checkpoints, 1, where=where)
-        for name, minimum, maximum in (
-            ("max_grad_norm", 1e-9, None),
-            ("ema_decay", 0, 1),
-        ):
+        for name, minimum, maximum in (("max_grad_norm", 1e-9, None), ("ema_decay", 0, 1)):
             if getattr(self, name) is not None:
                 check_range(f"optimisation.{name}", getattr(self, name), minimum, maximum, where=where)
         check_range("optimisation.num_workers", self.num_workers, 0, 256, where=where)
@@ -444,7 +414,7 @@ class Parameters:
     generation: Generation
     model: Model
     methods: dict[str, Target]
-    batch: Batch
+    batch: BatchSettings
     optimisation: Optimisation
     arms: list[Arm]
     probe: Probe
@@ -461,6 +431,9 @@ class Parameters:
         for name, method in self.methods.items():
             _check_target(f"methods.{name}", method)
         names = [arm.name for arm in self.arms]
+        # a run of less than a step would train nothing
+        where, num_images = "conf/params/training/<name>.yaml", self.optimisation.num_images
+        check_range("optimisation.num_images", num_images, self.batch.num_views, where=where)
         for index, arm in enumerate(self.arms):
             if arm.name in names[:index]:
                 raise ConfigError(
@@ -493,19 +466,10 @@ class Parameters:
             )
 
     def _check_batch(self, key: str, arm: Arm) -> None:
-        where = "conf/params/training/<name>.yaml"
         method = f"methods.{arm.method}"
         images = _whole(method, self.methods[arm.method], "images_per_caption")
-        group = images * _whole(method, self.methods[arm.method], "views_per_image")
-        size = self.batch.views
-        if size % group or size < 2 * group:
-            raise ConfigError(
-                f"batch.captions x batch.images_per_caption: got {self.batch.captions} x "
-                f"{self.batch.images_per_caption} = {size} views; must be a multiple of {group} (the views "
-                f"of one caption of {method}, for {key}) and hold at least two. Set them in {where}."
-            )
-        # a run of less than a step would train nothing
-        check_range("optimisation.num_images", self.optimisation.num_images, size, where=where)
+        views = _whole(method, self.methods[arm.method], "views_per_image")
+        self.batch.captions_of(images * views, f"{key} of {method}")
         if arm.images == "real" and images > 1:
             raise ConfigError(
                 f"{key}.images: got 'real', which is one image a caption; {method}.images_per_caption is "

@@ -52,8 +52,9 @@ def plan_arm(
     seed: int,
 ) -> ArmPlan:
     """Builds one arm's plan from the configuration."""
+    from stablerep.batch import BatchSettings
     from stablerep.training.arms import ArmPlan
-    from stablerep.training.settings import BatchSettings, HeadSettings, OptimisationSettings, TextSettings
+    from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
     from stablerep.views import AugmentationSettings
 
     values = dict(optimisation)

@@ -34,9 +34,10 @@ def check_batch(
     num_captions: int, batch: dict[str, Any], arms: list[dict[str, str]], methods: dict[str, Any]
 ) -> None:
     """Raises DataError where the captions do not fill a batch of every arm."""
+    from stablerep.batch import BatchSettings
     from stablerep.validation.batches import check_captions_fill_a_batch
 
     # built, for a setting that is left out has the class's default
     built = {name: build_method(name, methods[name]) for name in {arm["method"] for arm in arms}}
     method_of_arm = {arm["name"]: built[arm["method"]] for arm in arms}
-    check_captions_fill_a_batch(num_captions, batch["captions"] * batch["images_per_caption"], method_of_arm)
+    check_captions_fill_a_batch(num_captions, BatchSettings(**batch), method_of_arm)

@@ -251,7 +251,7 @@ def test_a_batch_must_hold_whole_captions_and_two_of_them() -> None:
     )
     arms = [{"name": "one", "method": "stablerep", "images": "synthetic"}]
     small = {"batch": {"captions": 1}, "optimisation": {"num_images": 8}, "arms": arms}
-    assert refused(small).startswith("batch.captions: got 1; must be >= 2")
+    assert refused(small).startswith("batch.captions: got 1, with 4 images of each 4 views")
     small["batch"]["captions"] = 2
     assert compose(FOLDER, small)["batch"]["captions"] == 2
 

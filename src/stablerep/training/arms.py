@@ -156,7 +156,8 @@ def train_arm(plan: ArmPlan, source: ImageSource, work: Path | None = None) -> T
 def _split(plan: ArmPlan, source: ImageSource) -> tuple[ImageSource, int, ImageSource | None]:
     """Returns what the arm trains on, its seed, and what is held out for its probe."""
     settings, method = plan.optimisation, plan.method
-    needed = settings.batch.views // (method.views_per_image * method.images_per_caption)
+    views_per_caption = method.views_per_image * method.images_per_caption
+    needed = settings.batch.captions_of(views_per_caption, f"arm {plan.name!r}")
     trained, held_out = hold_out(source, settings.num_probe_captions, needed, plan.seed)
     if settings.num_probe_captions and held_out is None:
         logger.warning("%s: no kNN probe: every caption is needed to fill a batch", plan.name)

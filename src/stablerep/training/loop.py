@@ -111,7 +111,7 @@ def run_arm(
                 if on_row is not None:
                     on_row(row)
             last = step + 1 == settings.num_steps
-            asked = training.anyone(stop.asked)
+            asked = training.asked_of_any(stop.asked)
             training.keep(last or asked)
             if asked and not last:
                 raise stop.error(arm.name, step + 1, settings.num_steps, kept=checkpoint is not None)
@@ -192,8 +192,8 @@ class _Training:
         row = {name: value / span for name, value in progress.sums.items()}
         row |= _spread(embedded, self.arm.method)
         elapsed = time.monotonic() - self.started
-        row |= {"step": done, "images": done * settings.batch.views, "learning_rate": rate}
-        row |= {"images_per_second": (done - self.first) * settings.batch.views / elapsed}
+        row |= {"step": done, "images": done * settings.batch.num_views, "learning_rate": rate}
+        row |= {"images_per_second": (done - self.first) * settings.batch.num_views / elapsed}
         row |= {"waited_s": self.waited_s, "waited_share": self.waited_s / elapsed}
         row |= {"unreadable_images": len(self.unreadable)}
         if self.arm.method.temperature is not None:
@@ -201,7 +201,7 @@ class _Training:
         if logit_scale is not None:
             row["logit_scale"] = float(logit_scale.detach())
         if self.arm.held_out is not None and done % settings.probe_every == 0:
-            size = settings.batch.chunk or settings.batch.views
+            size = settings.batch.chunk or settings.batch.num_views
             row["knn_accuracy"] = knn_accuracy(self.networks.encoder, self.arm.held_out, size)
         progress.history.append(row)
         progress.sums = {}
@@ -238,7 +238,7 @@ class _Training:
         measured = {name: float(value.detach()) for name, value in parts.items()}
         return embedded, logit_scale, measured | {"loss": float(loss.detach()), "grad_norm": float(norm)}
 
-    def anyone(self, asked: bool) -> bool:
+    def asked_of_any(self, asked: bool) -> bool:
         """Tells whether any process is asked to stop: all must stop after the same step."""
         if self.accelerator.num_processes == 1:
             return asked
@@ -268,14 +268,17 @@ class _Training:
 
 def _sampler_of(arm: Arm, settings: OptimisationSettings, num_processes: int) -> GroupedSampler:
     method = arm.method
-    num_images = settings.batch.views // method.views_per_image
-    if num_images // method.images_per_caption % num_processes:
+    views_per_caption = method.views_per_image * method.images_per_caption
+    num_captions = settings.batch.captions_of(views_per_caption, f"arm {arm.name!r}")
+    if num_captions % num_processes:
         raise ConfigError(
-            f"batch.captions: got {settings.batch.captions}, which are {settings.batch.views} views and "
-            f"{num_images // method.images_per_caption} captions; must be captions for each of "
-            f"{num_processes} processes alike. Set it in conf/params/training/<name>.yaml."
+            f"batch.captions: got {settings.batch.captions}, which are {num_captions} captions in arm "
+            f"{arm.name!r}; must be captions for each of {num_processes} processes alike. "
+            "Set it in conf/params/training/<name>.yaml."
         )
-    return GroupedSampler(arm.source, num_images, method.images_per_caption, arm.seed)
+    return GroupedSampler(
+        arm.source, num_captions * method.images_per_caption, method.images_per_caption, arm.seed
+    )
 
 
 def _spread(embedded: Embedded, method: Method) -> Row:

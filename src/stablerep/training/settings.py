@@ -2,38 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from stablerep.batch import BatchSettings
 from stablerep.errors import ConfigError, check_range
 from stablerep.views import AugmentationSettings
-
-
-@dataclass(frozen=True)
-class BatchSettings:
-    """What a step holds; the same number of views for every arm of an experiment.
-
-    A method that takes fewer views of a caption than the batch has images of one takes more captions.
-
-    Attributes:
-        captions: of a step.
-        images_per_caption: of each caption.
-        chunk: views that the encoder takes at once, in two passes; None takes a process's all in one. The
-            gradients are those of the whole batch either way.
-    """
-
-    captions: int = 32
-    images_per_caption: int = 4
-    chunk: int | None = None
-
-    def __post_init__(self) -> None:
-        """Checks ranges."""
-        check_range("batch.captions", self.captions, 1)
-        check_range("batch.images_per_caption", self.images_per_caption, 1)
-        if self.chunk is not None:
-            check_range("batch.chunk", self.chunk, 1)
-
-    @property
-    def views(self) -> int:
-        """Views a step, whatever the method."""
-        return self.captions * self.images_per_caption
 
 
 @dataclass(frozen=True)
@@ -61,7 +32,7 @@ class OptimisationSettings:
     """
 
     num_images: int = 64_000
-    batch: BatchSettings = field(default_factory=BatchSettings)
+    batch: BatchSettings = field(default_factory=lambda: BatchSettings(captions=32, images_per_caption=4))
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.98)
@@ -101,7 +72,7 @@ class OptimisationSettings:
     @property
     def num_steps(self) -> int:
         """Steps of the whole run."""
-        return max(1, self.num_images // self.batch.views)
+        return max(1, self.num_images // self.batch.num_views)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from stablerep.batch import BatchSettings
 from stablerep.errors import DataError
 
 
@@ -19,24 +20,24 @@ class BatchShape(Protocol):
 
 
 def check_captions_fill_a_batch(
-    num_captions: int, batch_views: int, method_of_arm: Mapping[str, BatchShape]
+    num_captions: int, batch: BatchSettings, method_of_arm: Mapping[str, BatchShape]
 ) -> None:
     """Raises DataError where an arm's batch holds more captions than there are.
 
     Args:
         num_captions: accepted captions.
-        batch_views: views a step.
+        batch: what a step holds.
         method_of_arm: by the arm's name.
     """
     wanted = {
-        arm: batch_views // (method.views_per_image * method.images_per_caption)
+        arm: batch.captions_of(method.views_per_image * method.images_per_caption, f"arm {arm!r}")
         for arm, method in method_of_arm.items()
     }
     arm = max(wanted, key=lambda name: wanted[name])
     if num_captions < wanted[arm]:
         raise DataError(
             f"captions: got {num_captions}; must be at least {wanted[arm]}, for so many are in one batch of "
-            f"arm {arm!r} of {batch_views} views. Add captions to data/01_raw/captions.csv, "
+            f"arm {arm!r} of {batch.num_views} views. Add captions to data/01_raw/captions.csv, "
             "look at why data/03_primary/rejected_captions.parquet has others, or set smaller "
             "batch.captions."
         )

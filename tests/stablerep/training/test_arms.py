@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from stablerep.batch import BatchSettings
 from stablerep.corpora.digit_scenes import draw_scenes_of_captions
 from stablerep.errors import DataError, TrainingError
 from stablerep.generation.pretraining.architecture import build_tokenizer
@@ -18,7 +19,7 @@ from stablerep.models.encoders import build_encoder
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import GroupedSampler, ImageSource
 from stablerep.training.loop import Arm, _inputs_of
-from stablerep.training.settings import BatchSettings, HeadSettings, OptimisationSettings, TextSettings
+from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
 from stablerep.training.stored_images import ImagesInMemory
 from stablerep.views import AugmentationSettings
 

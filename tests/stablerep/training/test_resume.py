@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from stablerep.batch import BatchSettings
 from stablerep.checkpoints import read_facts
 from stablerep.corpora.digit_scenes import draw_scenes_of_captions
 from stablerep.errors import TrainingError
 from stablerep.losses.stablerep import StableRep
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import GroupedSampler, ImageSource
-from stablerep.training.settings import BatchSettings, HeadSettings, OptimisationSettings, TextSettings
+from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
 from stablerep.training.stored_images import ImagesInMemory
 
 ENCODER = {"_target_": "stablerep.models.residual.ResidualEncoder", "channels": [8, 8], "map_channels": 4}

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from stablerep.batch import BatchSettings
 from stablerep.errors import ConfigError
 from stablerep.losses.clip import CLIP
 from stablerep.losses.simclr import SimCLR
@@ -22,7 +23,7 @@ from stablerep.models.text import TextTower
 from stablerep.training import loop
 from stablerep.training.batches import ImageSource
 from stablerep.training.loop import Arm, run_arm
-from stablerep.training.settings import BatchSettings, OptimisationSettings
+from stablerep.training.settings import OptimisationSettings
 from stablerep.training.step import Networks
 from stablerep.training.stored_images import ImagesInMemory
 
@@ -179,7 +180,7 @@ def test_two_processes_give_the_weights_of_one(name, chunk, of_two_processes, pl
 
 def test_a_batch_that_processes_cannot_share_is_refused():
     settings = OptimisationSettings(num_images=12, batch=BatchSettings(6, 2))
-    with pytest.raises(ConfigError, match=r"batch\.captions: got 6, which are 12 views and 4 captions"):
+    with pytest.raises(ConfigError, match=r"batch\.captions: got 6, which are 4 captions in arm"):
         loop._sampler_of(Arm("arm", METHODS["stablerep"], source(), 0), settings, 3)
 
 
