@@ -9,7 +9,7 @@ does (pyahocorasick, a text at a time), MinHash by datasketch. It runs on a samp
 and its rate is compared; each side runs in a process of its own, of which processor time and peak memory are
 read. The language filter, which is one library's own time on both sides, is left out unless asked for.
 
-    python benchmarks/curation.py CAPTIONS.tsv --column caption --numbers 1000000 10000000
+    python -m benchmarks.curation CAPTIONS.tsv --column caption --numbers 1000000 10000000
 """
 
 import argparse

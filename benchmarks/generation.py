@@ -1,8 +1,8 @@
 """How fast images are made: this project against plain diffusers calls and the authors' recipe.
 
-    python benchmarks/generation.py                        # the embedded generator
-    python benchmarks/generation.py --model FOLDER --size 512 --captions captions.txt
-    python benchmarks/generation.py --random-sd15 --size 512 --steps 20 --captions captions.txt  # for a GPU
+    python -m benchmarks.generation                        # the embedded generator
+    python -m benchmarks.generation --model FOLDER --size 512 --captions captions.txt
+    python -m benchmarks.generation --random-sd15 --size 512 --steps 20 --captions captions.txt  # for a GPU
 
 Every side draws images of the same captions, each round in a process of its own and the sides in turn, so
 that peak memory is its own and a slow hour of the machine hits all. Images/s count drawing and encoding, not
@@ -28,9 +28,9 @@ import diffusers
 import numpy as np
 import pandas as pd
 import torch
-from random_stable_diffusion import save_random_stable_diffusion
 from torch import Tensor
 
+from benchmarks.random_stable_diffusion import save_random_stable_diffusion
 from stablerep.corpora.grammar import draw_distinct_captions
 from stablerep.evaluation.judge import JudgeRecipe, load_judge, match_rates, save_judge, train_judge
 from stablerep.generation.executors.local import LocalExecutor
@@ -204,7 +204,7 @@ def compare(given: argparse.Namespace, folder: Path) -> None:
     found: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
     for _ in range(given.rounds):
         for side in SIDES:
-            command = [sys.executable, __file__, *arguments, "--side", side]
+            command = [sys.executable, "-m", "benchmarks.generation", *arguments, "--side", side]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             found[side].append(json.loads(done.stdout.splitlines()[-1]))
     device = (

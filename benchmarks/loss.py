@@ -1,10 +1,10 @@
 """The multi-positive loss, tiled against dense and against the authors' formulation: time and peak memory.
 
-    python benchmarks/loss.py                      # the sizes that fit a small machine
-    python benchmarks/loss.py --sizes 65536 --forms tiled
+    python -m benchmarks.loss                      # the sizes that fit a small machine
+    python -m benchmarks.loss --sizes 65536 --forms tiled
 
 Forward and backward, D 256, six images a caption, each form at each size in a process of its own, so that
-peak memory is its own; on a GPU where there is one. The last line is the ratio to the dense form at the
+peak memory is its own; on a GPU where there is one. The last lines are the ratios to the dense form at the
 largest size that both were run at.
 """
 
@@ -83,7 +83,7 @@ def main() -> None:
     results: dict[tuple[str, int], dict[str, float]] = {}
     for num in given.sizes:
         for form in given.forms:
-            command = [sys.executable, __file__, *sys.argv[1:], "--one", form, str(num)]
+            command = [sys.executable, "-m", "benchmarks.loss", *sys.argv[1:], "--one", form, str(num)]
             done = subprocess.run(command, check=False, capture_output=True, text=True)
             if done.returncode:
                 print(f"{num:7,} {form:8} did not finish (exit code {done.returncode})", flush=True)
@@ -97,10 +97,9 @@ def main() -> None:
     both = [num for num in given.sizes if ("tiled", num) in results and ("dense", num) in results]
     if both:
         tiled, dense = results["tiled", both[-1]], results["dense", both[-1]]
-        print(
-            f"tiled against dense at {both[-1]:,}: {tiled['seconds'] / dense['seconds']:.2f} of the time, "
-            f"1/{dense['peak_mib'] / max(1.0, tiled['peak_mib']):.0f} of the memory"
-        )
+        memory = dense["peak_mib"] / max(1.0, tiled["peak_mib"])
+        print(f"dense memory / tiled memory at {both[-1]} = {memory:.1f}")
+        print(f"tiled seconds / dense seconds at {both[-1]} = {tiled['seconds'] / dense['seconds']:.2f}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Views a second of a StableRep training: this project against a plain PyTorch loop over image files.
 
-    python benchmarks/training.py                    # the embedded encoder, on the CPU
-    python benchmarks/training.py --encoder vit_base_patch16_224 --size 224 --batch-size 516 --bf16
+    python -m benchmarks.training                    # the embedded encoder, on the CPU
+    python -m benchmarks.training --encoder vit_base_patch16_224 --size 224 --batch-size 516 --bf16
     ... --batch-size 8256 --chunk 258 --steps 1 --rounds 1      # a step of the paper's batch
 
 Both sides train the same encoder and head with the same loss on the same scenes, 32 px as the corpus has
@@ -212,7 +212,16 @@ def main() -> None:
         write_images(Path(folder), given.num_captions)
         for _ in range(given.rounds):
             for side, figures in found.items():
-                command = [sys.executable, __file__, *sys.argv[1:], "--side", side, "--folder", folder]
+                command = [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.training",
+                    *sys.argv[1:],
+                    "--side",
+                    side,
+                    "--folder",
+                    folder,
+                ]
                 done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
                 figures.append(json.loads(done.stdout.splitlines()[-1]))
     speed = {}

@@ -250,7 +250,7 @@ class Optimisation:
         num_checkpoints: the newest ones, which are kept.
         max_grad_norm: to which gradients are clipped; None leaves them.
         ema_decay: of the average of the weights that is exported; None exports the weights.
-        num_workers: processes of each arm that decode images; 0 has the training process do it.
+        num_workers: processes of each arm that decode images; 0 has a thread of the training process do it.
         cache_mib: of decoded images that such a process keeps.
     """
 

@@ -5,6 +5,7 @@ Legend: N images of a batch.
 
 import logging
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -89,7 +90,8 @@ def read_ahead(source: ImageSource, batches: Iterable[Batch], num_workers: int) 
     Args:
         source: the images.
         batches: whose rows point into it.
-        num_workers: processes that decode, two batches ahead each; 0 has this process do it.
+        num_workers: processes that decode, two batches ahead each; 0 has a thread of this process do it,
+            one batch ahead.
 
     Raises:
         DataError: a caption has no image that can be read.
@@ -105,4 +107,14 @@ def read_ahead(source: ImageSource, batches: Iterable[Batch], num_workers: int) 
         generator=torch.Generator(),
         pin_memory=torch.cuda.is_available(),
     )
-    yield from loader
+    yield from loader if num_workers else _one_ahead(loader)
+
+
+def _one_ahead(loader: Iterable[ReadBatch]) -> Iterator[ReadBatch]:
+    """Reads the next batch while the caller works on this one."""
+    batches = iter(loader)
+    with ThreadPoolExecutor(1, "reading") as reader:
+        ahead = reader.submit(next, batches, None)
+        while (read := ahead.result()) is not None:
+            ahead = reader.submit(next, batches, None)
+            yield read

@@ -26,7 +26,7 @@ class OptimisationSettings:
         num_checkpoints: the newest ones, which are kept.
         max_grad_norm: to which gradients are clipped; None leaves them.
         ema_decay: of the moving average of the weights that is exported; None exports the weights.
-        num_workers: processes of each arm that decode images; 0 has the training process do it.
+        num_workers: processes of each arm that decode images; 0 has a thread of its own do it.
         cache_mib: of decoded images that such a process keeps.
         augmentation: of the views.
     """

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 
 from stablerep.errors import DataError
 from stablerep.shards import SHARDS_FOLDER, digest_of, member_name, open_shard, read_images
-from stablerep.training.batches import GroupedSampler, ImageSource
+from stablerep.training.batches import Batch, GroupedSampler, ImageSource
 from stablerep.training.reading import read_ahead
 from stablerep.training.stored_images import ImagesInMemory, StoredImages, UnreadableImageError
 
@@ -105,6 +106,24 @@ def test_batches_are_the_samplers_however_many_processes_decode(stored, num_work
         assert torch.equal(got.batch.image_rows, batch.image_rows)
         assert torch.equal(got.pixels, whole[batch.image_rows])
         assert got.unreadable == ()
+
+
+def test_the_next_batch_is_read_while_this_one_is_worked_on():
+    read = [threading.Event() for _ in range(4)]
+
+    class Watched(ImagesInMemory):
+        def read(self, row):
+            read[row].set()
+            return super().read(row)
+
+    images = Watched(torch.zeros(4, 3, SIDE, SIDE, dtype=torch.uint8))
+    source = ImageSource("drawn", images, torch.arange(4), tuple("abcd"))
+    batches = [Batch(torch.tensor([row]), torch.tensor([0]), torch.tensor([row])) for row in range(4)]
+    reader = read_ahead(source, batches, 0)
+    assert next(reader).batch.image_rows.tolist() == [0]
+    assert read[1].wait(timeout=30)
+    assert not read[2].is_set()
+    assert [each.batch.image_rows.tolist() for each in reader] == [[1], [2], [3]]
 
 
 def test_reading_leaves_the_global_random_state_alone(stored):
