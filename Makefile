@@ -44,6 +44,8 @@ format: install ## let ruff mend what it can
 	$(BIN)/ruff format .
 
 ui: install ## MLflow on this machine
+	@echo "Without this ending MLflow's page opens on GenAI, where no run is:"
+	@echo "http://$(MLFLOW_UI_HOST):$(MLFLOW_UI_PORT)/#/experiments/1/runs?workflowType=machine_learning"
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow/mlflow.db \
 		--host $(MLFLOW_UI_HOST) --port $(MLFLOW_UI_PORT)
 

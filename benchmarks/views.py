@@ -1,7 +1,7 @@
 """How fast views are made: kornia in batches, as this project does, against torchvision's v2.
 
     python -m benchmarks.views                                          # the embedded default's images
-    python -m benchmarks.views --training paper --size 224 --batch-size 32
+    python -m benchmarks.views --experiment paper --size 224 --batch-size 32
 
 The same chain with the same chances on both sides, on uint8 images that lie in memory, in one process and in
 turn; on a GPU where there is one. torchvision draws one set of numbers a call, so a view of its own for each
@@ -57,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--training", default="default", help="whose chances: a file of conf/params/training")
+    parser.add_argument("--experiment", help="whose chances; without it the default's")
     parser.add_argument("--size", type=int, default=32, help="pixels")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--batches", type=int, default=20, help="of each side in a round")
@@ -66,7 +66,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
-    parameters = compose(ROOT / "conf/params", {"training": given.training})
+    parameters = compose(ROOT / "conf/params", {"experiment": given.experiment} if given.experiment else {})
     values = parameters["optimisation"]["augmentation"]
     settings = AugmentationSettings(**values | {"downsample_probability": 0.0})
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -97,7 +97,12 @@ def make_content() -> ReportContent:
             "captions": {"success": True, "rules": [rule]},
             "images": {"success": False, "rules": [rule, broken]},
         },
-        generation_ledger={"num_captions": 1024, "num_made_images": 4096, "images_per_second": 93.217},
+        generation_ledger={
+            "num_captions": 1024,
+            "num_made_images": 4096,
+            "images_per_second": 93.217,
+            "price": None,
+        },
         stage_seconds={"generate_images": 44.2, "train_arms": 312.7},
         machine={"processor": "made up", "torch": "2.15.0"},
         configuration={"seed": 0, "probe": {"num_bootstrap": 200}},

@@ -64,6 +64,12 @@ def test_the_page_shows_arms_rejects_gates_and_times(html: str) -> None:
         assert shown in text, shown
 
 
+def test_what_nobody_measured_is_called_so(html: str) -> None:
+    text = " ".join(Page(html).text.split())
+    assert "price not known" in text
+    assert "None" not in text
+
+
 def test_captions_are_escaped(html: str) -> None:
     assert "<b>crimson</b>" not in html
     assert "a &lt;b&gt;crimson&lt;/b&gt; two" in html
