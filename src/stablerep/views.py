@@ -1,7 +1,7 @@
 """Augmented views, drawn per image, in batches on the device.
 
-Source of the recipe: arXiv:2306.00984, appendix (crop, colour jitter, grey, blur, flip). kornia draws one set
-of numbers for each image of a batch; torchvision's v2, called for each image, is slower (benchmarks/views.py).
+Source of the recipe: arXiv:2306.00984, appendix (crop, colour jitter, grey, blur, flip). kornia draws one
+set of numbers for each image of a batch; torchvision's v2, called for each, is slower (benchmarks/views.py).
 Legend: B images.
 """
 
