@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from stablerep.alignment.scorer import Scorer
-from stablerep.curation.audit import PAIR_COLUMNS, PAIR_TYPES, Audit, counts_of
+from stablerep.curation.audit import PAIR_COLUMNS, PAIR_TYPES, Audit
 from stablerep.seeding import seed_of
 
 TERM_TYPES = {
@@ -95,7 +95,7 @@ def audit_pairs(texts: list[str], shown: npt.NDArray[np.bool_], audit: Audit) ->
         The columns of `Audit.verdicts`, those of images with the suffix `_drawn`.
     """
     asked = audit.verdicts(audit.count(pl.DataFrame({"text": texts}, {"text": pl.String})))
-    drawn = audit.verdicts(counts_of(shown))
+    drawn = audit.verdicts(audit.count_held(shown))
     return asked.merge(drawn, on=list(PAIR_COLUMNS[:4]), suffixes=("", "_drawn"))
 
 

@@ -2,7 +2,7 @@
 
 Pointwise mutual information over groups of terms as in O. Aka et al., Measuring model biases in the absence
 of ground truth, arXiv:2103.03417.
-Legend: N captions or images, T terms.
+Legend: N captions or images, T terms, G groups of terms.
 """
 
 from dataclasses import dataclass
@@ -38,11 +38,11 @@ class _Words(WordList):
 
 @dataclass(frozen=True)
 class AuditCounts:
-    """How often terms, and pairs of them, occur; those of two batches add up.
+    """How often terms and groups, and pairs of them, occur; those of two batches add up.
 
     Attributes:
         num: N.
-        both: (T, T) int64, the diagonal counts single terms.
+        both: (T + G, T + G) int64, the terms first; the diagonal counts single ones.
     """
 
     num: int
@@ -50,13 +50,6 @@ class AuditCounts:
 
     def __add__(self, other: "AuditCounts") -> "AuditCounts":
         return AuditCounts(self.num + other.num, self.both + other.both)
-
-
-def counts_of(holds: npt.NDArray[np.bool_]) -> AuditCounts:
-    """Counts an (N, T) table of who holds what."""
-    # float32 sums of ones are exact below 2 ** 24, far above a batch
-    table = holds.astype(np.float32)
-    return AuditCounts(len(holds), (table.T @ table).astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -88,7 +81,8 @@ class Audit:
 
     def nothing(self) -> AuditCounts:
         """Returns the counts of no captions."""
-        return AuditCounts(0, np.zeros((len(self.terms), len(self.terms)), dtype=np.int64))
+        num = len(self.terms) + len(self.settings.groups)
+        return AuditCounts(0, np.zeros((num, num), dtype=np.int64))
 
     def holds(self, captions: pl.DataFrame) -> npt.NDArray[np.bool_]:
         """Tells which terms captions hold, as whole words.
@@ -111,32 +105,50 @@ class Audit:
         return table
 
     def count(self, captions: pl.DataFrame) -> AuditCounts:
-        """Counts terms and pairs in captions."""
-        return counts_of(self.holds(captions))
+        """Counts terms, groups and pairs in captions."""
+        return self.count_held(self.holds(captions))
+
+    def count_held(self, holds: npt.NDArray[np.bool_]) -> AuditCounts:
+        """Counts an (N, T) table of who holds which term."""
+        groups = [
+            holds[:, [place for place, (name, _) in enumerate(self.terms) if name == group]].any(axis=1)
+            for group in self.settings.groups
+        ]
+        # float32 sums of ones are exact below 2 ** 24, far above a batch
+        table = np.column_stack([holds, *groups]).astype(np.float32)
+        return AuditCounts(len(holds), (table.T @ table).astype(np.int64))
 
     def shares(self, counts: AuditCounts) -> pd.DataFrame:
         """Returns group, term, num, share (of all N)."""
-        singles = np.diagonal(counts.both)
+        singles = np.diagonal(counts.both)[: len(self.terms)]
         shares = singles / max(counts.num, 1)
         groups, terms = zip(*self.terms, strict=True) if self.terms else ((), ())
         return pd.DataFrame({"group": groups, "term": terms, "num": singles, "share": shares})
 
     def verdicts(self, counts: AuditCounts) -> pd.DataFrame:
-        """Judges every pair of terms of the paired groups.
+        """Judges every pair of terms of the paired groups, among the captions that name both groups.
+
+        Among all captions any two groups that tend to be named together would seem skewed in all their terms.
 
         Returns:
-            `PAIR_COLUMNS`; PMI and its 95 % interval in bits. The verdict is `skewed` where the interval is
+            `PAIR_COLUMNS`: of the captions that name both groups how many hold the one term, the other, and
+            both; PMI and its 95 % interval in bits. The verdict is `skewed` where the interval is
             beyond max_pmi on one side, `balanced` where it is within, `unclear` where it holds the bound, and
             `too_few` below min_expected.
         """
         places = {name: place for place, name in enumerate(self.terms)}
+        groups = {group: len(self.terms) + place for place, group in enumerate(self.settings.groups)}
         rows = []
         for one, other in self.settings.pairs:
             for term_a, term_b in product(self.settings.groups[one], self.settings.groups[other]):
                 a, b = places[one, term_a], places[other, term_b]
-                numbers = int(counts.both[a, a]), int(counts.both[b, b]), int(counts.both[a, b])
-                pmi, low, high = pmi_interval(*numbers, counts.num)
-                verdict = self._verdict(numbers, counts.num, low, high)
+                g, h = groups[one], groups[other]
+                num_a, num_b, num_both, num = (
+                    int(counts.both[pair]) for pair in ((a, h), (b, g), (a, b), (g, h))
+                )
+                numbers = num_a, num_b, num_both
+                pmi, low, high = pmi_interval(*numbers, num)
+                verdict = self._verdict(numbers, num, low, high)
                 rows.append((one, term_a, other, term_b, *numbers, pmi, low, high, verdict))
         return pd.DataFrame(rows, columns=list(PAIR_COLUMNS)).astype(PAIR_TYPES)
 

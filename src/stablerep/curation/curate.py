@@ -207,14 +207,15 @@ class _Run:
         edits: Edits | None,
         audit: Audit | None,
     ) -> None:
-        self._rewriters = [step for step in steps if isinstance(step, CaptionRewriter)]
         place = max((i for i, step in enumerate(steps, 1) if isinstance(step, CaptionRewriter)), default=0)
         people: list[CaptionFilter | Edits] = [each for each in (takedowns, edits) if each is not None]
         late = [step for step in steps[place:] if isinstance(step, CaptionFilter)]
         # before the ids: rewriters and what stands among them; behind: passes that surveys open
         self._early = list(steps[:place])
         self._passes = _split([*people, *late])
-        self._edits, self._audit = edits, audit
+        self._takedowns, self._edits, self._audit = takedowns, edits, audit
+        if edits is not None:
+            edits.prepare(self._early)
         self._rejects = _Table(folder / "rejected.parquet")
         names = [
             step.name
@@ -267,6 +268,8 @@ class _Run:
             else:
                 captions = self._apply(step, captions)
         captions = _with_ids(captions)
+        if self._edits is not None:
+            self._edits.see(captions["caption_id"])
         if self._audit is not None and self._done.before is not None:
             self._done.before += self._audit.count(captions)
         return captions
@@ -301,10 +304,15 @@ class _Run:
 
     def _edit(self, edits: Edits, captions: pl.DataFrame) -> pl.DataFrame:
         self._figures[edits.name].num_in += len(captions)
-        edited = edits.apply(captions, self._rewriters)
+        edited = edits.apply(captions)
         self._done.num_replaced += edited.num_replaced
         self._reject(edited.rejected, edits.name)
-        return edited.captions
+        if not edited.num_replaced or self._takedowns is None:
+            return edited.captions
+        # a new text may be one that was taken down
+        scores = self._takedowns.score(edited.captions)
+        faults = pl.DataFrame({"score": scores}).select(self._takedowns.fault(pl.col("score"))).to_series()
+        return self._part(edited.captions, self._takedowns.name, faults, scores)
 
     def _part(
         self, captions: pl.DataFrame, name: str, faults: pl.Series, scores: pl.Series | None
@@ -327,6 +335,8 @@ class _Run:
             return
         if "caption_id" not in rejected.columns:
             rejected = _with_ids(rejected)
+            if self._edits is not None:
+                self._edits.see(rejected["caption_id"], rejected_by=name)
         rejected = rejected.select(_REJECTED).cast(dict(_rejected_schema()))  # type: ignore[arg-type]
         self._rejects.add(rejected)
         figures = self._figures[name]

@@ -2,12 +2,12 @@
 
 Columns caption, action, text, reason, who. `caption` is a text as it stands in the captions file or in the
 rejects, or a caption's id; `action` is keep, drop or replace; `text` is the new text of a replacement and
-empty otherwise. A caption that people keep passes the filters' bounds; what was taken down, and an exact
-duplicate, stay out.
+empty otherwise. A caption that people keep passes the filters' bounds. What was taken down, an exact
+duplicate, and what cannot be read stay out, whatever an edit says.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -15,7 +15,7 @@ from typing import ClassVar, NamedTuple
 import polars as pl
 
 from stablerep.curation.csv_lines import Row, decode_csv, split_csv
-from stablerep.curation.filters import CaptionRewriter
+from stablerep.curation.filters import CaptionFilter, CaptionRewriter
 from stablerep.curation.takedowns import in_words_of_rejects
 from stablerep.errors import DataError
 from stablerep.records import caption_id_of
@@ -110,24 +110,38 @@ class Edits:
     path: Path
     name: ClassVar[str] = "edits"
     _found: set[int] = field(default_factory=set)
-    _by_id: dict[str, Edit] | None = None
+    _by_id: dict[str, Edit] = field(default_factory=dict)
     _new_texts: dict[int, str] = field(default_factory=dict)
+    _rejected_early: dict[int, str] = field(default_factory=dict)
 
-    def apply(self, captions: pl.DataFrame, rewriters: Sequence[CaptionRewriter]) -> Edited:
-        """Edits a batch.
+    def prepare(self, steps: Sequence[CaptionFilter | CaptionRewriter]) -> None:
+        """Brings the texts of the file into the form that captions have when they are edited.
 
         Args:
-            captions: with caption_id, text and protected.
-            rewriters: what brought the captions into their form; new texts are brought into it too.
+            steps: what captions pass before; a new text must pass them too.
 
         Raises:
-            DataError: two edits are of one caption, or one writes what another edits.
+            DataError: two edits are of one caption, one writes what another edits, or a new text has a fault.
         """
-        if self._by_id is None:
-            self._by_id = self._prepare(rewriters)
-        ids = captions["caption_id"].to_list()
-        edits = [self._by_id.get(each) for each in ids]
-        self._found |= {edit.line for edit in edits if edit is not None}
+        self._by_id = self._by_final_id(steps)
+
+    def see(self, ids: Iterable[str], rejected_by: str | None = None) -> None:
+        """Notes which edits are of captions that were read.
+
+        Args:
+            ids: of captions that came as far as the edits, taken down or not, or of rejected ones.
+            rejected_by: the filter that rejected them before.
+        """
+        for each in ids:
+            edit = self._by_id.get(each)
+            if edit is not None and rejected_by is None:
+                self._found.add(edit.line)
+            elif edit is not None:
+                self._rejected_early[edit.line] = str(rejected_by)
+
+    def apply(self, captions: pl.DataFrame) -> Edited:
+        """Edits a batch: columns caption_id, text and protected among its."""
+        edits = [self._by_id.get(each) for each in captions["caption_id"].to_list()]
         actions = pl.Series("action", [edit.action if edit else None for edit in edits], dtype=pl.String)
         if not actions.is_not_null().any():
             return Edited(captions, captions.clear(), 0)
@@ -152,15 +166,22 @@ class Edits:
         """
         lost = [edit for edit in self.edits if edit.line not in self._found]
         if lost:
-            shown = "; ".join(f"line {edit.line}: {edit.caption!r}" for edit in lost[:5])
-            more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+            shown = "; ".join(f"line {edit.line}: {edit.caption!r}: {self._why(edit)}" for edit in lost[:5])
+            more = f"; and {len(lost) - 5} more" if len(lost) > 5 else ""
             raise DataError(
-                f"{self.path}: {shown}{more}: no such caption; must be a text or an id of the captions read. "
+                f"{self.path}: {shown}{more}; must be a text or an id of the captions read. "
                 "Mend the line, or remove it."
             )
 
-    def _prepare(self, rewriters: Sequence[CaptionRewriter]) -> dict[str, Edit]:
+    def _why(self, edit: Edit) -> str:
+        rejected_by = self._rejected_early.get(edit.line)
+        if rejected_by is None:
+            return "no such caption"
+        return f"the filter {rejected_by} rejects it before any edit; mend it in the captions file"
+
+    def _by_final_id(self, steps: Sequence[CaptionFilter | CaptionRewriter]) -> dict[str, Edit]:
         by_id: dict[str, Edit] = {}
+        rewriters = [step for step in steps if isinstance(step, CaptionRewriter)]
         for edit in self.edits:
             known = _ID.fullmatch(edit.caption)
             key = edit.caption if known else caption_id_of(_rewritten(edit.caption, rewriters))
@@ -174,14 +195,32 @@ class Edits:
         for edit in self.edits:
             if edit.action != REPLACE:
                 continue
-            self._new_texts[edit.line] = _rewritten(edit.text, rewriters)
+            self._new_texts[edit.line] = self._passed(edit, steps)
             other = by_id.get(caption_id_of(self._new_texts[edit.line]))
-            if other is not None and other.action != KEEP:
+            # a caption may be written anew in other letters
+            if other is not None and other is not edit and other.action != KEEP:
                 raise DataError(
                     f"{self.path}: line {edit.line}: writes the caption that line {other.line} edits "
                     f"({other.action}); must be another text. Make one edit of the two."
                 )
         return by_id
+
+    def _passed(self, edit: Edit, steps: Sequence[CaptionFilter | CaptionRewriter]) -> str:
+        """Returns the new text as the steps leave it."""
+        text = edit.text
+        for step in steps:
+            if isinstance(step, CaptionRewriter):
+                text = _rewritten(text, [step])
+                continue
+            one = pl.DataFrame({"row": [0], "text": [text], "source": [""], "licence": [""], "line": [0]})
+            score = step.score(one).cast(pl.Float64).alias("score")
+            (fault,) = score.to_frame().select(step.fault(pl.col("score"))).to_series()
+            if fault is not None:
+                raise DataError(
+                    f"{self.path}: line {edit.line}: text: the filter {step.name} rejects {edit.text!r}: "
+                    f"{fault}. {_MEND.format(path=self.path.name)}"
+                )
+        return text
 
 
 def _reason(edit: Edit | None) -> str | None:

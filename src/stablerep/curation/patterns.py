@@ -12,9 +12,14 @@ _URL = (
     r"|\b[\w-]+\.(?:jpe?g|png|gif|webp|bmp|tiff?)\b"
 )
 _MAIL = r"(?i)\b[a-z0-9._%+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+\b"
-# Eight digits or more, in groups as telephone numbers are written; E.164 allows 15.
-_PHONE = r"(?:\+|\b)\d{1,4}(?:[ ().\-/]{1,2}\d{2,5}){2,5}\b|\+\d{8,15}\b"
-_MIN_PHONE_DIGITS = 8
+# Eight digits or more, as telephone numbers are written: in three groups, in two behind a plus or the zero of
+# a trunk prefix, or in one; E.164 allows 15.
+_PHONE = (
+    r"(?:\+|\b)\d{1,4}(?:[ ().\-/]{1,2}\d{2,5}){2,5}\b"
+    r"|(?:\+\d{1,3}|\b0\d{1,4})(?:[ ().\-/]{1,2}\d{2,8}){1,5}\b"
+    r"|\+\d{8,15}\b|\b\d{10,15}\b"
+)
+_MIN_PHONE_DIGITS, _MAX_PHONE_DIGITS = 8, 15
 # 2012-05-14 and 10/12/2009 are dates
 _DATE = r"\b(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4})\b"
 
@@ -39,7 +44,7 @@ class Urls(CaptionFilter):
 class PersonalData(CaptionFilter):
     """Drops captions with an address of mail or a telephone number.
 
-    The score is the number of addresses, and half of one more for each telephone number.
+    The score is the number of addresses, and half of one more where there are telephone numbers.
     """
 
     name: ClassVar[str] = "personal_data"
@@ -51,16 +56,17 @@ class PersonalData(CaptionFilter):
         # most captions have not as many digits; in the others the numbers are looked at
         some = text.str.contains(r"\d[^\p{L}]*\d[^\p{L}]*\d[^\p{L}]*\d")
         found = text.str.replace_all(_DATE, " ").str.extract_all(_PHONE)
-        long = found.list.eval(pl.element().str.count_matches(r"\d") >= _MIN_PHONE_DIGITS).list.sum()
-        phones = pl.when(some).then(long).otherwise(0)
+        digits = pl.element().str.count_matches(r"\d")
+        long = found.list.eval(digits.is_between(_MIN_PHONE_DIGITS, _MAX_PHONE_DIGITS)).list.any()
+        phones = pl.when(some).then(long).otherwise(False)
         return captions.select(mails.cast(pl.Float64) + 0.5 * phones.cast(pl.Float64)).to_series()
 
     def fault(self, score: pl.Expr) -> pl.Expr:
         """Returns `holds_mail_address` where one is, `holds_phone_number` where only those are."""
         return (
-            pl.when(score % 1 > 0)
-            .then(pl.lit("holds_phone_number"))
-            .when(score > 0)
+            pl.when(score >= 1)
             .then(pl.lit("holds_mail_address"))
+            .when(score > 0)
+            .then(pl.lit("holds_phone_number"))
             .otherwise(pl.lit(None, pl.String))
         )

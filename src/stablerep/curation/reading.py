@@ -102,9 +102,7 @@ class CaptionFiles:
                 first += len(batch)
                 yield batch
             if first == before:
-                raise DataError(
-                    f"{path}: no captions under the header; must hold at least one. Add a row for each."
-                )
+                raise DataError(f"{path}: holds no captions; must hold at least one. Add a row for each.")
 
     def count(self, reading: Reading, enough: int) -> int:
         """Counts captions without a fault; stops where `enough` are found."""

@@ -162,10 +162,10 @@ class RejectedCaptions(Table):
 
 
 class CaptionScores(Table):
-    """What each filter found in each caption that came in, kept or not; missing where none looked."""
+    """What each filter found in each caption that was kept; a list of rewriters alone finds nothing."""
 
     caption_id: Series[str] = pa.Field(str_matches=_CAPTION_ID)
-    score: Series[float] = pa.Field(alias=r"^score\.[a-z_]+$", regex=True, nullable=True)
+    score: Series[float] | None = pa.Field(alias=r"^score\.[a-z0-9_]+$", regex=True, nullable=True)
 
 
 class ConceptBalance(Table):

@@ -1,5 +1,7 @@
 """Counts and information against slow loops and closed forms; verdicts at their bounds."""
 
+import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -39,6 +41,7 @@ def test_counts_of_batches_add_up() -> None:
     whole = AUDIT.count(table)
     assert parts.num == whole.num == 21
     holds = AUDIT.holds(table)
+    holds = np.column_stack([holds, holds[:, :2].any(axis=1), holds[:, 2:].any(axis=1)])
     slow = [[int(sum(a and b for a, b in zip(one, two, strict=True))) for two in holds.T] for one in holds.T]
     assert parts.both.tolist() == whole.both.tolist() == slow
     shares = AUDIT.shares(whole)
@@ -49,11 +52,22 @@ def test_counts_of_batches_add_up() -> None:
     ("num_both", "verdict"), [(100, BALANCED), (390, SKEWED), (20, SKEWED), (200, UNCLEAR), (0, SKEWED)]
 )
 def test_verdicts(num_both: int, verdict: str) -> None:
-    texts = ["a woman cook"] * num_both + ["a woman"] * (400 - num_both) + ["a cook"] * (400 - num_both)
-    counts = AUDIT.count(captions(*texts, *["x"] * (1600 - len(texts))))
+    # of 1,600 captions that name both groups 400 name a woman, 400 a cook
+    texts = ["a woman cook"] * num_both + ["a woman builder"] * (400 - num_both)
+    texts += ["a man cook"] * (400 - num_both)
+    texts += ["a man builder"] * (1600 - len(texts))
+    counts = AUDIT.count(captions(*texts))
     row = AUDIT.verdicts(counts).iloc[0]
     assert (row["term_a"], row["term_b"], row["num_both"]) == ("woman", "cook", num_both)
     assert row["verdict"] == verdict
+
+
+def test_captions_that_name_neither_group_or_one_change_no_verdict() -> None:
+    even = [f"a {who} {work}" for who in ("woman", "man") for work in ("cook", "builder")] * 400
+    others = ["a cat"] * 9000 + ["a woman"] * 500 + ["a cook"] * 700
+    alone, among = (AUDIT.verdicts(AUDIT.count(captions(*texts))) for texts in (even, even + others))
+    assert set(alone["verdict"]) == {BALANCED}
+    pd.testing.assert_frame_equal(alone, among)
 
 
 def test_few_captions_have_no_verdict() -> None:

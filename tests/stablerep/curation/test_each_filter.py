@@ -143,7 +143,14 @@ def test_urls_are_dropped(text: str) -> None:
         ("write to ada@example.org", "holds_mail_address"),
         ("call +44 20 7946 0958 now", "holds_phone_number"),
         ("(555) 123-4567 and a dog", "holds_phone_number"),
-        ("ada@example.org, +442079460958", "holds_phone_number"),
+        ("ada@example.org, +442079460958", "holds_mail_address"),
+        ("+442079460958 or +44 20 7946 0959", "holds_phone_number"),
+        ("+49 30 123456", "holds_phone_number"),
+        ("0170 1234567", "holds_phone_number"),
+        ("call 020 79460958", "holds_phone_number"),
+        ("4155552671", "holds_phone_number"),
+        ("the years 1990-1991", None),
+        ("3840 2160 pixels", None),
         ("a dog in 2012", None),
         ("shot on 2012-05-14 or 10/12/2009", None),
         ("players 10 and 11 , 1990 - 1991", None),
@@ -221,8 +228,9 @@ def test_another_language_is_dropped_and_a_short_text_kept() -> None:
     assert faults_of(Language("de", -0.3), texts[:2]) == [dropped, None]
     scores = scores_of(Language("en", -0.8), texts)
     assert faults_of(Language("en", scores[3]), ["a man surfs"]) == [None]
-    with pytest.raises(ConfigError, match="must be a code of ISO 639"):
-        Language("English")
+    for name in ("English", "english", "xx"):
+        with pytest.raises(ConfigError, match=f"got '{name}'; must be a code of ISO 639, one of .* en, "):
+            scores_of(Language(name), texts)
 
 
 def test_duplicates_keeps_the_first_of_equal_captions(tmp_path: Path) -> None:

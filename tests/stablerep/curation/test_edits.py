@@ -8,8 +8,10 @@ import pytest
 
 from stablerep.curation.duplicates import Duplicates
 from stablerep.curation.edits import Edits, read_edits
+from stablerep.curation.empty import Empty
 from stablerep.curation.length import Length
 from stablerep.curation.normalise import Normalise
+from stablerep.curation.readable import Readable
 from stablerep.curation.takedowns import COLUMNS, TakenDown
 from stablerep.errors import DataError
 from stablerep.records import caption_id_of
@@ -70,11 +72,50 @@ def test_equal_captions_are_edited_together_and_stay_one(tmp_path: Path) -> None
     assert rejected["reason"].to_list().count("dropped_x") == 2
 
 
+def taken_down(text: str) -> TakenDown:
+    row = [caption_id_of(text), "caption", "asked to", "2026-01-31", "Ada"]
+    return TakenDown(pd.DataFrame([row], columns=list(COLUMNS)))
+
+
 def test_nobody_keeps_what_was_taken_down(tmp_path: Path) -> None:
-    row = [caption_id_of("two"), "caption", "asked to", "2026-01-31", "Ada"]
-    takedowns = TakenDown(pd.DataFrame([row], columns=list(COLUMNS)))
-    with pytest.raises(DataError, match="line 2: 'two': no such caption"):
-        edited(tmp_path, "two,keep,,x,Ada", takedowns=takedowns)
+    kept, rejected = edited(tmp_path, "a five,keep,,x,Ada", takedowns=taken_down("a five"))
+    assert "a five" not in kept["text"].to_list()
+    found = rejected.filter(pl.col("text") == "a five").select("filter", "reason").rows()
+    assert found == [("takedowns", "taken_down_asked_to")]
+
+
+def test_no_replacement_writes_what_was_taken_down(tmp_path: Path) -> None:
+    kept, rejected = edited(tmp_path, "a five,replace,a six,x,Ada", takedowns=taken_down("a six"))
+    assert not {"a five", "a six"} & set(kept["text"])
+    found = rejected.select("text", "filter", "reason").rows()
+    assert ("a five", "edits", "replaced_x") in found
+    assert ("a six", "takedowns", "taken_down_asked_to") in found
+
+
+def test_a_caption_can_be_written_in_other_letters(tmp_path: Path) -> None:
+    kept, _ = edited(tmp_path, "a five,replace,A Five,a name,Ada")
+    assert "A Five" in kept["text"].to_list()
+
+
+def test_what_filters_reject_before_the_edits_is_told_apart_from_what_is_not_there(tmp_path: Path) -> None:
+    frame = frame_of(["a nine", "caf\ufffd x"])
+    steps = [Readable(), *STEPS]
+    for caption in ("caf\ufffd x", caption_id_of("caf\ufffd x")):
+        with pytest.raises(DataError, match="line 2: .*: the filter readable rejects it before any edit"):
+            run(frame, steps, size=2, edits=edits(tmp_path, f"{caption},keep,,x,Ada"))
+    with pytest.raises(DataError, match="line 2: text: the filter readable rejects .*: broken_encoding"):
+        run(frame, steps, size=2, edits=edits(tmp_path, "a nine,replace,caf\ufffd y,x,Ada"))
+
+
+def test_nobody_keeps_a_caption_without_a_character(tmp_path: Path) -> None:
+    empty = caption_id_of("")
+    kept, _ = run(
+        frame_of(["a nine", " "]),
+        [Normalise(), Empty(), Duplicates()],
+        size=2,
+        edits=edits(tmp_path, f"{empty},keep,,x,Ada"),
+    )
+    assert kept["text"].to_list() == ["a nine"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from stablerep.curation.reading import SCHEMA, CaptionFiles
@@ -114,6 +115,27 @@ def test_parquet(tmp_path: Path) -> None:
         read_captions(_write(tmp_path, "no parquet", "other.parquet"))
 
 
+def test_what_is_no_utf8_in_json_and_parquet_becomes_the_replacement_character(tmp_path: Path) -> None:
+    text = r'{"caption": "a \ud800 b", "source": "x\udfff", "licence": "y\ud800"}'
+    frame = read_captions(_write(tmp_path, text + "\n", "captions.jsonl"))
+    assert frame.select("caption", "source", "licence").rows() == [("a ? b", "x?", "y?")]
+    of_bytes = pa.array([b"a nine", b"caf\xe9"], pa.binary())
+    broken = of_bytes.view(pa.string())
+    for number, column in enumerate((of_bytes, broken, broken.dictionary_encode())):
+        path = tmp_path / f"{number}.parquet"
+        pq.write_table(pa.table({"caption": column}), path)
+        assert read_captions(path)["caption"].to_list() == ["a nine", "caf\ufffd"]
+
+
+@pytest.mark.parametrize("name", ["License", "licences", "Source", "sources"])
+def test_a_source_or_licence_in_another_spelling_is_not_lost(tmp_path: Path, name: str) -> None:
+    message = _fault(tmp_path, f"caption,{name}\na nine,x\n")
+    assert f"The nearest is {name!r}: rename it" in message
+    assert read_captions(_write(tmp_path, "caption,score\na nine,1\n"))["source"].to_list() == [
+        "captions.csv"
+    ]
+
+
 def test_plain_text(tmp_path: Path) -> None:
     frame = read_captions(_write(tmp_path, 'a nine\n\n a ten, "x"\r\n', "captions.txt"))
     assert _columns(frame, "caption", "line") == [["a nine", 1], [' a ten, "x"', 3]]
@@ -209,7 +231,7 @@ def test_empty_file(tmp_path: Path, data: str) -> None:
 
 
 def test_header_without_rows(tmp_path: Path) -> None:
-    assert "no captions under the header" in _fault(tmp_path, "caption,source\n\n")
+    assert "holds no captions" in _fault(tmp_path, "caption,source\n\n")
 
 
 def test_no_header(tmp_path: Path) -> None:
