@@ -4,8 +4,10 @@
 """
 
 import argparse
+import glob
+import itertools
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
@@ -177,7 +179,10 @@ def _is_versioned(dataset: str, catalog: dict[str, Any]) -> bool:
 def _path(dataset: str, catalog: dict[str, Any]) -> str:
     entry = catalog[dataset]
     whole = _dvc_options(dataset, catalog).get("all")
-    return str(whole or entry.get("filepath") or entry["path"])
+    path = PurePosixPath(whole or entry.get("filepath") or entry["path"])
+    # DVC takes no wildcards: of a glob it watches the folder above the first
+    parts = list(itertools.takewhile(lambda part: not glob.has_magic(part), path.parts))
+    return str(PurePosixPath(*parts))
 
 
 def _folders_of_stage(stage: str, catalog: dict[str, Any]) -> list[Any]:

@@ -92,7 +92,7 @@ class Gates:
     """The rules of the two gates by name, as Great Expectations knows them; see `stablerep.validation.gate`.
 
     Attributes:
-        groups: of terms whose coverage and bias the caption gate looks at.
+        groups: group -> term -> words; their coverage and bias the caption gate looks at.
         captions: rules on the caption set, a row a caption.
         terms: rules on the terms of the groups, a row a term.
         term_pairs: rules on what goes together, a row a pair of terms of two groups.
@@ -100,7 +100,7 @@ class Gates:
         images_of_captions: rules on the images of each caption, a row a caption.
     """
 
-    groups: dict[str, list[str]]
+    groups: dict[str, dict[str, list[str]]]
     captions: Rules
     terms: Rules
     term_pairs: Rules

@@ -155,14 +155,12 @@ class Tracker:
         mlflow.end_run("FINISHED")
 
     def fail(self, error: Exception) -> None:
-        """Ends the run as failed; a gate's error brings its page along."""
+        """Ends the run as failed; a gate's error brings its page along, and no other's of an earlier run."""
         refusal = first_cause(error, GateError)
         told = refusal or error
         mlflow.set_tag("error", f"{type(told).__name__}: {told}"[:_MAX_TAG_CHARS])
-        if refusal is not None and "data_docs" in self._catalog:
-            folder = self._catalog.load("data_docs")
-            if folder.is_dir():
-                mlflow.log_artifacts(str(folder), "data_docs")
+        if refusal is not None and refusal.page is not None:
+            mlflow.log_artifact(str(refusal.page), f"data_docs/{refusal.page.parent.name}")
         end_open_runs("FAILED")
 
     def _log_encoder(self, arm: "TrainedArm") -> None:

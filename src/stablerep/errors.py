@@ -1,5 +1,7 @@
 """The errors a user may see: what failed, what was got, what is allowed, what to do."""
 
+from pathlib import Path
+
 
 class StableRepError(Exception):
     """A fault the user can mend; its message stands on its own without a traceback."""
@@ -14,7 +16,16 @@ class DataError(StableRepError):
 
 
 class GateError(DataError):
-    """A data check failed before money was spent; names the rules and the rows."""
+    """A data check failed before money was spent; names the rules and the rows.
+
+    Attributes:
+        page: what tells of it at length; None where nothing was written.
+    """
+
+    def __init__(self, message: str, page: Path | None = None) -> None:
+        """Takes the message and the page."""
+        super().__init__(message)
+        self.page = page
 
 
 class GeneratorError(StableRepError):

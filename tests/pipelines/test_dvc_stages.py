@@ -50,6 +50,14 @@ def test_a_room_becomes_files_keys_and_sources(monkeypatch: pytest.MonkeyPatch) 
     assert stage["outs"] == [{"data/s": {"persist": True}}, "data/b"]
 
 
+@pytest.mark.parametrize("pattern", ["data/cc12m/*.tsv.gz", "data/cc12m/**/part-[0-9].tsv", "data/cc12m"])
+def test_of_a_glob_dvc_watches_the_folder_above_it(pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dvc_stages, "SOURCES", {"room": []})
+    pipeline = Pipeline([node(len, ["a"], "n", name="one")])
+    stage = dvc_stages.room_stage("room", pipeline, {"a": {"type": "x", "filepath": pattern}})
+    assert stage["deps"] == ["data/cc12m", "pipelines/room"]
+
+
 def test_a_room_without_parameters_tracks_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dvc_stages, "SOURCES", {"room": []})
     catalog = {"a": {"type": "x", "filepath": "data/a"}}

@@ -146,8 +146,8 @@ def test_a_run_holds_configuration_arms_scores_and_seconds(project: Path, parame
     assert "num_inference_steps: 4" in Path(kept).read_text()
 
 
-def refuse(start: int) -> int:
-    raise GateError("rule unique_caption_id: 2 rows")
+def refuse(page: Path) -> int:
+    raise GateError("rule unique_caption_id: 2 rows", page)
 
 
 def test_a_gates_refusal_ends_the_run_as_failed_with_its_page(
@@ -155,14 +155,17 @@ def test_a_gates_refusal_ends_the_run_as_failed_with_its_page(
 ) -> None:
     import mlflow
 
-    (project / "docs").mkdir()
-    (project / "docs" / "index.html").write_text("rows")
+    for gate in ("captions", "images"):  # the images' page is an earlier run's
+        (project / "docs" / gate).mkdir(parents=True)
+        (project / "docs" / gate / "index.html").write_text("rows")
+    page = project / "docs/captions/index.html"
     with pytest.raises(GateError):
-        run_nodes(project, parameters, [node(refuse, "start", "end", name="gate")], start=0)
+        run_nodes(project, parameters, [node(refuse, "start", "end", name="gate")], start=page)
     run = runs(project)["smoke training"]
     assert run.info.status == "FAILED"
     assert run.data.tags["error"] == "GateError: rule unique_caption_id: 2 rows"
-    assert mlflow.artifacts.list_artifacts(run_id=run.info.run_id, artifact_path="data_docs")
+    (attached,) = mlflow.artifacts.list_artifacts(run_id=run.info.run_id, artifact_path="data_docs")
+    assert attached.path == "data_docs/captions"
     assert mlflow.active_run() is None
 
 

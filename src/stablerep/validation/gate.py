@@ -60,8 +60,8 @@ def check_captions(
         frame: columns caption_id, text, source, licence, line.
         gates: `captions`: rules on them, which may also name the columns of
             `stablerep.validation.captions.measure_captions` and `num_groups`, in how many groups a caption
-            names a term. `groups`: group -> terms. `terms`, `term_pairs`: rules on the two tables of
-            `stablerep.validation.terms.NamedTerms`.
+            names a term. `groups`: group -> term -> words. `terms`, `term_pairs`: rules on the two tables
+            of `stablerep.validation.terms.NamedTerms`.
         docs_folder: the page goes into its folder `captions`.
         evaluation_texts: captions of the evaluation set.
 
@@ -77,11 +77,12 @@ def check_captions(
     named = NamedTerms(frame, gates["groups"])
     measured = measure_captions(frame, evaluation_texts).assign(num_groups=named.num_groups())
     tables = [_Table("captions", measured, gates["captions"])]
-    if gates["groups"]:
-        tables.append(_Table("terms", named.terms(), gates["terms"], _TERM_NAMES))
-    pairs = named.pairs()
-    if len(pairs):  # captions of one group each have none, and nothing goes together in them
-        tables.append(_Table("term_pairs", pairs, gates["term_pairs"], _TERM_NAMES))
+    # without groups there are no terms, and captions of one group each have no pairs
+    for name, table in (("terms", named.terms()), ("term_pairs", named.pairs())):
+        if len(table):
+            tables.append(_Table(name, table, gates[name], _TERM_NAMES))
+        elif parse_rules(name, gates[name])[1:]:
+            logger.info("gate captions: the captions have no %s: gates.%s is not asked", name, name)
     return _check("captions", tables, docs_folder)
 
 
@@ -121,7 +122,8 @@ def _check(gate: str, tables: Sequence[_Table], docs_folder: Path) -> dict[str, 
         shown = "\n".join(f"- {_describe(each)}" for each in failed)
         raise GateError(
             f"gate {gate}: {len(failed)} of {len(reports)} rules failed:\n{shown}\nSee {page}. Mend the rows "
-            f"where they come from, or change {_keys(failed)} in conf/params/validation/<name>.yaml."
+            f"where they come from, or change {_keys(failed)} in conf/params/validation/<name>.yaml.",
+            page,
         )
     logger.info("gate %s: %d rules hold on %d rows; see %s", gate, len(reports), len(tables[0].frame), page)
     return {"success": True, "rules": reports}

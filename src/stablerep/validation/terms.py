@@ -28,17 +28,17 @@ class NamedTerms:
 
     Args:
         captions: columns caption_id, text; a missing text names nothing.
-        groups: group -> terms, such as `ink: [black, navy]`.
+        groups: group -> term -> the words that say so, such as `gender: {woman: [woman, women]}`.
     """
 
-    def __init__(self, captions: pd.DataFrame, groups: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, captions: pd.DataFrame, groups: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
         """Reads the captions once."""
         from scipy.sparse import csr_array
 
         self._captions = captions
         self.keys = [(group, term) for group, terms in groups.items() for term in terms]
         self.groups = list(groups)
-        found = _find(captions["text"], self.keys)
+        found = _find(captions["text"], [words for terms in groups.values() for words in terms.values()])
         rows = np.repeat(np.arange(len(found)), [len(each) for each in found])
         columns = np.fromiter(itertools.chain.from_iterable(found), dtype=np.int64, count=len(rows))
         shape = (len(captions), len(self.keys))
@@ -111,11 +111,17 @@ class NamedTerms:
         return [self._captions[name].iloc[int(rows[0])] for name in _EXAMPLE]
 
 
-def _find(texts: "pd.Series[str]", keys: Sequence[tuple[str, str]]) -> list[set[int]]:
-    """Returns the numbers of the terms that each text names; as slow for a thousand terms as for one."""
+def _find(texts: "pd.Series[str]", wordings: Sequence[Sequence[str]]) -> list[set[int]]:
+    """Returns the numbers of the terms that each text names; as slow for a thousand terms as for one.
+
+    Args:
+        texts: of the captions.
+        wordings: what says each term.
+    """
     numbers: dict[tuple[str, ...], list[int]] = {}
-    for number, (_, term) in enumerate(keys):
-        numbers.setdefault(_words(term), []).append(number)
+    for number, wording in enumerate(wordings):
+        for each in wording:
+            numbers.setdefault(_words(each), []).append(number)
     lengths = sorted({len(words) for words in numbers})
     found = []
     for text in texts:

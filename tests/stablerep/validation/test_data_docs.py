@@ -57,7 +57,7 @@ def _page(folder: Path) -> str:
     frame = pd.DataFrame({"caption_id": [caption_id_of(text) for text in HOSTILE], "text": HOSTILE})
     frame = frame.assign(source="<img src=x>", licence="l", line=range(4))
     terms = {"few": _rule("expect_column_values_to_be_between", column="share", max_value=0.1)}
-    groups = {"digit": ["nine", "two", "four", "<img src=y>"]}
+    groups = {"digit": {term: [term] for term in ("nine", "two", "four", "<img src=y>")}}
     gates = {"groups": groups, "captions": rules, "terms": terms, "term_pairs": {}}
     with pytest.raises(GateError):
         check_captions(frame, gates, folder)

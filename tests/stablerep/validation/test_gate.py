@@ -128,12 +128,12 @@ def test_a_caption_of_the_evaluation_set_is_refused_whatever_its_case(tmp_path: 
 
 def _scenes(num: int, ink_of_nine: str) -> list[str]:
     """Captions with digits and inks in turn, but for the nines."""
-    inks = GATES["groups"]["ink"]
+    inks = list(GATES["groups"]["ink"])
     words = [
         (digit, inks[(n + k) % 8]) for n in range(num) for k, digit in enumerate(GATES["groups"]["digit"])
     ]
     pairs = [(digit, ink_of_nine if digit == "nine" and ink_of_nine else ink) for digit, ink in words]
-    grounds = GATES["groups"]["ground"]
+    grounds = list(GATES["groups"]["ground"])
     return [f"a {ink} {digit} on {grounds[(i // 3) % 8]} number {i}" for i, (digit, ink) in enumerate(pairs)]
 
 
@@ -330,6 +330,21 @@ def test_images_that_do_not_match_are_told_and_stop_nothing(tmp_path: Path) -> N
 
 
 def test_the_groups_of_the_shipped_gates_are_the_grammars() -> None:
-    assert {name: tuple(terms) for name, terms in GATES["groups"].items()} == {
-        name: VOCABULARIES[name] for name in ("digit", "ink", "ground")
+    assert GATES["groups"] == {
+        name: {term: [term] for term in VOCABULARIES[name]} for name in ("digit", "ink", "ground")
     }
+
+
+def test_rules_on_terms_are_read_where_no_caption_has_any(tmp_path: Path) -> None:
+    gates = GATES | {"groups": {}, "terms": {"x": {"type": "expect_nothing", "severity": "loud"}}}
+    with pytest.raises(ConfigError, match=r"gates\.terms\.x\.severity: got 'loud'"):
+        check_captions(_captions(), gates, tmp_path)
+
+
+def test_the_gate_of_any_captions_tells_of_bias_and_stops_nothing(tmp_path: Path) -> None:
+    gates = compose(ROOT / "conf/params", {"experiment": "own_captions"})["gates"]
+    paired = [("woman", "nurse"), ("man", "doctor"), ("man", "cook"), ("man", "builder")]
+    texts = [f"a {who} who is a {work} {n}" for n in range(40) for who, work in paired]
+    report = check_captions(_captions(texts), gates, tmp_path)
+    broken = {rule["name"] for rule in report["rules"] if not rule["success"]}
+    assert broken == {"every_term_named", "no_pair_sticks_together", "no_pair_shuns_each_other"}

@@ -14,16 +14,22 @@ from stablerep.validation import schemas
 from stablerep.validation.schemas import (
     AcceptedImages,
     AlignmentScores,
+    CaptionAudit,
+    CaptionScores,
     CaptionsIn,
+    ConceptBalance,
     CuratedCaptions,
     EvaluationCaptions,
     Features,
     GuidanceTrials,
     HandScores,
+    ImageAudit,
+    ImageAuditPairs,
     ImageManifest,
     Metrics,
     RejectedCaptions,
     Table,
+    Takedowns,
 )
 
 _TEXTS = ["a nine", "a ten"]
@@ -87,7 +93,32 @@ _TRIAL = {
     "state": "complete",
     "seconds": 1.5,
 }
+_TERM_PAIR = {
+    **{"group_a": "ink", "term_a": "navy", "group_b": "digit", "term_b": "nine"},
+    **{"num_a": 4, "num_b": 5, "num_both": 2, "pmi": 0.5, "low": float("nan"), "high": 1.5},
+    "verdict": "unclear",
+}
+_DRAWN_PAIR = {
+    f"{name}_drawn": _TERM_PAIR[name]
+    for name in ("num_a", "num_b", "num_both", "pmi", "low", "high", "verdict")
+}
+_TERM = {
+    **{"group": "ink", "term": "navy", "num_asked": 4, "asked": 0.5, "num_drawn": 3, "drawn": 0.375},
+    **{"low": 0.2, "high": 0.6, "gap": -0.125, "matched": 0.75},
+}
+_TAKEDOWN = {
+    **{"what": caption_id_of("a nine"), "kind": "caption", "reason": "asked to"},
+    **{"date": "2026-01-31", "who": "Ada"},
+}
 VALID = {
+    CaptionScores: pd.DataFrame(
+        {"caption_id": _CURATED["caption_id"], "score.length": [2.0, 3.0], "score.block_list_x2": [0.0, 1.0]}
+    ),
+    ConceptBalance: pd.DataFrame({"entry": ["nine", "ten"], "before": [5, 3], "after": [4, 3]}),
+    CaptionAudit: pd.DataFrame([{**_TERM_PAIR, "when": each} for each in ("before", "after")]),
+    ImageAudit: pd.DataFrame([_TERM, {**_TERM, "term": "black"}]),
+    ImageAuditPairs: pd.DataFrame([{**_TERM_PAIR, **_DRAWN_PAIR}]),
+    Takedowns: pd.DataFrame([_TAKEDOWN]),
     CaptionsIn: _CURATED.drop(columns="caption_id").rename(columns={"text": "caption"}),
     CuratedCaptions: _CURATED,
     RejectedCaptions: _CURATED.assign(filter="length", reason="too_few_words", score=1.0),
@@ -118,6 +149,17 @@ FAULTS: list[tuple[type[Table], Callable[[pd.DataFrame], Any], str]] = [
     (CuratedCaptions, lambda f: f.to_dict(), r"got dict; must be a pandas DataFrame"),
     (RejectedCaptions, lambda f: f.assign(reason="Too few!"), r"column 'reason': str_matches"),
     (RejectedCaptions, lambda f: f.assign(filter=""), r"column 'filter': str_length"),
+    (CaptionScores, lambda f: f.assign(caption_id="x"), r"column 'caption_id': str_matches"),
+    (CaptionScores, lambda f: f.assign(**{"score.Length": 1.0}), r"column 'score.Length': unknown"),
+    (ConceptBalance, lambda f: f.assign(after=[6, 3]), r"rows: after <= before: row 0"),
+    (ConceptBalance, lambda f: f.assign(entry="nine"), r"column 'entry': field_uniqueness"),
+    (CaptionAudit, lambda f: f.assign(verdict="fair"), r"column 'verdict': isin"),
+    (CaptionAudit, lambda f: f.assign(when="during"), r"column 'when': isin"),
+    (CaptionAudit, lambda f: f.assign(num_both=-1), r"column 'num_both': greater_than"),
+    (ImageAudit, lambda f: f.assign(drawn=37.5), r"column 'drawn': less_than_or_equal_to\(1\)"),
+    (ImageAudit, lambda f: f.assign(gap=-2.0), r"column 'gap': greater_than"),
+    (ImageAuditPairs, lambda f: f.assign(verdict_drawn=""), r"column 'verdict_drawn': isin"),
+    (Takedowns, lambda f: f.assign(kind="encoder"), r"column 'kind': isin"),
     (ImageManifest, lambda f: f.assign(image_index=0), r"rows: multiple_fields_uniqueness: row 0"),
     (AcceptedImages, lambda f: f.assign(width_px=0), r"column 'width_px': greater_than"),
     (ImageManifest, lambda f: f.assign(digest="no"), r"column 'digest': str_matches"),
@@ -164,6 +206,20 @@ FAULTS: list[tuple[type[Table], Callable[[pd.DataFrame], Any], str]] = [
         r"rows: a complete trial has an accuracy: row 0",
     ),
 ]
+
+
+def test_every_model_has_a_right_table_and_a_planted_fault() -> None:
+    models = {
+        each
+        for name, each in vars(schemas).items()
+        if isinstance(each, type) and issubclass(each, Table) and each is not Table and name[0] != "_"
+    }
+    assert models == set(VALID) == {model for model, _, _ in FAULTS}
+
+
+def test_rewriters_alone_give_no_score() -> None:
+    bare = VALID[CaptionScores][["caption_id"]]
+    pd.testing.assert_frame_equal(CaptionScores.validate(bare), bare)
 
 
 @pytest.mark.parametrize("model", VALID)

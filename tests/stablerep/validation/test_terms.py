@@ -5,11 +5,14 @@ import pandas as pd
 from stablerep.mutual_information import pmi_interval
 from stablerep.validation.terms import PAIR_COLUMNS, TERM_COLUMNS, NamedTerms
 
-GROUPS = {"ink": ["black", "Navy Blue"], "digit": ["one", "two"]}
+GROUPS = {
+    "ink": {"black": ["black"], "Navy Blue": ["Navy Blue"]},
+    "digit": {"one": ["one"], "two": ["two"]},
+}
 TEXTS = ["a BLACK one", "navy-blue two, black one", "blue navy two", None, "blackened ones", "black two", ""]
 
 
-def _named(texts: list[str | None] = TEXTS, groups: dict[str, list[str]] = GROUPS) -> NamedTerms:
+def _named(texts: list[str | None] = TEXTS, groups: dict[str, dict[str, list[str]]] = GROUPS) -> NamedTerms:
     ids = [f"c-{n}" for n in range(len(texts))]
     return NamedTerms(pd.DataFrame({"caption_id": ids, "text": pd.Series(texts, dtype="str")}), groups)
 
@@ -21,6 +24,12 @@ def test_terms_are_whole_words_in_their_order_whatever_their_case() -> None:
     assert terms["share"].to_dict() == {"black": 1, "Navy Blue": 1 / 3, "one": 0.5, "two": 0.75}
     assert terms["caption_id"].to_dict() == {"black": "c-0", "Navy Blue": "c-1", "one": "c-0", "two": "c-1"}
     assert terms.loc["two", "text"] == TEXTS[1]
+
+
+def test_any_of_a_terms_words_names_it_once_a_caption() -> None:
+    groups = {"gender": {"woman": ["woman", "Women", "old lady"], "man": ["man"]}}
+    terms = _named(["WOMEN and a woman", "an old-lady", "a lady", "a man"], groups).terms()
+    assert terms.set_index("term")["num_captions"].to_dict() == {"woman": 2, "man": 1}
 
 
 def test_a_term_that_nobody_names_has_no_example_and_its_group_no_share() -> None:
