@@ -6,6 +6,7 @@ resolves a relative one against the current folder.
 
 import logging
 import os
+import socket
 import subprocess
 import tempfile
 import time
@@ -67,6 +68,17 @@ def point_to_store(project: Path) -> None:
     mlflow.set_experiment(EXPERIMENT)
 
 
+def end_killed_runs(place: str) -> None:
+    """Marks what earlier runs of a place left open: as a run holds its data folder alone, they are dead."""
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        return
+    for run in client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'"):
+        if run.data.tags.get("place") == place:
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
 def end_open_runs(status: str) -> None:
     """Ends what an interrupt left open; a run that nobody ends is shown as running for ever."""
     while mlflow.active_run():
@@ -118,10 +130,12 @@ class Tracker:
         self._run_of_arm: dict[str, str] = {}
         self._captions: pd.DataFrame | None = None
         point_to_store(project)
+        place = f"{socket.gethostname()}:{project.absolute()}"
+        end_killed_runs(place)
         name = f"{parameters['experiment_name']} {pipeline.strip('_')}"
         self._run = mlflow.start_run(run_name=name)
         self._client = mlflow.MlflowClient()
-        mlflow.set_tags({"pipeline": pipeline, **git_state(project)})
+        mlflow.set_tags({"pipeline": pipeline, "place": place, **git_state(project)})
         _log_params(flatten(parameters))
         with tempfile.TemporaryDirectory() as folder:
             write_parameters(Path(folder, "params.yaml"), parameters)

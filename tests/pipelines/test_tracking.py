@@ -169,6 +169,26 @@ def test_a_gates_refusal_ends_the_run_as_failed_with_its_page(
     assert mlflow.active_run() is None
 
 
+def test_the_next_run_marks_a_killed_one_of_its_folder_and_no_other(
+    project: Path, parameters: dict[str, Any]
+) -> None:
+    import mlflow
+
+    from pipelines.tracking import Tracker
+
+    Tracker(project, DataCatalog({}), parameters, "tuning")
+    mlflow.set_tag("mlflow.runName", "elsewhere")
+    mlflow.set_tag("place", "another:/folder")
+    client, (elsewhere,) = mlflow.MlflowClient(), [mlflow.active_run().info.run_id]
+    mlflow.tracking.fluent._active_run_stack.get().clear()  # as a killed process leaves it
+    Tracker(project, DataCatalog({}), parameters, "curation")
+    killed = mlflow.active_run().info.run_id
+    mlflow.tracking.fluent._active_run_stack.get().clear()
+    Tracker(project, DataCatalog({}), parameters, "curation").finish()
+    found = {run: client.get_run(run).info.status for run in (elsewhere, killed)}
+    assert found == {elsewhere: "RUNNING", killed: "KILLED"}
+
+
 def test_trials_and_ledger_are_logged(project: Path, parameters: dict[str, Any]) -> None:
     from pipelines.tracking import Tracker
 

@@ -116,7 +116,8 @@ class _Table:
         place = 0
         if self._writer is None:
             return
-        for batch in pq.ParquetFile(self.path).iter_batches(_BATCH_SIZE):
+        # pre-buffering would keep all that was read
+        for batch in pq.ParquetFile(self.path, pre_buffer=False).iter_batches(_BATCH_SIZE):
             frame = pl.DataFrame(batch)
             yield frame.with_columns(pl.int_range(place, place + len(frame), dtype=pl.Int64).alias("place"))
             place += len(frame)

@@ -78,7 +78,7 @@ def read_parquet(path: Path, columns: Columns) -> Iterator[Record]:
     import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, pre_buffer=False)  # which would keep all that was read
         names = list(file.schema_arrow.names)
         _check_names(path, names, columns)
         wanted = [name for name in astuple(columns) if name in names]
