@@ -9,6 +9,7 @@ from kedro.framework.hooks import hook_impl
 
 from pipelines.arms import is_encoder
 from pipelines.instantiation import build_method
+from stablerep.errors import ConfigError
 
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
@@ -70,8 +71,16 @@ def _check_encoder(encoder: dict[str, Any]) -> None:
     from stablerep.models.encoders import build_encoder
 
     # shapes alone: no memory is taken and no weight is drawn
-    with torch.device("meta"):
-        build_encoder(encoder)
+    with torch.device("meta"), torch.no_grad():
+        built = build_encoder(encoder)
+        try:
+            built(torch.zeros(2, 3, built.size_px, built.size_px))
+        except (RuntimeError, AssertionError, ValueError) as error:
+            raise ConfigError(
+                f"model.encoder: {encoder.get('name', encoder['_target_'])} takes no images of "
+                f"{built.size_px} px ({error}); must be one that does. "
+                "Set model.encoder in conf/params/encoder/<name>.yaml."
+            ) from error
 
 
 def _check_model(catalog: "DataCatalog", generation: dict[str, Any]) -> None:

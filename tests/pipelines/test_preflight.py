@@ -53,6 +53,22 @@ def fault(pipeline: str, given: DataCatalog, **runtime: Any) -> str | None:
     return None
 
 
+def fault_of_encoder(name: str, size_px: int) -> str | None:
+    model = {"encoder": {"name": name, "size_px": size_px}}
+    return fault("training", catalog(), encoder="vit_base_patch16_224", model=model)
+
+
+@pytest.mark.parametrize("name", ["deit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
+def test_an_encoder_of_one_size_is_built_for_the_images(name: str) -> None:
+    assert fault_of_encoder(name, 32) is None
+
+
+def test_an_encoder_that_takes_no_images_of_the_size_is_told_before_anything_is_drawn() -> None:
+    told = fault_of_encoder("convnext_atto", 16)
+    assert told is not None
+    assert told.startswith("model.encoder: convnext_atto takes no images of 16 px (Calculated padded input")
+
+
 def test_the_nodes_that_are_looked_for_are_registered() -> None:
     names = {node.name for pipeline in register_pipelines().values() for node in pipeline.nodes}
     assert names >= DRAWING

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from stablerep.losses.image_text import image_text_loss
-from stablerep.losses.method import Embedded
+from stablerep.losses.method import Embedded, check_tile
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,10 @@ class CLIP:
     uses_head = False
     uses_text = True
     uses_labels = False
+
+    def __post_init__(self) -> None:
+        """Checks the tile."""
+        check_tile("methods.clip", self.tile)
 
     def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
         """Returns `image_text`."""

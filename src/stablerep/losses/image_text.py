@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from stablerep.losses.multi_positive import at_least_float32
 from stablerep.losses.streamed import streamed_logsumexp
 
-MAX_LOGIT_SCALE = math.log(100)  # as in CLIP and in the authors' code
+MAX_LOGIT_SCALE = math.log(100)  # of the weight after a step, as in CLIP and in the authors' code
 INITIAL_LOGIT_SCALE = math.log(1 / 0.07)
 
 
@@ -33,7 +33,8 @@ def image_text_loss(
         image_ND: (N, D), unit length.
         text_MD: (M, D), unit length, the captions distinct, each with at least one image.
         caption_N: (N,) int64, the row of each image's caption.
-        logit_scale: scalar, the logarithm of the inverse temperature; clamped to [0, ln 100].
+        logit_scale: scalar, the logarithm of the inverse temperature. The step holds it in [0, ln 100],
+            not the loss: a clamp passes no gradient at its bound, where a scale would stay for good.
         tile: images and captions of which similarities are held at once; None holds them all.
 
     Returns:
@@ -42,7 +43,7 @@ def image_text_loss(
     if tile is not None:
         return _tiled_loss(image_ND, text_MD, caption_N, logit_scale, tile)
     with torch.autocast(image_ND.device.type, enabled=False):
-        scale = at_least_float32(logit_scale).clamp(0, MAX_LOGIT_SCALE).exp()
+        scale = at_least_float32(logit_scale).exp()
         logits_NM = scale * at_least_float32(image_ND) @ at_least_float32(text_MD).T
         image_to_text = F.cross_entropy(logits_NM, caption_N)
         positive_MN = F.one_hot(caption_N, len(text_MD)).T.to(logits_NM.dtype)
@@ -55,7 +56,7 @@ def _tiled_loss(
     image_ND: Tensor, text_MD: Tensor, caption_N: Tensor, logit_scale: Tensor, tile: int
 ) -> Tensor:
     with torch.autocast(image_ND.device.type, enabled=False):
-        scale = at_least_float32(logit_scale).clamp(0, MAX_LOGIT_SCALE).exp()
+        scale = at_least_float32(logit_scale).exp()
         image_ND, text_MD = at_least_float32(image_ND), at_least_float32(text_MD)
         own_N = scale * (image_ND * text_MD[caption_N]).sum(dim=1)
         image_to_text = (streamed_logsumexp(image_ND, text_MD, scale, None, tile) - own_N).mean()

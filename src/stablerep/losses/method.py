@@ -8,6 +8,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from stablerep.errors import check_range
+
 
 @dataclass(frozen=True)
 class Embedded:
@@ -51,3 +53,9 @@ class Method(Protocol):
     def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
         """Returns the parts of the loss by name, scalars; their sum is minimised."""
         ...
+
+
+def check_tile(key: str, tile: int | None) -> None:
+    """Raises ConfigError for a tile below 1, under the method's key, before anything is computed."""
+    if tile is not None:
+        check_range(f"{key}.tile", tile, 1)

@@ -73,7 +73,7 @@ def at_least_float32(tensor: Tensor) -> Tensor:
 
 
 def _check(z_ND: Tensor, labels_N: Tensor, temperature: float) -> None:
-    check_range("method.temperature", temperature, 1e-6)
+    check_range("temperature", temperature, 1e-6)
     if z_ND.ndim != 2 or labels_N.shape != z_ND.shape[:1]:
         raise ValueError(
             f"multi_positive_loss: got embeddings {tuple(z_ND.shape)} and labels "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from stablerep.errors import check_range
-from stablerep.losses.method import Embedded
+from stablerep.losses.method import Embedded, check_tile
 from stablerep.losses.multi_positive import multi_positive_loss
 
 
@@ -33,6 +33,7 @@ class SimCLR:
         """Checks ranges."""
         check_range("methods.simclr.views_per_image", self.views_per_image, 2)
         check_range("methods.simclr.temperature", self.temperature, 1e-6)
+        check_tile("methods.simclr", self.tile)
 
     def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
         """Returns `nt_xent`."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from stablerep.errors import check_range
-from stablerep.losses.method import Embedded
+from stablerep.losses.method import Embedded, check_tile
 from stablerep.losses.multi_positive import multi_positive_loss
 
 
@@ -31,6 +31,7 @@ class StableRep:
         """Checks that an anchor can have a positive."""
         check_range("methods.stablerep.images_per_caption", self.images_per_caption, 2)
         check_range("methods.stablerep.temperature", self.temperature, 1e-6)
+        check_tile("methods.stablerep", self.tile)
 
     def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
         """Returns `multi_positive`."""

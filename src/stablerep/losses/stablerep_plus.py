@@ -6,7 +6,7 @@ from torch import Tensor
 
 from stablerep.errors import check_range
 from stablerep.losses.clip import CLIP
-from stablerep.losses.method import Embedded
+from stablerep.losses.method import Embedded, check_tile
 from stablerep.losses.stablerep import StableRep
 
 
@@ -33,6 +33,9 @@ class StableRepPlus:
 
     def __post_init__(self) -> None:
         """Checks ranges."""
+        check_range("methods.stablerep_plus.images_per_caption", self.images_per_caption, 2)
+        check_range("methods.stablerep_plus.temperature", self.temperature, 1e-6)
+        check_tile("methods.stablerep_plus", self.tile)
         check_range("methods.stablerep_plus.text_weight", self.text_weight, 0)
         object.__setattr__(
             self, "_image_part", StableRep(self.images_per_caption, self.temperature, tile=self.tile)

@@ -32,7 +32,7 @@ def streamed_logsumexp(
     Raises:
         ConfigError: the tile is below 1.
     """
-    check_range("methods.tile", tile, 1)
+    check_range("tile", tile, 1)
     return _StreamedLogSumExp.apply(row_ND, column_MD, scale, skip_N, tile)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from stablerep.errors import check_range
-from stablerep.losses.method import Embedded
+from stablerep.losses.method import Embedded, check_tile
 from stablerep.losses.multi_positive import multi_positive_loss
 
 
@@ -36,6 +36,7 @@ class SupCon:
         """Checks ranges."""
         check_range("methods.supcon.views_per_image", self.views_per_image, 2)
         check_range("methods.supcon.temperature", self.temperature, 1e-6)
+        check_tile("methods.supcon", self.tile)
 
     def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
         """Returns `supervised`."""

@@ -43,7 +43,8 @@ class TimmEncoder(Encoder):
             raise ConfigError(
                 f"model.encoder.name: got {name!r}; must be a timm model, for instance {', '.join(near)}"
             )
-        if "img_size" not in options and name.startswith("vit_"):
+        known = timm.get_pretrained_cfg(name)
+        if "img_size" not in options and known is not None and known.fixed_input_size:
             options["img_size"] = size_px
         if flatten:
             options["global_pool"] = ""

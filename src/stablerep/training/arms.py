@@ -165,8 +165,10 @@ def _split(plan: ArmPlan, source: ImageSource) -> tuple[ImageSource, int, ImageS
 
 
 def _fingerprint(plan: ArmPlan, source: ImageSource) -> str:
-    """Returns a digest of everything that decides an arm's weights on one machine."""
-    digest = hashlib.sha256(repr(replace(plan, tokenizer_folder=None)).encode())
+    """Returns a digest of everything that decides an arm's weights and history on one machine."""
+    # where and how often something is read or kept decides nothing
+    same = replace(plan.optimisation, num_workers=0, cache_mib=0.0, checkpoint_every_s=0.0, num_checkpoints=1)
+    digest = hashlib.sha256(repr(replace(plan, optimisation=same, tokenizer_folder=None)).encode())
     digest.update(repr(source.texts).encode())
     labels = [] if source.labels is None else [source.labels]
     for tensor in (source.caption_rows, *labels):

@@ -1,17 +1,20 @@
 """The state of an arm's training, kept so that a run that is killed goes on."""
 
 import logging
+import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from stablerep.checkpoints import load_checkpoint, read_facts, save_checkpoint
 
 logger = logging.getLogger(__name__)
 Row = dict[str, float]
+ASIDE = "earlier-"  # begins the name of a folder with another run's state
 
 
 @dataclass
@@ -22,11 +25,13 @@ class Progress:
         step: steps done.
         history: rows so far.
         sums: of what was measured since the last row.
+        unreadable: of each image that could not be read, its name and why.
     """
 
     step: int = 0
     history: list[Row] = field(default_factory=list)
     sums: dict[str, float] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
 
     def add(self, measured: Row) -> None:
         """Adds what a step measured."""
@@ -63,19 +68,33 @@ class Checkpoint:
     def restore(
         self, model: nn.Module, optimizer: torch.optim.Optimizer, average: dict[str, Tensor]
     ) -> Progress:
-        """Restores networks, optimiser, average and torch's random states; a new start where nothing fits."""
-        path = self.newest()
-        if path is None:
-            return Progress()
-        if read_facts(path).get("fingerprint") != self.fingerprint:
-            logger.info("%s: of another run; starts anew", self.folder)
-            for each in self.files():
-                each.unlink()
-            return Progress()
-        facts = load_checkpoint(path, model, optimizer, average)
-        del facts["fingerprint"]
-        self._last_s = time.monotonic()
-        return Progress(**facts)
+        """Restores networks, optimiser, average and torch's random states.
+
+        Goes back to the newest file that can be read. Where none is this run's, it starts anew; what was
+        there is set aside in a folder beside, which goes with this one.
+        """
+        for path in reversed(self.files()):
+            try:
+                facts = read_facts(path)
+            except SafetensorError as error:
+                logger.warning("%s: cannot be read (%s); looks for an earlier one", path, error)
+                continue
+            if facts.pop("fingerprint", None) != self.fingerprint:
+                break
+            load_checkpoint(path, model, optimizer, average)
+            self._last_s = time.monotonic()
+            return Progress(**facts)
+        self._set_aside()
+        return Progress()
+
+    def _set_aside(self) -> None:
+        files = self.files()
+        if not files:
+            return
+        aside = Path(tempfile.mkdtemp(prefix=ASIDE, dir=self.folder))
+        for each in files:
+            each.rename(aside / each.name)
+        logger.warning("%s: of another run; starts anew; what was there is in %s", self.folder, aside)
 
     def keep(
         self,

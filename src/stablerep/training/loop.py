@@ -3,6 +3,7 @@
 Legend: N views of a batch, M captions, D dimensions, F features.
 """
 
+import contextlib
 import logging
 import math
 import time
@@ -103,7 +104,8 @@ def run_arm(
     first = training.progress.step
     if first:
         logger.info("%s: goes on from step %d of %d", arm.name, first, settings.num_steps)
-    with StopSignal() as stop:
+    # closed at once: processes that decode must not wait for the end of this one
+    with contextlib.closing(training.batches), StopSignal() as stop:
         for step in training.shown(range(first, settings.num_steps)):
             row = training.step(step)
             if row is not None:
@@ -158,7 +160,7 @@ class _Training:
             seed_everything("views", arm.seed, arm.name, rank, self.first)
         own = (batch.part(rank, num) for batch in sampler.batches(self.first))
         self.batches = read_ahead(arm.source, own, settings.num_workers)
-        self.unreadable: set[str] = set()
+        self.left_out: set[str] = set()
         self.started, self.waited_s = time.monotonic(), 0.0
 
     def shown(self, steps: range) -> Iterator[int]:
@@ -195,27 +197,35 @@ class _Training:
         row |= {"step": done, "images": done * settings.batch.num_views, "learning_rate": rate}
         row |= {"images_per_second": (done - self.first) * settings.batch.num_views / elapsed}
         row |= {"waited_s": self.waited_s, "waited_share": self.waited_s / elapsed}
-        row |= {"unreadable_images": len(self.unreadable)}
+        row |= {"unreadable_images": self.of_all(len(self.progress.unreadable))}
         if self.arm.method.temperature is not None:
             row["temperature"] = self.arm.method.temperature
         if logit_scale is not None:
             row["logit_scale"] = float(logit_scale.detach())
         if self.arm.held_out is not None and done % settings.probe_every == 0:
             size = settings.batch.chunk or settings.batch.num_views
-            row["knn_accuracy"] = knn_accuracy(self.networks.encoder, self.arm.held_out, size)
+            row["knn_accuracy"], unreadable = knn_accuracy(self.networks.encoder, self.arm.held_out, size)
+            self._tell_left_out(unreadable)
         progress.history.append(row)
         progress.sums = {}
         return row
 
     def _tell_unreadable(self, read: ReadBatch) -> None:
-        for name in read.unreadable:
-            if name not in self.unreadable:
-                logger.warning("%s: %s; another image of its caption takes its place", self.arm.name, name)
-                self.unreadable.add(name)
+        for told in read.unreadable:
+            if told not in self.progress.unreadable:
+                logger.warning("%s: %s; another takes its place", self.arm.name, told)
+                self.progress.unreadable.append(told)
+
+    def _tell_left_out(self, unreadable: list[str]) -> None:
+        for told in unreadable:
+            if told not in self.left_out:
+                logger.warning("%s: %s; left out of the kNN probe", self.arm.name, told)
+                self.left_out.add(told)
 
     def _descend(self, step: int, read: ReadBatch) -> tuple[Embedded, Tensor | None, Row]:
         """Computes the gradients of the whole batch and moves the weights."""
         method, device, batch = self.arm.method, self.accelerator.device, read.batch
+        before = _BeforeStep(self.networks)
         inputs = _inputs_of(self.arm, batch, self.tokenize, device)
         views = _views_of(read.pixels.to(device), method.views_per_image, self.augment)
         chunked = ChunkedEncoder(self.encoder, self.accelerator, views, self.settings.batch.chunk)
@@ -232,8 +242,10 @@ class _Training:
             bound = self.settings.max_grad_norm or math.inf
             norm = nn.utils.clip_grad_norm_(self.networks.parameters(), bound)
         if not torch.isfinite(norm):
+            before.restore()
             raise self._not_finite(step, batch, loss, norm)
         self.optimizer.step()
+        self.networks.bound()
         self.average.update(self.networks)
         measured = {name: float(value.detach()) for name, value in parts.items()}
         return embedded, logit_scale, measured | {"loss": float(loss.detach()), "grad_norm": float(norm)}
@@ -242,8 +254,14 @@ class _Training:
         """Tells whether any process is asked to stop: all must stop after the same step."""
         if self.accelerator.num_processes == 1:
             return asked
-        told = torch.tensor([float(asked)], device=self.accelerator.device)
-        return bool(self.accelerator.reduce(told, reduction="sum") > 0)
+        return self.of_all(asked) > 0
+
+    def of_all(self, number: float) -> float:
+        """Returns the sum of a number over all processes."""
+        if self.accelerator.num_processes == 1:
+            return number
+        told = torch.tensor([float(number)], device=self.accelerator.device)
+        return float(self.accelerator.reduce(told, reduction="sum"))
 
     def keep(self, last: bool) -> None:
         """Writes a checkpoint where one is due, or if it is the last."""
@@ -262,8 +280,24 @@ class _Training:
             f"arm {self.arm.name!r}: got a loss of {float(loss.detach())} and a gradient of norm "
             f"{float(norm)} at step {step}; must be finite.{kept} Captions of the batch, by row: "
             f"{rows[:20]}, the first of them {texts}. Lower optimisation.learning_rate, or set "
-            "optimisation.max_grad_norm."
+            "optimisation.max_grad_norm: the arm starts anew then."
         )
+
+
+class _BeforeStep:
+    """What a step moves before its loss is known: the statistics of BatchNorm, and random states."""
+
+    def __init__(self, networks: nn.Module) -> None:
+        self._buffers = [(buffer, buffer.detach().clone()) for buffer in networks.buffers()]
+        self._random = torch.get_rng_state()
+        self._random_of_gpu = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+
+    def restore(self) -> None:
+        for buffer, value in self._buffers:
+            buffer.copy_(value)
+        torch.set_rng_state(self._random)
+        if self._random_of_gpu is not None:
+            torch.cuda.set_rng_state(self._random_of_gpu)
 
 
 def _sampler_of(arm: Arm, settings: OptimisationSettings, num_processes: int) -> GroupedSampler:

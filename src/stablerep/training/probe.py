@@ -6,7 +6,7 @@ touched. The figure says whether a training goes well, and nothing that should b
 Legend: I images, F features.
 """
 
-from contextlib import suppress
+import math
 from dataclasses import replace
 
 import torch
@@ -51,7 +51,7 @@ def _rows_of(source: ImageSource, chosen: Tensor) -> ImageSource:
 
 
 @torch.no_grad()
-def knn_accuracy(encoder: Encoder, source: ImageSource, batch_size: int) -> float:
+def knn_accuracy(encoder: Encoder, source: ImageSource, batch_size: int) -> tuple[float, list[str]]:
     """Returns the share of images whose nearest other image is of their class, or caption.
 
     The encoder is in evaluation mode meanwhile; no random number is drawn, so a training goes on as if it had
@@ -63,12 +63,15 @@ def knn_accuracy(encoder: Encoder, source: ImageSource, batch_size: int) -> floa
         batch_size: images at a time.
 
     Returns:
-        In [0, 1]; NaN where no image can ask.
+        The accuracy in [0, 1], NaN where no image can ask; and of each unreadable image, its name and why.
     """
     device = next(encoder.parameters()).device
     was_training = encoder.training
     encoder.eval()
-    images_I3HW, rows_I = _read_all(source)
+    images_I3HW, rows_I, unreadable = _read_all(source)
+    if not len(rows_I):
+        encoder.train(was_training)
+        return math.nan, unreadable
     features_IF = torch.cat([_encode(encoder, part.to(device)) for part in images_I3HW.split(batch_size)])
     encoder.train(was_training)
     similarity_II = (features_IF @ features_IF.T).fill_diagonal_(-torch.inf)
@@ -76,17 +79,19 @@ def knn_accuracy(encoder: Encoder, source: ImageSource, batch_size: int) -> floa
     same_I = labels_I[similarity_II.argmax(dim=1)] == labels_I
     others_I = (labels_I[:, None] == labels_I[None, :]).sum(dim=1) > 1
     asks_I = others_I & (labels_I >= 0)
-    return float(same_I[asks_I].float().mean())
+    return float(same_I[asks_I].float().mean()), unreadable
 
 
-def _read_all(source: ImageSource) -> tuple[Tensor, Tensor]:
-    """Returns the images that can be read, and their rows; the training names those that cannot."""
-    images, rows = [], []
+def _read_all(source: ImageSource) -> tuple[Tensor, Tensor, list[str]]:
+    """Returns the images that can be read, their rows, and of the others their names and why."""
+    images, rows, unreadable = [], [], []
     for row in range(len(source.images)):
-        with suppress(UnreadableImageError):
+        try:
             images.append(source.images.read(row))
             rows.append(row)
-    return torch.stack(images), torch.tensor(rows)
+        except UnreadableImageError as error:
+            unreadable.append(str(error))
+    return torch.stack(images) if images else torch.empty(0), torch.tensor(rows), unreadable
 
 
 def _encode(encoder: Encoder, images: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ Legend: N images of a batch.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+import signal
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -39,52 +40,93 @@ class ReadBatch:
         return replace(self, pixels=self.pixels.pin_memory())
 
 
-class BatchReader(Dataset[ReadBatch]):
-    """Reads the images of a batch; one that cannot be read is replaced by another of its caption."""
+class BatchReader(Dataset["ReadBatch | DataError"]):
+    """Reads the images of a batch.
+
+    An image that cannot be read is replaced by another of its caption; a caption without one that can, by the
+    next caption that is not in the batch, so that no image ends a run.
+    """
 
     def __init__(self, source: ImageSource) -> None:
         """Takes the source."""
         self.source = source
 
-    def __getitem__(self, batch: Batch) -> ReadBatch:
-        """Reads a batch.
+    def __getitem__(self, batch: Batch) -> "ReadBatch | DataError":
+        """Reads a batch; returns the error, for a process that decodes cannot raise it as it is."""
+        try:
+            return self._read_batch(batch)
+        except DataError as error:
+            return error
 
-        Raises:
-            DataError: a caption has no image that can be read.
-        """
-        images, rows, unreadable = [], [], []
-        for row in batch.image_rows.tolist():
-            image, taken, faults = self._read(row)
-            images.append(image)
-            rows.append(taken)
-            unreadable += faults
-        return ReadBatch(
-            replace(batch, image_rows=torch.tensor(rows)), torch.stack(images), tuple(unreadable)
-        )
-
-    def _read(self, row: int) -> tuple[Tensor, int, list[str]]:
+    def _read_batch(self, batch: Batch) -> ReadBatch:
+        images: list[Tensor] = []
+        rows: list[int] = []
         faults: list[str] = []
-        for candidate in (row, *self._others(row)):
+        text_rows = batch.text_rows.clone()
+        for place, text_row in enumerate(batch.text_rows.tolist()):
+            # the images of one caption stand together, and captions in their order
+            wanted = batch.image_rows[batch.caption_N == place].tolist()
+            read = self._read_caption(text_row, wanted, faults)
+            if read is None:
+                text_rows[place], read = self._read_another(text_row, len(wanted), text_rows, faults)
+            images += [image for _, image in read]
+            rows += [row for row, _ in read]
+        read_batch = replace(batch, image_rows=torch.tensor(rows), text_rows=text_rows)
+        return ReadBatch(read_batch, torch.stack(images), tuple(dict.fromkeys(faults)))
+
+    def _read_caption(
+        self, text_row: int, wanted: list[int], faults: list[str]
+    ) -> list[tuple[int, Tensor]] | None:
+        """Reads images of a caption, others of it in the place of unreadable ones; None where none can be."""
+        read = []
+        for row in wanted:
             try:
-                return self.source.images.read(candidate), candidate, faults
+                read.append((row, self.source.images.read(row)))
+                continue
             except UnreadableImageError as error:
                 faults.append(str(error))
-        text = self.source.texts[int(self.source.caption_rows[row])]
+            found = self._first_readable(self._others(text_row, row), faults)
+            if found is None:
+                return None
+            read.append(found)
+        return read
+
+    def _read_another(
+        self, text_row: int, num: int, taken: Tensor, faults: list[str]
+    ) -> tuple[int, list[tuple[int, Tensor]]]:
+        """Reads as many images of the next caption that the batch has not."""
+        known = np.unique(self.source.caption_rows.numpy())
+        for candidate in np.roll(known, -int(np.searchsorted(known, text_row)))[1:].tolist():
+            if candidate in taken.tolist():
+                continue
+            own = np.flatnonzero(self.source.caption_rows.numpy() == candidate)
+            read = self._read_caption(candidate, np.resize(own, num).tolist(), faults)
+            if read is not None:
+                return candidate, read
         raise DataError(
-            f"image source {self.source.name!r}: no image of the caption {text!r} can be read: "
-            f"{'; '.join(faults[:3])}. Run `kedro run --pipelines generation`: what is missing or damaged is "
-            "made again."
+            f"image source {self.source.name!r}: no image of the caption {self.source.texts[text_row]!r} "
+            f"can be read, and of none that could take its place: {'; '.join(faults[:3])}. "
+            "Run `kedro run --pipelines generation`: what is missing or damaged is made again."
         )
 
-    def _others(self, row: int) -> Iterator[int]:
+    def _first_readable(self, rows: Iterable[int], faults: list[str]) -> tuple[int, Tensor] | None:
+        for row in rows:
+            try:
+                return row, self.source.images.read(row)
+            except UnreadableImageError as error:
+                faults.append(str(error))
+        return None
+
+    def _others(self, text_row: int, row: int) -> Iterator[int]:
         """Yields the other images of its caption, the next in order first; looked for when one is needed."""
-        rows = self.source.caption_rows.numpy()
-        same = np.flatnonzero(rows == rows[row])
+        same = np.flatnonzero(self.source.caption_rows.numpy() == text_row)
         place = int(np.searchsorted(same, row))
         yield from (int(each) for each in np.roll(same, -place)[1:])
 
 
-def read_ahead(source: ImageSource, batches: Iterable[Batch], num_workers: int) -> Iterator[ReadBatch]:
+def read_ahead(
+    source: ImageSource, batches: Iterable[Batch], num_workers: int
+) -> Generator[ReadBatch, None, None]:
     """Yields batches with their pixels, in the order of `batches`.
 
     Args:
@@ -94,7 +136,7 @@ def read_ahead(source: ImageSource, batches: Iterable[Batch], num_workers: int) 
             one batch ahead.
 
     Raises:
-        DataError: a caption has no image that can be read.
+        DataError: no image of a caption can be read, nor of one that could take its place.
     """
     loader = DataLoader(
         BatchReader(source),
@@ -103,14 +145,27 @@ def read_ahead(source: ImageSource, batches: Iterable[Batch], num_workers: int) 
         num_workers=num_workers,
         # spawn: a fork of a process that has used torch's threads hangs
         multiprocessing_context="spawn" if num_workers else None,
+        worker_init_fn=_leave_signals_to_the_training if num_workers else None,
         # its own: a loader that draws from the global state would change the views of a resumed run
         generator=torch.Generator(),
         pin_memory=torch.cuda.is_available(),
     )
-    yield from loader if num_workers else _one_ahead(loader)
+    for read in loader if num_workers else _one_ahead(loader):
+        if isinstance(read, DataError):
+            raise read
+        yield read
 
 
-def _one_ahead(loader: Iterable[ReadBatch]) -> Iterator[ReadBatch]:
+def _leave_signals_to_the_training(number: int) -> None:
+    """Has SIGTERM, which schedulers send to a whole group, end no process that decodes.
+
+    The training takes it, keeps its state and ends them; they also end where the training died.
+    """
+    del number
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _one_ahead(loader: Iterable[ReadBatch | DataError]) -> Iterator[ReadBatch | DataError]:
     """Reads the next batch while the caller works on this one."""
     batches = iter(loader)
     with ThreadPoolExecutor(1, "reading") as reader:

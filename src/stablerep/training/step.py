@@ -18,6 +18,7 @@ import torch.distributed as dist
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from stablerep.losses.image_text import MAX_LOGIT_SCALE
 from stablerep.losses.method import Embedded
 from stablerep.models.encoder import Encoder
 from stablerep.models.heads import ProjectionHead
@@ -70,6 +71,12 @@ class Networks(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.projector = Projector(head, text)
+
+    @torch.no_grad()
+    def bound(self) -> None:
+        """Brings the logit scale back into [0, ln 100]; call it after each step of the optimiser."""
+        if self.projector.text is not None:
+            self.projector.text.logit_scale.clamp_(0, MAX_LOGIT_SCALE)
 
 
 class _Gather(torch.autograd.Function):

@@ -53,8 +53,12 @@ def test_the_whole_of_curation_on_real_captions(tmp_path: Path, monkeypatch: pyt
     assert set(concepts.head(2)["entry"]) == {"dog", "man"}
     assert concepts["after"].sum() < concepts["before"].sum()
     assert (concepts["after"] <= concepts["before"]).all()
-    # whoever is young is a boy or a girl here: words of both groups
-    assert {"skewed", "balanced"} <= set(audit["verdict"])
+    pairs = audit[audit["when"] == "after"].set_index(["term_a", "term_b"])
+    assert pairs.loc[("woman", "young"), "verdict"] == "balanced"
+    assert pairs.loc[("woman", "cook"), "verdict"] == "too_few"
+    # 27 of 78: fewer women than chance has it, but not for sure by the 1 bit that the bound allows
+    assert pairs.loc[("woman", "african"), "high"] < 0
+    assert pairs.loc[("woman", "african"), "verdict"] == "unclear"
     assert "40,460 captions came in" in page
     assert page.count("<details>") >= 5
     assert page.count("data:image/svg+xml") == 3

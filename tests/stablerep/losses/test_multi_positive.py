@@ -146,7 +146,7 @@ def test_loss_is_computed_in_float32_under_autocast(loss_of):
 
 @pytest.mark.parametrize("temperature", [0.0, -0.1, float("nan")])
 def test_a_temperature_that_is_not_positive_is_an_error(loss_of, temperature):
-    with pytest.raises(ConfigError, match=r"method\.temperature"):
+    with pytest.raises(ConfigError, match="temperature: got"):
         loss_of(unit(4), torch.arange(4) // 2, temperature)
 
 

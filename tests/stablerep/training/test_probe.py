@@ -1,6 +1,7 @@
 """The probe on held-out captions."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 from stablerep.models.encoder import Encoder
 from stablerep.training.batches import ImageSource
 from stablerep.training.probe import hold_out, knn_accuracy
-from stablerep.training.stored_images import ImagesInMemory
+from stablerep.training.stored_images import ImagesInMemory, UnreadableImageError
 
 
 class FirstPixel(Encoder):
@@ -51,12 +52,33 @@ def source(reds: list[int], captions: list[int], labels: list[int] | None = None
 )
 def test_the_nearest_other_image_decides(reds: list[int], labels: list[int] | None, expected: float) -> None:
     encoder = FirstPixel().train()
-    assert knn_accuracy(encoder, source(reds, [0, 0, 1, 1], labels), batch_size=3) == expected
+    assert knn_accuracy(encoder, source(reds, [0, 0, 1, 1], labels), batch_size=3) == (expected, [])
     assert encoder.training
 
 
 def test_images_without_another_of_theirs_tell_nothing() -> None:
-    assert math.isnan(knn_accuracy(FirstPixel(), source([0, 100], [0, 1]), batch_size=2))
+    accuracy, unreadable = knn_accuracy(FirstPixel(), source([0, 100], [0, 1]), batch_size=2)
+    assert math.isnan(accuracy)
+    assert unreadable == []
+
+
+def test_unreadable_images_are_left_out_and_named():
+    class Damaged(ImagesInMemory):
+        def read(self, row):
+            if row in damaged:
+                raise UnreadableImageError(f"image {row}: is missing")
+            return super().read(row)
+
+    held_out = source([0, 10, 200, 210], [0, 0, 1, 1])
+    held_out = replace(held_out, images=Damaged(held_out.images.images))
+    damaged = {3}
+    assert knn_accuracy(FirstPixel(), held_out, batch_size=2) == (1.0, ["image 3: is missing"])
+    damaged = {0, 1, 2, 3}
+    encoder = FirstPixel().train()
+    accuracy, unreadable = knn_accuracy(encoder, held_out, batch_size=2)
+    assert math.isnan(accuracy)
+    assert len(unreadable) == 4
+    assert encoder.training
 
 
 def test_captions_are_held_out_with_all_their_images() -> None:

@@ -148,13 +148,34 @@ def test_an_unreadable_image_is_named_and_another_of_its_caption_takes_its_place
     assert "other bytes" in told
 
 
-def test_a_caption_without_any_readable_image_is_told(stored):
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_caption_without_any_readable_image_is_told_where_no_other_is_left(stored, num_workers):
     caption_rows = stored[2]
     damage(stored, torch.nonzero(caption_rows == 2).flatten().tolist())
     source = source_of(stored)
     batches = GroupedSampler(source, NUM_CAPTIONS * 3, 3, seed=0).batches()
-    with pytest.raises(DataError, match=r"no image of the caption 'caption 2' can be read: .*Run `kedro run"):
-        next(read_ahead(source, batches, 0))
+    told = r"^image source 'synthetic': no image of the caption 'caption 2' can be read, .*Run `kedro run"
+    with pytest.raises(DataError, match=told):
+        next(read_ahead(source, batches, num_workers))
+
+
+def test_another_caption_takes_the_place_of_one_without_any_readable_image(stored):
+    _, manifest, caption_rows = stored
+    damaged = torch.nonzero(caption_rows == 2).flatten().tolist()
+    damage(stored, damaged)
+    source = source_of(stored)
+    rows = torch.cat([torch.nonzero(caption_rows == each).flatten()[:2] for each in (2, 3)])
+    batch = Batch(rows, torch.tensor([0, 0, 1, 1]), torch.tensor([2, 3]))
+    (read,) = read_ahead(source, [batch], 0)
+    assert read.batch.text_rows.tolist() == [4, 3]
+    assert caption_rows[read.batch.image_rows].tolist() == [4, 4, 3, 3]
+    assert read.batch.image_rows[0] != read.batch.image_rows[1]
+    assert all(
+        torch.equal(pixels, source.images.read(int(row)))
+        for row, pixels in zip(read.batch.image_rows, read.pixels, strict=True)
+    )
+    assert len(read.unreadable) == len(damaged)
+    assert all(manifest["member"][row] in " ".join(read.unreadable) for row in damaged)
 
 
 def test_an_image_of_another_size_or_a_missing_one_is_unreadable(stored):

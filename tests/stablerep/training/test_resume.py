@@ -6,11 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from stablerep.batch import BatchSettings
 from stablerep.checkpoints import read_facts
@@ -21,6 +23,7 @@ from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import GroupedSampler, ImageSource
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
 from stablerep.training.stored_images import ImagesInMemory
+from stablerep.views import Augmentation
 
 ENCODER = {"_target_": "stablerep.models.residual.ResidualEncoder", "channels": [8, 8], "map_channels": 4}
 CLOCKED = ("images_per_second", "waited_s", "waited_share")
@@ -94,6 +97,9 @@ def test_the_state_of_another_run_is_not_gone_on_with(killed, tmp_path, caplog, 
     with caplog.at_level(logging.INFO):
         mine = train_arm(plan, source, tmp_path)
     assert "of another run; starts anew" in caplog.text
+    (aside,) = (tmp_path / "arm").glob("earlier-*")
+    (state,) = aside.iterdir()
+    assert state.read_bytes() == newest(killed).read_bytes()
     fresh = train_arm(plan, source)
     assert all(torch.equal(mine.weights[k], fresh.weights[k]) for k in fresh.weights)
 
@@ -108,6 +114,14 @@ def test_a_signal_keeps_the_state_and_the_next_run_ends_where_an_uninterrupted_o
     assert all(torch.equal(resumed.weights[k], whole.weights[k]) for k in whole.weights)
 
 
+def test_a_signal_to_the_whole_group_keeps_the_state_though_processes_decode(tmp_path):
+    """As schedulers send it: processes that decode must not die of it before the training has stopped."""
+    command = [sys.executable, __file__, str(tmp_path), "GROUP"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, start_new_session=True)
+    assert f"StoppedError: arm 'arm': stopped by a signal after step {KILLED_AT} of 30" in done.stderr
+    assert read_facts(newest(tmp_path))["step"] == KILLED_AT
+
+
 def test_an_arm_that_is_finished_is_not_trained_again(tmp_path, monkeypatch):
     """A run that was stopped in a later arm goes on: the arms before cost it nothing."""
     first = train_arm(make_plan(), make_source(), tmp_path)
@@ -117,18 +131,47 @@ def test_an_arm_that_is_finished_is_not_trained_again(tmp_path, monkeypatch):
     assert again.history.equals(first.history)
 
 
-def test_a_gradient_that_is_not_finite_keeps_the_state_before_it(tmp_path, monkeypatch):
-    real, calls = StableRep.__call__, []
+@pytest.mark.parametrize(
+    "changed", [{"num_workers": 1}, {"cache_mib": 1.0}, {"checkpoint_every_s": 9.0}, {"num_checkpoints": 2}]
+)
+def test_what_decides_no_weight_may_change_between_two_sittings(killed, tmp_path, caplog, changed):
+    shutil.copytree(killed / "arm", tmp_path / "arm")
+    plan = make_plan()
+    with caplog.at_level(logging.INFO):
+        train_arm(replace(plan, optimisation=replace(plan.optimisation, **changed)), make_source(), tmp_path)
+    assert f"goes on from step {KILLED_AT - 1} of 30" in caplog.text
 
-    def spoil(self, batch, scale):
+
+def test_a_damaged_file_has_the_run_go_on_from_the_one_before(tmp_path, caplog):
+    plan = replace(make_plan(), optimisation=replace(make_plan().optimisation, num_checkpoints=2))
+    whole = train_arm(plan, make_source(), tmp_path)
+    last = tmp_path / "arm" / "step-30.safetensors"
+    last.write_bytes(last.read_bytes()[:1000])
+    with caplog.at_level(logging.INFO):
+        again = train_arm(plan, make_source(), tmp_path)
+    assert "step-30.safetensors: cannot be read" in caplog.text
+    assert "goes on from step 29 of 30" in caplog.text
+    assert all(torch.equal(again.weights[k], whole.weights[k]) for k in whole.weights)
+
+
+def test_a_batch_that_is_not_finite_keeps_the_state_before_it(tmp_path, monkeypatch):
+    plan = replace(make_plan(), optimisation=kept_seldom())
+    real, calls = Augmentation.forward, []
+
+    def spoil(self, images):
         calls.append(1)
-        parts = real(self, batch, scale)
-        return {name: part * float("nan") for name, part in parts.items()} if len(calls) == 6 else parts
+        return real(self, images) * (float("nan") if len(calls) == 6 else 1.0)
 
-    monkeypatch.setattr(StableRep, "__call__", spoil)
+    monkeypatch.setattr(Augmentation, "forward", spoil)
     with pytest.raises(TrainingError, match=r"at step 5; must be finite.*step-5\.safetensors.*by row"):
-        train_arm(replace(make_plan(), optimisation=kept_seldom()), make_source(), tmp_path)
+        train_arm(plan, make_source(), tmp_path)
     assert read_facts(newest(tmp_path))["step"] == 5
+    # the statistics of BatchNorm and the random states too are those of before
+    kept = load_file(newest(tmp_path))
+    assert all(value.isfinite().all() for value in kept.values())
+    monkeypatch.undo()
+    resumed, whole = train_arm(plan, make_source(), tmp_path), train_arm(plan, make_source())
+    assert all(torch.equal(resumed.weights[k], whole.weights[k]) for k in whole.weights)
 
 
 def test_the_last_checkpoints_are_kept_and_no_more(tmp_path, monkeypatch):
@@ -154,9 +197,21 @@ class SignalAtStep(logging.Handler):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+class SignalGroupAtStep(logging.Handler):
+    """Asks this process and those that decode for it to stop."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if f"arm: {KILLED_AT * 8} of" in record.getMessage():
+            os.killpg(os.getpgid(0), signal.SIGTERM)
+            time.sleep(1)  # in which a process that decodes would die of it
+
+
 if __name__ == "__main__":
     how = sys.argv[2] if len(sys.argv) > 2 else "SIGKILL"
-    handler = SignalAtStep() if how == "SIGTERM" else KillAtStep()
+    handler = {"SIGTERM": SignalAtStep, "GROUP": SignalGroupAtStep}.get(how, KillAtStep)()
+    chosen = make_plan()
+    if how == "GROUP":
+        chosen = replace(chosen, optimisation=replace(chosen.optimisation, num_workers=1))
     logging.getLogger("stablerep.training.arms").addHandler(handler)
     logging.getLogger("stablerep.training.arms").setLevel(logging.INFO)
-    train_arm(make_plan(), make_source(), Path(sys.argv[1]))
+    train_arm(chosen, make_source(), Path(sys.argv[1]))

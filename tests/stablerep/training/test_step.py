@@ -1,6 +1,7 @@
 """A step is exact: in chunks, and on several processes, it moves the weights as in one piece."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -27,11 +28,13 @@ from stablerep.training.settings import OptimisationSettings
 from stablerep.training.step import Networks
 from stablerep.training.stored_images import ImagesInMemory
 
+ROOT = Path(__file__).parents[3]
 METHODS = {
     "stablerep": StableRep(images_per_caption=3),
     "stablerep_plus": StableRepPlus(images_per_caption=2),
     "simclr": SimCLR(),
     "clip": CLIP(),
+    "tiled": StableRepPlus(images_per_caption=2, tile=5),
 }
 TEXTS = tuple(
     f"a {ink} {digit}" for ink in ("red", "teal") for digit in ("one", "two", "three", "four", "five", "six")
@@ -131,7 +134,9 @@ def test_chunks_give_the_weights_and_statistics_of_one_piece(name, chunk, plain)
     pieces, other = train(METHODS[name], chunk=chunk)
     assert_close(pieces, whole)
     assert [row["loss"] for row in other] == pytest.approx([row["loss"] for row in history], rel=1e-4)
-    assert [row["grad_norm"] for row in other] == pytest.approx([r["grad_norm"] for r in history], rel=1e-4)
+    # the second step's gradient is at weights that differ by the rounding of the first
+    for row, expected, tolerance in zip(other, history, (1e-4, 1e-3), strict=True):
+        assert row["grad_norm"] == pytest.approx(expected["grad_norm"], rel=tolerance)
 
 
 def test_a_chunk_draws_the_same_views_and_dropout_twice(monkeypatch):
@@ -182,6 +187,38 @@ def test_a_batch_that_processes_cannot_share_is_refused():
     settings = OptimisationSettings(num_images=12, batch=BatchSettings(6, 2))
     with pytest.raises(ConfigError, match=r"batch\.captions: got 6, which are 4 captions in arm"):
         loop._sampler_of(Arm("arm", METHODS["stablerep"], source(), 0), settings, 3)
+
+
+@pytest.mark.parametrize("start", [-0.1, math.log(100) + 0.1])
+def test_a_logit_scale_is_held_between_zero_and_ln_100_and_learns_there(start, plain):
+    built = networks(METHODS["clip"])
+    built.projector.text.logit_scale.data.fill_(start)
+    settings = OptimisationSettings(num_images=24, batch=BatchSettings(6, 2), log_every=1, learning_rate=0.0)
+    history = run_arm(Arm("arm", METHODS["clip"], source(), 0), built, settings, tokenize)
+    nearest = 0 if start < 0 else math.log(100)
+    assert float(history[1]["logit_scale"]) == pytest.approx(nearest)
+    assert float(built.projector.text.logit_scale.grad) != 0
+
+
+def test_half_precision_takes_the_step_of_full_precision_in_one_piece_and_in_chunks():
+    """In a process of its own: accelerate knows one precision a process."""
+    code = (
+        "from tests.stablerep.training.test_step import METHODS, train\n"
+        "for chunk in (None, 5):\n"
+        "    for name in METHODS:\n"
+        "        row = train(METHODS[name], chunk=chunk, mixed_precision='bf16')[1][0]\n"
+        "        print(name, row['loss'], row['grad_norm'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    rows = iter(line.split() for line in done.stdout.splitlines())
+    for chunk in (None, 5):
+        for name in METHODS:
+            whole = train(METHODS[name], chunk=chunk)[1][0]
+            told, loss, norm = next(rows)
+            assert told == name
+            assert float(loss) == pytest.approx(whole["loss"], rel=0.03)
+            assert float(loss) != whole["loss"]
+            assert float(norm) == pytest.approx(whole["grad_norm"], rel=0.15)
 
 
 def test_clipping_bounds_the_step_and_tells_the_norm_before(plain, monkeypatch):
