@@ -61,6 +61,7 @@ SOURCES = {
         "shards.py",
         "views.py",
         "pipelines/instantiation.py",
+        "pipelines/live_rows.py",
         "pipelines/model_folder.py",
     ],
     "evaluation": ["evaluation", "models", "corpora", "seeding.py"],

@@ -46,11 +46,13 @@ class TrackingHooks:
 
         if is_follower():
             return
+        from pipelines import live_rows
         from pipelines.tracking import Tracker
 
         self._catalog = catalog
         names = run_params.get("pipeline_names") or ["__default__"]
         self._tracker = Tracker(self._project, catalog, self._parameters, "+".join(names))
+        live_rows.follow(self._tracker.log_row)
 
     @hook_impl
     def before_node_run(self, node: "Node") -> None:
@@ -75,13 +77,20 @@ class TrackingHooks:
     @hook_impl
     def after_pipeline_run(self) -> None:
         """Ends the parent run."""
-        if self._tracker is not None:
-            self._tracker.finish()
-            self._tracker = None
+        if (tracker := self._let_go()) is not None:
+            tracker.finish()
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
         """Ends the parent run as failed, with the message."""
-        if self._tracker is not None:
-            self._tracker.fail(error)
-            self._tracker = None
+        if (tracker := self._let_go()) is not None:
+            tracker.fail(error)
+
+    def _let_go(self) -> "Tracker | None":
+        """Returns the tracker, which is told nothing more."""
+        from pipelines import live_rows
+
+        tracker, self._tracker = self._tracker, None
+        if tracker is not None:
+            live_rows.leave(tracker.log_row)
+        return tracker

@@ -38,6 +38,7 @@ class TrackedEncoder:
         run_id: of the arm's run.
         parent: name of the run that it is a part of.
         started: date and time in UTC.
+        status: of the arm's run in MLflow, FINISHED where its encoder was kept.
         num_captions: that came from what is asked for; None where the run does not tell its captions.
     """
 
@@ -46,10 +47,13 @@ class TrackedEncoder:
     run_id: str
     parent: str
     started: str
+    status: str
     num_captions: int | None
 
     def __str__(self) -> str:
-        return f"{self.arm} ({self.images} images), run {self.run_id} of {self.parent!r}, {self.started} UTC"
+        end = "" if self.status == "FINISHED" else f", {self.status.lower()}"
+        run = f"run {self.run_id} of {self.parent!r}, {self.started} UTC{end}"
+        return f"{self.arm} ({self.images} images), {run}"
 
 
 def captions_of_arms(catalog: "DataCatalog") -> "pd.DataFrame | None":
@@ -82,12 +86,12 @@ def captions_tags(captions: "pd.DataFrame") -> dict[str, str]:
     return {_DIGEST_TAG: digest, _GENERATOR_TAG: ", ".join(generators)}
 
 
-def log_captions(captions: "pd.DataFrame") -> None:
-    """Logs the table to the active run."""
+def log_captions(captions: "pd.DataFrame", run_id: str) -> None:
+    """Logs the table to a run."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, _FILE)
         captions.to_parquet(path, index=False)
-        mlflow.log_artifact(str(path))
+        mlflow.log_artifact(str(path), run_id=run_id)
 
 
 def find_encoders(uri: str, kind: str, what: str) -> list[TrackedEncoder]:
@@ -143,6 +147,7 @@ def _described(run: "Run", images: str, names: dict[str, str], number: int | Non
         run_id=run.info.run_id,
         parent=names.get(parent, parent),
         started=f"{started:%Y-%m-%d %H:%M}",
+        status=run.info.status,
         num_captions=number,
     )
 

@@ -9,9 +9,7 @@ import os
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Mapping
-from importlib.metadata import version
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +19,12 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import mlflow
-from mlflow.entities import Metric
 
 from pipelines.arms import is_encoder
 from pipelines.causes import first_cause
 from pipelines.config_loader import write_parameters
-from pipelines.tracked_captions import captions_of_arms, captions_tags, log_captions
+from pipelines.tracked_arms import TrackedArms
+from pipelines.tracked_values import flatten, in_calls, log_params, metrics_of
 from stablerep.errors import GateError
 
 logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
@@ -37,14 +35,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from kedro.io import DataCatalog
 
-    from stablerep.training.arms import TrainedArm
-
 EXPERIMENT = "stablerep"
-_MAX_METRICS = 1000  # of one call, MLflow's limit
-_MAX_PARAMS = 100  # of one call, MLflow's limit
-_MAX_PARAM_CHARS = 6000  # MLflow's limit
 _MAX_TAG_CHARS = 5000  # below MLflow's limit of 8,000
-_MODEL_NEEDS = ("torch", "torchvision", "timm", "safetensors", "numpy")
 _NUM_GRID_CAPTIONS = 8  # rows of the picture of captions with their images
 
 
@@ -85,18 +77,6 @@ def end_open_runs(status: str) -> None:
         mlflow.end_run(status)
 
 
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Returns `a.b` -> text; long texts are cut to what MLflow takes (params.yaml has the whole)."""
-    flat: dict[str, str] = {}
-    for name, value in values.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{key}.")
-        else:
-            flat[key] = str(value)[:_MAX_PARAM_CHARS]
-    return flat
-
-
 def git_state(project: Path) -> dict[str, str]:
     """Returns the commit and whether the tree differs from it; `unknown` outside a repository."""
     state = {}
@@ -127,8 +107,6 @@ class Tracker:
     ) -> None:
         """Starts the run."""
         self._catalog, self._parameters = catalog, parameters
-        self._run_of_arm: dict[str, str] = {}
-        self._captions: pd.DataFrame | None = None
         point_to_store(project)
         place = f"{socket.gethostname()}:{project.absolute()}"
         end_killed_runs(place)
@@ -136,7 +114,8 @@ class Tracker:
         self._run = mlflow.start_run(run_name=name)
         self._client = mlflow.MlflowClient()
         mlflow.set_tags({"pipeline": pipeline, "place": place, **git_state(project)})
-        _log_params(flatten(parameters))
+        log_params(self._client, self._run.info.run_id, flatten(parameters))
+        self._arms = TrackedArms(self._run, parameters, catalog)
         with tempfile.TemporaryDirectory() as folder:
             write_parameters(Path(folder, "params.yaml"), parameters)
             mlflow.log_artifact(str(Path(folder, "params.yaml")))
@@ -156,9 +135,13 @@ class Tracker:
             "report": lambda page: mlflow.log_text(page, "report.html"),
         }
         if is_encoder(name):
-            self._log_encoder(data)
+            self._arms.log(data)
         elif name in loggers:
             loggers[name](data)
+
+    def log_row(self, arm: str, row: Mapping[str, float]) -> None:
+        """Logs a row of an arm's history while the arm is trained."""
+        self._arms.follow(arm, row)
 
     def log_seconds(self, node: str, seconds: float) -> None:
         """Logs how long a node took."""
@@ -166,6 +149,7 @@ class Tracker:
 
     def finish(self) -> None:
         """Ends the run well."""
+        self._arms.end("FINISHED")
         mlflow.end_run("FINISHED")
 
     def fail(self, error: Exception) -> None:
@@ -175,61 +159,8 @@ class Tracker:
         mlflow.set_tag("error", f"{type(told).__name__}: {told}"[:_MAX_TAG_CHARS])
         if refusal is not None and refusal.page is not None:
             mlflow.log_artifact(str(refusal.page), f"data_docs/{refusal.page.parent.name}")
+        self._arms.end("FAILED")
         end_open_runs("FAILED")
-
-    def _log_encoder(self, arm: "TrainedArm") -> None:
-        captions = self._captions_of_run()
-        with mlflow.start_run(run_name=arm.name, nested=True) as run:
-            self._run_of_arm[arm.name] = run.info.run_id
-            method = self._parameters["methods"].get(arm.method, {})
-            described = {"arm": arm.name, "method": arm.method, "images": arm.images}
-            settings = {"encoder": arm.encoder_config, "method_settings": method}
-            training = {key: self._parameters[key] for key in ("batch", "optimisation")}
-            _log_params(flatten({**described, **settings, **training}))
-            if captions is not None:
-                mlflow.set_tags(captions_tags(captions))
-            self._log_batches(run.info.run_id, history_metrics(arm.history))
-            self._log_model(arm)
-
-    def _captions_of_run(self) -> "pd.DataFrame | None":
-        """Returns the captions behind the arms; with the first arm they are logged to the parent run."""
-        if not self._run_of_arm:
-            self._captions = captions_of_arms(self._catalog)
-            if self._captions is not None:
-                log_captions(self._captions)
-        return self._captions
-
-    def _log_model(self, arm: "TrainedArm") -> None:
-        """Logs the encoder and registers it: a name an experiment, an alias an arm for its newest version."""
-        import numpy as np
-        import torch
-        from mlflow.models import infer_signature
-
-        from pipelines.datasets import save_arm
-        from stablerep.models.encoders import build_encoder
-
-        encoder = build_encoder(arm.encoder_config)
-        encoder.load_state_dict(arm.weights)
-        example = torch.zeros(1, 3, encoder.size_px, encoder.size_px)
-        with torch.inference_mode():
-            features = encoder.eval()(example)
-        name = registered_name(self._parameters["experiment_name"])
-        with tempfile.TemporaryDirectory() as folder:
-            files = Path(folder, "encoder")
-            save_arm(files, arm)
-            logged = mlflow.pyfunc.log_model(
-                name="encoder",
-                python_model=str(Path(__file__).with_name("encoder_model.py")),
-                artifacts={"encoder": str(files)},
-                input_example=example.numpy().astype(np.float32),
-                signature=infer_signature(example.numpy(), features.numpy()),
-                # named, or MLflow loads the model in another process to find them out
-                pip_requirements=[f"{each}=={version(each)}" for each in _MODEL_NEEDS],
-                registered_model_name=name,
-            )
-        number = str(logged.registered_model_version)
-        self._client.set_registered_model_alias(name, f"arm-{arm.name}", number)
-        self._client.set_model_version_tag(name, number, "arm", arm.name)
 
     def _log_curation(self, ledger: Mapping[str, Any]) -> None:
         numbers = {f"curation.{name}": value for name, value in ledger.items() if isinstance(value, int)}
@@ -292,15 +223,15 @@ class Tracker:
 
     def _log_scores(self, metrics: "pd.DataFrame") -> None:
         for arm, rows in metrics.groupby("arm"):
-            own = self._run_of_arm.get(str(arm))
+            own = self._arms.run_of(str(arm))
             # reference rows, and arms trained in an earlier session, have no run in this one
             prefix = "" if own else f"{arm}."
             values: dict[str, float] = {}
             for row in rows.to_dict("records"):
                 name = f"{prefix}{row['metric']}.{row['attribute']}"
                 values |= {name: row["value"], f"{name}.low": row["low"], f"{name}.high": row["high"]}
-            run_id = own or self._run.info.run_id
-            self._log_batches(run_id, [_metric(name, value, 0) for name, value in values.items()])
+            for part in in_calls(metrics_of(values)):
+                self._client.log_batch(own or self._run.info.run_id, metrics=part)
 
     def _log_trials(self, trials: "pd.DataFrame") -> None:
         for number, row in enumerate(trials.to_dict("records")):
@@ -308,35 +239,4 @@ class Tracker:
                 numbers = {name: value for name, value in row.items() if isinstance(value, int | float)}
                 mlflow.log_metrics({str(name): float(value) for name, value in numbers.items()})
                 texts = {str(name): str(value) for name, value in row.items() if name not in numbers}
-                _log_params(texts)
-
-    def _log_batches(self, run_id: str, metrics: Iterable[Metric]) -> None:
-        # NaN and infinity: the store keeps them, but no chart shows them
-        finite = [each for each in metrics if abs(each.value) < float("inf")]
-        for start in range(0, len(finite), _MAX_METRICS):
-            self._client.log_batch(run_id, metrics=finite[start : start + _MAX_METRICS])
-
-
-def registered_name(experiment_name: str) -> str:
-    """Returns the name under which an experiment's encoders are registered: MLflow takes no / and no :."""
-    return f"stablerep-{experiment_name.replace('/', '-').replace(':', '-')}"
-
-
-def history_metrics(history: "pd.DataFrame") -> list[Metric]:
-    """Returns a metric for each number of a training history, by its step."""
-    columns = [name for name in history.columns if name != "step" and history[name].dtype.kind in "fiu"]
-    return [
-        _metric(name, value, int(step))
-        for name in columns
-        for step, value in zip(history["step"], history[name], strict=True)
-    ]
-
-
-def _metric(name: str, value: float, step: int) -> Metric:
-    return Metric(name, float(value), int(time.time() * 1000), step)
-
-
-def _log_params(flat: dict[str, str]) -> None:
-    items = list(flat.items())
-    for start in range(0, len(items), _MAX_PARAMS):
-        mlflow.log_params(dict(items[start : start + _MAX_PARAMS]))
+                mlflow.log_params(texts)

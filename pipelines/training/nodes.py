@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines import live_rows
 from pipelines.instantiation import build_method
 from pipelines.model_folder import model_folder
 
@@ -39,7 +41,7 @@ def train_arm(
     arm = next(each for each in arms if each["name"] == name)
     folder = model_folder(generation, generator_folder)
     plan = plan_arm(arm, batch, methods, model, optimisation, folder, seed)
-    return train(plan, images, training_work)
+    return train(plan, images, training_work, partial(live_rows.tell, name))
 
 
 def plan_arm(

@@ -1,5 +1,6 @@
 """Which captions stand behind which encoder, written and found again."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,8 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     mlflow.set_tracking_uri(uri)
     mlflow.create_experiment("test", artifact_location=(folder / "artifacts").as_uri())
     mlflow.set_experiment("test")
-    with mlflow.start_run(run_name="new training"):
-        log_captions(table())
+    with mlflow.start_run(run_name="new training") as run:
+        log_captions(table(), run.info.run_id)
         for arm, images in (("ours", "synthetic"), ("theirs", "real")):
             with mlflow.start_run(run_name=arm, nested=True):
                 mlflow.log_params({"arm": arm, "images": images})
@@ -77,6 +78,8 @@ def test_an_encoder_says_which_run_it_is(uri: str) -> None:
     encoder = next(each for each in find_encoders(uri, "source", "two") if each.arm == "ours")
     assert encoder.parent == "new training"
     assert f"ours (synthetic images), run {encoder.run_id} of 'new training', 20" in str(encoder)
+    assert str(encoder).endswith(" UTC")
+    assert str(replace(encoder, status="KILLED")).endswith(" UTC, killed")
 
 
 def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
@@ -118,17 +121,3 @@ def test_another_table_has_another_digest() -> None:
     tags = captions_tags(table())
     assert tags == captions_tags(table())
     assert tags["captions.digest"] != captions_tags(table().assign(source="x"))["captions.digest"]
-
-
-def test_a_training_logs_its_captions_once_however_many_arms_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipelines import tracking
-
-    logged = []
-    monkeypatch.setattr(tracking, "captions_of_arms", lambda catalog: table())
-    monkeypatch.setattr(tracking, "log_captions", logged.append)
-    tracker = object.__new__(tracking.Tracker)
-    tracker._catalog, tracker._captions, tracker._run_of_arm = DataCatalog({}), None, {}
-    first = tracker._captions_of_run()
-    tracker._run_of_arm["ours"] = "run"
-    assert tracker._captions_of_run() is first
-    assert len(logged) == 1

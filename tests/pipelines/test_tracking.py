@@ -16,6 +16,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline, node
 from kedro.runner import SequentialRunner
 
+from pipelines import live_rows
 from pipelines.config_loader import compose
 from pipelines.datasets import FolderDataset, SecondsDataset
 from pipelines.hooks import TrackingHooks
@@ -39,7 +40,10 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def parameters() -> dict[str, Any]:
-    return compose(PROJECT / "conf/params", {"experiment": "smoke"})
+    values = compose(PROJECT / "conf/params", {"experiment": "smoke"})
+    return values | {
+        "arms": [{"name": name, "method": "simclr", "images": "real"} for name in ("first", "second")]
+    }
 
 
 @pytest.fixture
@@ -87,14 +91,14 @@ def runs(project: Path) -> dict[str, Any]:
     return {run.info.run_name: run for run in found}
 
 
-def make_encoder(start: int) -> Any:
+def make_encoder(start: int, name: str = "first") -> Any:
     from stablerep.training.arms import TrainedArm
 
     history = pd.DataFrame(
         {"step": [start, 10], "loss": [2.0, 1.0], "note": ["a", "b"], "bad": [float("nan")] * 2}
     )
     weights = build_encoder(ENCODER).state_dict()
-    return TrainedArm("first", "simclr", "real", ENCODER, weights, history)
+    return TrainedArm(name, "simclr", "real", ENCODER, weights, history)
 
 
 def score(encoder: Any) -> pd.DataFrame:
@@ -144,6 +148,101 @@ def test_a_run_holds_configuration_arms_scores_and_seconds(project: Path, parame
     np.testing.assert_allclose(registered.predict(images), expected, rtol=1e-5)
     kept = mlflow.artifacts.download_artifacts(run_id=parent.info.run_id, artifact_path="params.yaml")
     assert "num_inference_steps: 4" in Path(kept).read_text()
+
+
+def test_an_arm_is_followed_while_it_is_trained(project: Path, parameters: dict[str, Any]) -> None:
+    import mlflow
+
+    seen = []
+
+    def train(start: int) -> Any:
+        for step in (5, 10):
+            live_rows.tell("first", {"step": step, "loss": 20.0 / step, "bad": float("nan")})
+        mlflow.flush_async_logging()
+        seen.append(runs(project)["first"])
+        return make_encoder(start)
+
+    run_nodes(project, parameters, [node(train, "start", "encoder_of_first", name="train")], start=0)
+    (then,), found = seen, runs(project)
+    parent, arm = found["smoke training"], found["first"]
+    assert len(found) == 2
+    assert (then.info.status, then.data.metrics) == ("RUNNING", {"loss": 2.0})
+    assert then.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert then.data.tags["mlflow.user"] == parent.data.tags["mlflow.user"]
+    assert then.data.params["arm"] == "first"
+    assert then.data.params["optimisation.log_every"] == "4"
+    assert (arm.info.run_id, arm.info.status) == (then.info.run_id, "FINISHED")
+    history = mlflow.MlflowClient().get_metric_history(arm.info.run_id, "loss")
+    # step 0 is a checkpoint's; step 10 was told already and is not written again
+    assert sorted((point.step, point.value) for point in history) == [(0, 2.0), (5, 4.0), (10, 2.0)]
+    live_rows.tell("first", {"step": 15, "loss": 0.0})  # nobody follows a run that is over
+
+
+def test_an_arm_that_fails_or_dies_is_shown_so(project: Path, parameters: dict[str, Any]) -> None:
+    import mlflow
+
+    from pipelines.tracking import Tracker
+
+    def train(start: int) -> Any:
+        live_rows.tell("first", {"step": 5, "loss": 1.0})
+        raise DataError("no images")
+
+    with pytest.raises(DataError):
+        run_nodes(project, parameters, [node(train, "start", "encoder_of_first", name="train")], start=0)
+    assert {name: run.info.status for name, run in runs(project).items()} == {
+        **{"smoke training": "FAILED", "first": "FAILED"}
+    }
+    Tracker(project, DataCatalog({}), parameters, "arms").log_row("second", {"step": 5, "loss": 1.0})
+    mlflow.flush_async_logging()
+    mlflow.tracking.fluent._active_run_stack.get().clear()  # as a killed process leaves it
+    Tracker(project, DataCatalog({}), parameters, "curation").finish()
+    found = runs(project)
+    assert found["second"].info.status == found["smoke arms"].info.status == "KILLED"
+
+
+def test_a_store_that_does_not_answer_costs_no_step(
+    project: Path,
+    parameters: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    import mlflow
+
+    from pipelines.tracking import Tracker
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise mlflow.MlflowException("away")
+
+    tracker = Tracker(project, DataCatalog({}), parameters, "arms")
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "create_run", refuse)
+        for step in (0, 10):
+            tracker.log_row("first", {"step": step, "loss": 1.0})
+    assert caplog.text.count("first: MLflow has its metrics at its end, not before: away") == 1
+    tracker.log_dataset("encoder_of_first", make_encoder(0))
+    tracker.finish()
+    history = mlflow.MlflowClient().get_metric_history(runs(project)["first"].info.run_id, "loss")
+    assert sorted((point.step, point.value) for point in history) == [(0, 2.0), (10, 1.0)]
+
+
+def test_a_training_logs_its_captions_once_however_many_arms_it_has(
+    project: Path, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipelines import tracked_arms
+    from pipelines.tracking import Tracker
+
+    captions = pd.DataFrame({"caption_id": ["c-1"], "generator_id": ["g-1"]})
+    logged = []
+    monkeypatch.setattr(tracked_arms, "captions_of_arms", lambda catalog: captions)
+    monkeypatch.setattr(tracked_arms, "log_captions", lambda table, run_id: logged.append(run_id))
+    tracker = Tracker(project, DataCatalog({}), parameters, "arms")
+    for name in ("first", "second"):
+        tracker.log_dataset(f"encoder_of_{name}", make_encoder(0, name))
+    tracker.finish()
+    found = runs(project)
+    assert logged == [found["smoke arms"].info.run_id]
+    tags = {found[name].data.tags["captions.digest"] for name in ("first", "second")}
+    assert len(tags) == 1
 
 
 def refuse(page: Path) -> int:
@@ -251,7 +350,7 @@ def test_a_tracking_uri_of_the_environment_is_honoured(
 
 
 def test_flatten_joins_keys_and_cuts_long_texts() -> None:
-    from pipelines.tracking import flatten
+    from pipelines.tracked_values import flatten
 
     flat = flatten({"a": {"b": 1, "c": [1, 2]}, "d": "x" * 10_000})
     assert flat["a.b"] == "1"

@@ -6,6 +6,7 @@ two at a time with a thread each (docs/experiments.md), and each is a node of it
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,12 @@ class ArmPlan:
     num_threads: int = 0
 
 
-def train_arm(plan: ArmPlan, source: ImageSource, work: Path | None = None) -> TrainedArm:
+def train_arm(
+    plan: ArmPlan,
+    source: ImageSource,
+    work: Path | None = None,
+    on_row: Callable[[Row], None] | None = None,
+) -> TrainedArm:
     """Trains an arm, going on from its checkpoint below `work` where there is one.
 
     Args:
@@ -91,6 +97,7 @@ def train_arm(plan: ArmPlan, source: ImageSource, work: Path | None = None) -> T
         source: its images.
         work: checkpoints are written to a folder of the arm's name in it; the last one stays, for the caller
             to remove when the encoder is stored. None keeps none.
+        on_row: called with each row of the history as it is made, not with those of a checkpoint.
     """
     if StopSignal.taken:
         raise StoppedError(f"arm {plan.name!r}: stopped by a signal before it began; run the command again.")
@@ -135,6 +142,8 @@ def train_arm(plan: ArmPlan, source: ImageSource, work: Path | None = None) -> T
                 plan.name, row["images"], plan.optimisation.num_images, row["loss"],
                 row["embedding_std"], row["images_per_second"],
             )  # fmt: skip
+        if on_row is not None:
+            on_row(row)
 
     arm = Arm(plan.name, plan.method, *_split(plan, source))
     checkpoint = None
