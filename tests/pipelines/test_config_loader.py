@@ -191,7 +191,7 @@ def test_a_group_given_as_a_mapping_says_which_key_to_use() -> None:
 
 def test_an_unknown_option_lists_the_options_and_the_nearest() -> None:
     message = refused({"experiment": "smok"})
-    assert "digit_scenes, own_captions, paper, smoke" in message
+    assert "digit_scenes, own_captions, paper, references, smoke" in message
     assert "Did you mean 'smoke'?" in message
     assert "Did you mean 'clip'?" in refused({"method": ["simclr", "clipp"]})
 

@@ -1,5 +1,6 @@
 """The state of an arm's training, kept so that a run that is killed goes on."""
 
+import json
 import logging
 import tempfile
 import time
@@ -11,6 +12,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from stablerep.checkpoints import load_checkpoint, read_facts, save_checkpoint
+from stablerep.whole_files import written_whole
 
 logger = logging.getLogger(__name__)
 Row = dict[str, float]
@@ -86,6 +88,14 @@ class Checkpoint:
             return Progress(**facts)
         self._set_aside()
         return Progress()
+
+    def write_batch(self, step: int, part: int, image_rows: list[int], captions: list[str]) -> Path:
+        """Writes which images and captions a process's part of a batch held."""
+        path = self.folder / f"batch-of-step-{step}-part-{part}.json"
+        with written_whole(path) as beside:
+            told = {"step": step, "image_rows": image_rows, "captions": captions}
+            beside.write_text(json.dumps(told, ensure_ascii=False, indent=1), encoding="utf-8")
+        return path
 
     def _set_aside(self) -> None:
         files = self.files()

@@ -31,6 +31,7 @@ from stablerep.training.stop import StopSignal
 from stablerep.views import Augmentation
 
 logger = logging.getLogger(__name__)
+_NUM_TOLD = 20  # captions of a batch, in a message
 
 
 @dataclass(frozen=True)
@@ -273,13 +274,15 @@ class _Training:
     def _not_finite(self, step: int, batch: Batch, loss: Tensor, norm: Tensor) -> TrainingError:
         """Keeps the state before the step, which is still good, and returns the error."""
         self.keep(last=True)
-        kept = "" if self.checkpoint is None else f" The state before is kept in {self.checkpoint.newest()}."
-        rows = sorted(set(batch.text_rows.tolist()))
-        texts = [self.arm.source.texts[row] for row in rows[:5]]
+        texts = [self.arm.source.texts[row] for row in batch.text_rows.tolist()]
+        kept = f"The batch's captions are {texts[:_NUM_TOLD]}."
+        if self.checkpoint is not None:
+            part = self.accelerator.process_index
+            listed = self.checkpoint.write_batch(step, part, batch.image_rows.tolist(), texts)
+            kept = f"The state before is kept in {self.checkpoint.newest()}, the batch's rows in {listed}."
         return TrainingError(
             f"arm {self.arm.name!r}: got a loss of {float(loss.detach())} and a gradient of norm "
-            f"{float(norm)} at step {step}; must be finite.{kept} Captions of the batch, by row: "
-            f"{rows[:20]}, the first of them {texts}. Lower optimisation.learning_rate, or set "
+            f"{float(norm)} at step {step}; must be finite. {kept} Lower optimisation.learning_rate, or set "
             "optimisation.max_grad_norm: the arm starts anew then."
         )
 

@@ -1,5 +1,6 @@
 """A run that is killed goes on, and ends where an uninterrupted one ends."""
 
+import json
 import logging
 import os
 import shutil
@@ -52,7 +53,7 @@ def kept_seldom() -> OptimisationSettings:
 
 
 def newest(work: Path, arm: str = "arm") -> Path:
-    (path,) = (work / arm).iterdir()
+    (path,) = (work / arm).glob("*.safetensors")
     return path
 
 
@@ -163,8 +164,13 @@ def test_a_batch_that_is_not_finite_keeps_the_state_before_it(tmp_path, monkeypa
         return real(self, images) * (float("nan") if len(calls) == 6 else 1.0)
 
     monkeypatch.setattr(Augmentation, "forward", spoil)
-    with pytest.raises(TrainingError, match=r"at step 5; must be finite.*step-5\.safetensors.*by row"):
+    with pytest.raises(TrainingError, match=r"at step 5; must be finite.*step-5\.safetensors.*part-0\.json"):
         train_arm(plan, make_source(), tmp_path)
+    told = json.loads((tmp_path / "arm/batch-of-step-5-part-0.json").read_text())
+    source = make_source()
+    texts = {source.texts[source.caption_rows[row]] for row in told["image_rows"]}
+    assert len(told["image_rows"]) == 8
+    assert set(told["captions"]) == texts
     assert read_facts(newest(tmp_path))["step"] == 5
     # the statistics of BatchNorm and the random states too are those of before
     kept = load_file(newest(tmp_path))
