@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -13,16 +14,19 @@ from stablerep.curation.balance import Balance
 from stablerep.curation.counterfactual import SwapTerms
 from stablerep.curation.curate import KEPT_COLUMNS, REJECTED_COLUMNS, Step, curate
 from stablerep.curation.duplicates import Duplicates
+from stablerep.curation.edits import Edit, Edits
 from stablerep.curation.empty import Empty
 from stablerep.curation.filters import CaptionFilter, CaptionRewriter
 from stablerep.curation.length import Length
 from stablerep.curation.letters import Letters
 from stablerep.curation.limit import Limit
-from stablerep.curation.listed import Concepts
+from stablerep.curation.language import Language
+from stablerep.curation.listed import BlockList, Concepts
 from stablerep.curation.near_duplicates import NearDuplicates
 from stablerep.curation.normalise import Normalise
 from stablerep.curation.patterns import PersonalData, Urls
 from stablerep.curation.readable import Readable
+from stablerep.curation.takedowns import TakenDown
 from stablerep.curation.words import WordFile
 from stablerep.errors import ConfigError, DataError
 from stablerep.records import caption_id_of
@@ -30,6 +34,7 @@ from stablerep.validation.schemas import CuratedCaptions, RejectedCaptions
 from tests.stablerep.curation.corpus import batches_of, frame_of, run
 
 WORDS = WordFile(str(Path(__file__).parents[3] / "conf/words/digit_scenes.txt"))
+BLOCKED = WordFile(str(Path(__file__).parents[3] / "conf/words/boilerplate.txt"))
 CHAIN: list[Step] = [Normalise(), Empty(), Length(2, 4), Duplicates()]
 EVERY: list[Step] = [
     *(
@@ -39,7 +44,8 @@ EVERY: list[Step] = [
         Empty(),
         Length(2, 30),
     ),
-    *(Letters(0.5), Urls(), PersonalData(), Concepts(WORDS), Duplicates(), NearDuplicates(0.7)),
+    *(Letters(0.5), Urls(), PersonalData(), BlockList(BLOCKED, "blocked"), Language(min_margin=-0.8)),
+    *(Concepts(WORDS), Duplicates(), NearDuplicates(0.7)),
     Balance(WORDS, 3, seed=0),
 ]
 _WORDS = st.sampled_from(
@@ -107,6 +113,50 @@ def test_bad_records_are_rejected_by_the_reader() -> None:
     assert rejected.select("text", "filter", "reason", "score").rows() == [
         ("a,b", "reading", "wrong_number_of_fields", None)
     ]
+
+
+TAKEN, DROPPED, KEPT, REPLACED, NEW = (
+    *("a nine on navy", "two teal nine", "a teal nine, see x.com", "a two on white"),
+    "a nine behind a house on teal",
+)
+
+
+def taken_down() -> TakenDown:
+    row = {"what": caption_id_of(TAKEN), "kind": "caption", "reason": "asked for", "date": "2026-01-31"}
+    return TakenDown(pd.DataFrame([row | {"who": "a"}]))
+
+
+def edits() -> Edits:
+    return Edits(
+        [
+            Edit(2, DROPPED, "drop", "", "wrong", "b"),
+            Edit(3, KEPT, "keep", "", "wanted", "b"),
+            Edit(4, REPLACED, "replace", NEW, "better", "b"),
+        ],
+        Path("caption_edits.csv"),
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(_TEXTS, st.randoms(use_true_random=False), st.integers(1, 40))
+def test_people_have_the_last_word_in_any_order(texts: list[str], random: object, size: int) -> None:
+    # without the swaps of terms, which write other texts than a person edits
+    steps = [each for each in EVERY if not isinstance(each, SwapTerms | Balance | NearDuplicates)]
+    texts = [*texts, TAKEN, DROPPED, KEPT, REPLACED]
+    shuffled = list(texts)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    sets = []
+    for each in (texts, shuffled):
+        kept, rejected = run(frame_of(each), steps, size, takedowns=taken_down(), edits=edits())
+        sets.append(set(kept["text"]))
+        reasons = dict(zip(rejected["text"].to_list(), rejected["reason"].to_list(), strict=True))
+        assert reasons[TAKEN] == "taken_down_asked_for"
+        assert {reasons[DROPPED], reasons[REPLACED]} == {"dropped_wrong", "replaced_better"}
+    assert sets[0] == sets[1]
+    assert NEW in sets[0]
+    assert not sets[0] & {TAKEN, DROPPED, REPLACED}
+    again, rejected = run(frame_of(kept["text"].to_list()), steps)
+    assert set(again["text"]) | {KEPT} == sets[0] | {KEPT}
 
 
 @settings(max_examples=25, deadline=None)

@@ -103,6 +103,18 @@ def test_without_an_arm_called_stablerep_the_best_is_the_baseline() -> None:
     )
 
 
+@pytest.mark.parametrize("arms", [["stablerep_drawn", "raw_pixels"], ["clip_real"], ["untrained"]])
+def test_the_page_does_with_references_alone_and_with_one_arm(arms: list[str]) -> None:
+    content = make_content()
+    few = replace(
+        content,
+        metrics=content.metrics[content.metrics["arm"].isin(arms)],
+        hand_scores=content.hand_scores[content.hand_scores["arm"].isin(arms)],
+    )
+    page = build_report(few)
+    assert page.count("first-reference") == 1 + ("clip_real" not in arms)  # one of them in the style
+
+
 def test_metrics_without_rows_are_an_error() -> None:
     content = make_content()
     with pytest.raises(DataError, match="no linear probe of"):
