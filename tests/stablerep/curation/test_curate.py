@@ -17,10 +17,10 @@ from stablerep.curation.duplicates import Duplicates
 from stablerep.curation.edits import Edit, Edits
 from stablerep.curation.empty import Empty
 from stablerep.curation.filters import CaptionFilter, CaptionRewriter
+from stablerep.curation.language import Language
 from stablerep.curation.length import Length
 from stablerep.curation.letters import Letters
 from stablerep.curation.limit import Limit
-from stablerep.curation.language import Language
 from stablerep.curation.listed import BlockList, Concepts
 from stablerep.curation.near_duplicates import NearDuplicates
 from stablerep.curation.normalise import Normalise
