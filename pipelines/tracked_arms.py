@@ -56,8 +56,7 @@ class TrackedArms:
         self._parent = self._client.get_run(parent.info.run_id)
         self._run_of_arm: dict[str, str] = {}
         self._ended: set[str] = set()
-        self._steps: defaultdict[str, set[int]] = defaultdict(set)
-        self._sent: defaultdict[str, list[RunOperations]] = defaultdict(list)
+        self._sent: defaultdict[str, dict[int, list[RunOperations]]] = defaultdict(dict)
         self._unanswered: set[str] = set()
 
     def run_of(self, arm: str) -> str | None:
@@ -70,16 +69,16 @@ class TrackedArms:
             return
         try:
             run_id = self._open(arm)
-            for part in in_calls(_row_metrics(row)):
-                self._sent[arm].append(self._client.log_batch(run_id, metrics=part, synchronous=False))
+            self._sent[arm][int(row["step"])] = [
+                self._client.log_batch(run_id, metrics=part, synchronous=False)
+                for part in in_calls(_row_metrics(row))
+            ]
         except MlflowException as error:
             self._unanswered.add(arm)
             logger.warning("%s: MLflow has its metrics at its end, not before: %s", arm, error)
-            return
-        self._steps[arm].add(int(row["step"]))
 
     def log(self, arm: "TrainedArm") -> None:
-        """Logs a trained arm: rows that were not sent, as a checkpoint's are not, and its model."""
+        """Logs a trained arm: rows that did not arrive, as a checkpoint's, and its model."""
         with mlflow.start_run(run_id=self._open(arm.name), nested=True):
             self._send_rest(arm)
             self._log_model(arm)
@@ -127,9 +126,8 @@ class TrackedArms:
         return captions
 
     def _send_rest(self, arm: "TrainedArm") -> None:
-        for operations in self._sent.pop(arm.name, []):
-            operations.wait()
-        rest = arm.history[~arm.history["step"].isin(list(self._steps[arm.name]))].select_dtypes("number")
+        arrived = [step for step, sent in self._sent.pop(arm.name, {}).items() if _have_arrived(sent)]
+        rest = arm.history[~arm.history["step"].isin(arrived)].select_dtypes("number")
         rows: list[dict[str, float]] = [dict(row) for _, row in rest.astype(float).iterrows()]
         for part in in_calls([metric for row in rows for metric in _row_metrics(row)]):
             self._client.log_batch(self._run_of_arm[arm.name], metrics=part)
@@ -174,3 +172,13 @@ def registered_name(experiment_name: str) -> str:
 
 def _row_metrics(row: Mapping[str, float]) -> list[Metric]:
     return metrics_of({name: value for name, value in row.items() if name != "step"}, int(row["step"]))
+
+
+def _have_arrived(sent: list[RunOperations]) -> bool:
+    try:
+        for operations in sent:
+            operations.wait()
+    except MlflowException as error:
+        logger.warning("metrics did not arrive in MLflow and are sent again: %s", error)
+        return False
+    return True

@@ -225,6 +225,28 @@ def test_a_store_that_does_not_answer_costs_no_step(
     assert sorted((point.step, point.value) for point in history) == [(0, 2.0), (10, 1.0)]
 
 
+def test_a_row_that_did_not_arrive_is_sent_again(
+    project: Path, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    from pipelines.tracking import Tracker
+
+    class Lost:
+        def wait(self) -> None:
+            raise mlflow.MlflowException("away")
+
+    tracker = Tracker(project, DataCatalog({}), parameters, "arms")
+    tracker.log_row("first", {"step": 0, "loss": 2.0})
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "log_batch", lambda *_, **__: Lost())
+        tracker.log_row("first", {"step": 10, "loss": 1.0})
+    tracker.log_dataset("encoder_of_first", make_encoder(0))
+    tracker.finish()
+    history = mlflow.MlflowClient().get_metric_history(runs(project)["first"].info.run_id, "loss")
+    assert sorted((point.step, point.value) for point in history) == [(0, 2.0), (10, 1.0)]
+
+
 def test_a_training_logs_its_captions_once_however_many_arms_it_has(
     project: Path, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
