@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -118,34 +117,9 @@ def settings_of(record: ImageRecord) -> GenerationSettings:
             "image set was left half made. Run `kedro run --pipelines generation` to finish it."
         )
     try:
-        return GenerationSettings(
-            guidance_scale=facts["guidance_scale"],
-            num_inference_steps=facts["num_inference_steps"],
-            images_per_caption=record.index + 1,
-            size_px=facts["size_px"],
-            scheduler=_scheduler_class(facts["scheduler"]),
-            scheduler_options=facts["scheduler_options"],
-            negative_prompt=facts["negative_prompt"],
-            saved_size_px=facts["saved_size_px"],
-            dtype=facts["dtype"],
-            batch_size=1,
-        )
+        return GenerationSettings.from_facts(facts, images_per_caption=record.index + 1)
     except (KeyError, TypeError) as error:
         raise GeneratorError(
             f"image {record.image_id}: its record lacks a setting of the generator ({error}); must hold what "
             "`describe_generator` writes. Take the record from the image set: stablerep show <image id>."
         ) from error
-
-
-def _scheduler_class(name: str | None) -> Any:
-    if name is None:
-        return None
-    import diffusers
-
-    found = getattr(diffusers, name, None)
-    if found is None:
-        raise GeneratorError(
-            f"sampler {name!r}: not in diffusers {diffusers.__version__}; must be the one that drew the "
-            "image. Install the release that its record names."
-        )
-    return found

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
-from stablerep.errors import ConfigError, check_range
+from stablerep.errors import ConfigError, GeneratorError, check_range
 
 _WHERE = "conf/params/generator/<name>.yaml"
 DTYPES = ("float32", "bfloat16", "float16")
@@ -128,3 +128,46 @@ class GenerationSettings:
         if self.compile:
             facts["compile"] = True  # fused kernels round otherwise
         return facts
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any], images_per_caption: int) -> Self:
+        """Returns the settings of which `facts_of_pixels` gives these facts, for one image at a time.
+
+        Args:
+            facts: more than these may be there, as in a generator's description.
+            images_per_caption: to draw.
+
+        Raises:
+            KeyError: a fact is missing.
+            GeneratorError: this release of diffusers has no such sampler.
+        """
+        start, end = facts.get("guidance_interval", WHOLE_RUN)
+        return cls(
+            guidance_scale=facts["guidance_scale"],
+            num_inference_steps=facts["num_inference_steps"],
+            images_per_caption=images_per_caption,
+            size_px=facts["size_px"],
+            scheduler=_scheduler_class(facts["scheduler"]),
+            scheduler_options=facts["scheduler_options"],
+            negative_prompt=facts["negative_prompt"],
+            saved_size_px=facts["saved_size_px"],
+            dtype=facts["dtype"],
+            guidance_interval=(start, end),
+            safety_checker=facts.get("safety_checker", False),
+            compile=facts.get("compile", False),
+            batch_size=1,
+        )
+
+
+def _scheduler_class(name: str | None) -> type | None:
+    if name is None:
+        return None
+    import diffusers
+
+    found: type | None = getattr(diffusers, name, None)
+    if found is None:
+        raise GeneratorError(
+            f"sampler {name!r}: not in diffusers {diffusers.__version__}; must be the one that drew the "
+            "image. Install the release that its record names."
+        )
+    return found

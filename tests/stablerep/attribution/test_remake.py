@@ -10,6 +10,7 @@ from stablerep.attribution.find import find_image
 from stablerep.attribution.png import read_record, with_record
 from stablerep.attribution.remake import compare, remake, settings_of
 from stablerep.errors import GeneratorError
+from stablerep.generation.image_set import make_image_set
 from stablerep.shards import decode_image, encode_image
 
 
@@ -19,6 +20,15 @@ def test_an_exported_image_is_made_again_bit_for_bit(store, image_id, tiny_gener
     comparison = compare(record, data, remake(record, tiny_generator))
     assert comparison.same_bytes and comparison.same_pixels
     assert comparison.summary() == "bit-equal"
+
+
+def test_an_image_guided_in_some_of_its_steps_is_made_again(
+    captions_of, settings, image_id, tiny_generator, tmp_path
+):
+    chosen = settings(guidance_interval=(0.3, 1.0), batch_size=1)
+    make_image_set(captions_of(["a nine"]), chosen, tiny_generator, tmp_path / "images", 0)
+    found = find_image(image_id, tmp_path / "images")
+    assert compare(found.record, found.data, remake(found.record, tiny_generator)).same_bytes
 
 
 def test_another_seed_is_another_image_and_the_difference_is_told(store, image_id, tiny_generator):

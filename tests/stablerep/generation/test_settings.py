@@ -1,10 +1,13 @@
 """Settings out of range are told apart before anything is loaded."""
 
+import json
 import math
 
 import pytest
+from diffusers import DPMSolverMultistepScheduler
 
 from stablerep.errors import ConfigError
+from stablerep.generation.settings import GenerationSettings
 
 
 @pytest.mark.parametrize("value", [-1.0, math.nan, math.inf, -math.inf])
@@ -55,6 +58,22 @@ def test_an_interval_that_limits_nothing_leaves_the_generator_as_it_was(settings
         settings(guidance_scale=1.0, guidance_interval=(0.2, 0.8)).facts_of_pixels()
         == plain.facts_of_pixels()
     )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"guidance_interval": (0.4, 1.0), "num_inference_steps": 5},
+        {"guidance_scale": 1.0, "negative_prompt": "blurred"},
+        {"negative_prompt": "blurred", "saved_size_px": 8, "dtype": "bfloat16"},
+        {"safety_checker": True, "compile": True},
+        {"scheduler": DPMSolverMultistepScheduler, "scheduler_options": {"use_karras_sigmas": True}},
+    ],
+)
+def test_the_facts_of_a_record_give_the_settings_back(settings, values):
+    facts = json.loads(json.dumps(settings(**values).facts_of_pixels()))
+    assert GenerationSettings.from_facts(facts, images_per_caption=1).facts_of_pixels() == facts
 
 
 @pytest.mark.parametrize(
