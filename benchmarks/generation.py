@@ -5,10 +5,11 @@
     python -m benchmarks.generation --random-sd15 --size 512 --steps 20 --captions captions.txt  # for a GPU
 
 Every side draws images of the same captions, each round in a process of its own and the sides in turn, so
-that peak memory is its own and a slow hour of the machine hits all. Images/s count drawing and encoding, not
-the start of processes and the loading of the model. Alignment (the share of named digits that are drawn) and
-diversity are the attribute judge's and exist for digit scenes only. The last line is the speed-up over the
-authors' recipe.
+that peak memory is its own and a slow hour of the machine hits all. Our side draws as the configuration of
+the embedded generator says, with a scale of its own where guidance is left out of some steps. Images/s count
+drawing and encoding, not the start of processes and the loading of the model. Alignment (the share of named
+digits that are drawn) and diversity are the attribute judge's and exist for digit scenes only. The last line
+is the speed-up over the authors' recipe.
 """
 
 import argparse
@@ -31,10 +32,12 @@ import torch
 from torch import Tensor
 
 from benchmarks.random_stable_diffusion import save_random_stable_diffusion
+from pipelines.config_loader import compose
 from stablerep.corpora.grammar import draw_distinct_captions
 from stablerep.evaluation.judge import JudgeRecipe, load_judge, match_rates, save_judge, train_judge
 from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.image_set import make_image_set
+from stablerep.generation.precision import fastest_dtype
 from stablerep.generation.settings import GenerationSettings
 from stablerep.records import caption_id_of
 from stablerep.seeding import numpy_generator
@@ -51,18 +54,20 @@ SIDES = {
 
 @dataclass(frozen=True)
 class Task:
-    """What every side draws: `images_per_caption` images of each caption, at one guidance scale."""
+    """What every side draws: `images_per_caption` images of each caption; `our_` is of our side alone."""
 
     model: str
     captions: list[str]
     images_per_caption: int
     guidance_scale: float
+    our_guidance_scale: float
     guidance_from: float
     num_inference_steps: int
     size_px: int
     batch_size: int
     num_processes: int
     dtype: str
+    our_dtype: str
     compile: bool
 
 
@@ -97,14 +102,14 @@ def draw_ours(task: Task) -> tuple[Tensor, float]:
     frame = pd.DataFrame({"text": task.captions})
     frame["caption_id"] = frame["text"].map(caption_id_of)
     settings = GenerationSettings(
-        guidance_scale=task.guidance_scale,
+        guidance_scale=task.our_guidance_scale,
         guidance_interval=(task.guidance_from, 1.0),
         num_inference_steps=task.num_inference_steps,
         images_per_caption=task.images_per_caption,
         size_px=task.size_px,
         scheduler=diffusers.DPMSolverMultistepScheduler,
         batch_size=task.batch_size,
-        dtype=task.dtype,
+        dtype=task.our_dtype,
         compile=task.compile,
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -153,17 +158,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", default=str(ROOT / "data/06_models/generator"), help="its folder")
+    embedded = compose(ROOT / "conf" / "params", {})["generation"]
+    parser.add_argument("--model", help="its folder; the embedded generator without it")
     parser.add_argument("--captions", type=Path, help="a text file, one a line; digit scenes without it")
     parser.add_argument("--num-captions", type=int, default=128)
     parser.add_argument("--images-per-caption", type=int, default=4)
-    parser.add_argument("--guidance-scale", type=float, default=2.5)
-    parser.add_argument("--guidance-from", type=float, default=0.25, help="share of our side's steps without")
-    parser.add_argument("--steps", type=int, default=4, help="of DPM-Solver++")
+    parser.add_argument("--guidance-scale", type=float, default=2.5, help="of the other sides, in all steps")
+    parser.add_argument("--our-guidance-scale", type=float, help="the embedded generator's own, or theirs")
+    parser.add_argument("--guidance-from", type=float, help="share of our side's steps without")
+    parser.add_argument("--steps", type=int, default=embedded["num_inference_steps"], help="of DPM-Solver++")
     parser.add_argument("--size", type=int, default=32, help="pixels")
-    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--batch-size", type=int, default=embedded["batch_size"])
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--dtype", default="float32", help="of all sides")
+    parser.add_argument("--dtype", default="float32", help="of the other sides")
+    parser.add_argument("--our-dtype", default=fastest_dtype(), help="without it what `auto` is here")
     parser.add_argument("--compile", action="store_true", help="our side's network")
     parser.add_argument("--random-sd15", action="store_true", help="Stable Diffusion 1.5 of random weights")
     parser.add_argument("--judge", type=Path, help="where to keep the judge; trained there if it is missing")
@@ -171,6 +179,12 @@ def main() -> None:
     parser.add_argument("--slow-share", type=float, default=0.25, help="of the captions, for the slow sides")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    own = given.model is None and not given.random_sd15  # another model's guidance is nobody's to tune here
+    if given.our_guidance_scale is None:
+        given.our_guidance_scale = embedded["guidance_scale"] if own else given.guidance_scale
+    if given.guidance_from is None:
+        given.guidance_from = embedded["guidance_interval"][0] if own else 0.0
+    given.model = given.model or str(ROOT / "data/06_models/generator")
     captions = (
         given.captions.read_text().splitlines()[: given.num_captions]
         if given.captions
@@ -181,8 +195,8 @@ def main() -> None:
             captions = captions[: max(6, round(len(captions) * given.slow_share))]
         task = Task(
             given.model, captions, given.images_per_caption, given.guidance_scale,
-            given.guidance_from, given.steps, given.size,
-            given.batch_size, given.processes, given.dtype, given.compile,
+            given.our_guidance_scale, given.guidance_from, given.steps, given.size,
+            given.batch_size, given.processes, given.dtype, given.our_dtype, given.compile,
         )  # fmt: skip
         print(json.dumps(measure_side(given.side, task, str(given.judge) if given.judge else None)))
         return
@@ -210,7 +224,10 @@ def compare(given: argparse.Namespace, folder: Path) -> None:
     device = (
         torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} threads"
     )
-    print(f"{platform.platform()}, {device}, torch {torch.__version__}, {given.dtype}, {given.rounds} rounds")
+    print(
+        f"{platform.platform()}, {device}, torch {torch.__version__}, {given.rounds} rounds; "
+        f"{given.dtype}, ours {given.our_dtype}"
+    )
     speed = {}
     for side, rounds in found.items():
         rates = sorted(each["images_per_s"] for each in rounds)

@@ -92,6 +92,7 @@ PARAMS_SOURCES = [
     "src/stablerep/corpora/grammar.py",
     "src/stablerep/curation/settings.py",
     "src/stablerep/generation/pretraining/recipe.py",
+    "src/stablerep/generation/settings.py",
 ]
 # Made once and shipped: a change of its code makes nobody train for an hour, a change of its numbers does.
 SHIPPED = {"pretraining": "pretraining_recipe", "scorer": "scorer_recipe"}

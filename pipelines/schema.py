@@ -16,13 +16,13 @@ from stablerep.corpora.grammar import FLIPS_CHANGE_THE_MEANING, VOCABULARIES
 from stablerep.curation.settings import AuditSettings, Reading
 from stablerep.errors import ConfigError, check_range
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
+from stablerep.generation.settings import AUTO_DTYPE, DTYPES
 
 # Rules by name; null takes one away that another file gave.
 Rules = dict[str, dict[str, Any] | None]
 # A mapping with `_target_` and the arguments of what it names.
 Target = dict[str, Any]
 IMAGE_SOURCES = ("synthetic", "real", "drawn")
-DTYPES = ("float32", "float16", "bfloat16")
 PRECISIONS = ("no", "bf16")
 BATCH_NORMS = ("global", "per_view")  # stablerep.models.heads.BATCH_NORMS, which would bring torch along
 # They become names of files and folders, of MLflow runs, and anchors of the report.
@@ -155,7 +155,7 @@ class Generation:
         check_range("generation.num_shards", self.num_shards, 1, 99_999, where=where)
         if self.saved_size_px is not None:
             check_range("generation.saved_size_px", self.saved_size_px, 1, self.size_px, where=where)
-        _check_choice("generation.dtype", self.dtype, DTYPES)
+        _check_choice("generation.dtype", self.dtype, (AUTO_DTYPE, *DTYPES))
         _check_target("generation.scheduler", self.scheduler)
 
 

@@ -46,7 +46,7 @@ def generate_images(
         keeps_spare = scoring is not None and alignment_policy(scoring).remakes
     return make_image_set(
         caption_set,
-        generation_settings(generation),
+        generation_settings(generation, image_store),
         model_folder(generation, generator_folder),
         image_store,
         seed,
@@ -179,17 +179,25 @@ def _check_scorer_fits(scoring: dict[str, Any], generation: dict[str, Any]) -> N
     logging.getLogger(__name__).warning("%s Nothing is rejected, but the scores mean nothing", fault)
 
 
-def generation_settings(generation: dict[str, Any]) -> GenerationSettings:
-    """Returns the section `generation` as the library knows it, the scheduler's class looked up."""
+def generation_settings(generation: dict[str, Any], store: Path | None = None) -> GenerationSettings:
+    """Returns the section `generation` as the library knows it, the scheduler's class and dtype looked up.
+
+    Args:
+        generation: the section.
+        store: the image set that is drawn for; None for images that go into none.
+    """
     from hydra.utils import get_class
 
-    from stablerep.generation.settings import GenerationSettings
+    from stablerep.generation.precision import dtype_of_set, fastest_dtype
+    from stablerep.generation.settings import AUTO_DTYPE, GenerationSettings
 
     values = {key: value for key, value in generation.items() if key != "model_folder"}
     scheduler = dict(values.pop("scheduler", None) or {})
     target = scheduler.pop("_target_", None)
     if "guidance_interval" in values:
         values["guidance_interval"] = tuple(values["guidance_interval"])
+    if values.get("dtype") == AUTO_DTYPE:
+        values["dtype"] = fastest_dtype() if store is None else dtype_of_set(store)
     return GenerationSettings(
         **values, scheduler=get_class(target) if target else None, scheduler_options=scheduler
     )

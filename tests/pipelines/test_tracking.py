@@ -128,7 +128,7 @@ def test_a_run_holds_configuration_arms_scores_and_seconds(project: Path, parame
     assert arm.data.tags["captions.generator_id"] == "g-1"
     assert parent.info.status == arm.info.status == "FINISHED"
     assert arm.data.tags["mlflow.parentRunId"] == parent.info.run_id
-    assert parent.data.params["generation.num_inference_steps"] == "4"
+    assert parent.data.params["generation.num_inference_steps"] == "5"
     assert parent.data.tags["git.commit"] == "unknown"
     assert parent.data.metrics["pixels.knn.digit"] == 0.5
     assert {"seconds.train", "seconds.score"} <= set(parent.data.metrics)
@@ -147,7 +147,7 @@ def test_a_run_holds_configuration_arms_scores_and_seconds(project: Path, parame
     expected = encoder.eval()(torch.from_numpy(images)).detach().numpy()
     np.testing.assert_allclose(registered.predict(images), expected, rtol=1e-5)
     kept = mlflow.artifacts.download_artifacts(run_id=parent.info.run_id, artifact_path="params.yaml")
-    assert "num_inference_steps: 4" in Path(kept).read_text()
+    assert "num_inference_steps: 5" in Path(kept).read_text()
 
 
 def test_an_arm_is_followed_while_it_is_trained(project: Path, parameters: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from stablerep.errors import ConfigError, GeneratorError, check_range
 
 _WHERE = "conf/params/generator/<name>.yaml"
 DTYPES = ("float32", "bfloat16", "float16")
+AUTO_DTYPE = "auto"  # of the configuration: one of these, chosen by stablerep.generation.precision
 WHOLE_RUN = (0.0, 1.0)
 
 

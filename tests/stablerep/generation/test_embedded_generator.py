@@ -4,16 +4,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import DPMSolverMultistepScheduler
 from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 from torch.nn import functional as F
 
+from pipelines.config_loader import compose
+from pipelines.generation.nodes import generation_settings
 from stablerep.corpora.grammar import DIGITS
 from stablerep.generation.generator import DiffusersGenerator, ImageRequest
-from stablerep.generation.settings import GenerationSettings
+from stablerep.generation.precision import fastest_dtype
 
-FOLDER = Path(__file__).parents[3] / "data" / "06_models" / "generator"
+ROOT = Path(__file__).parents[3]
+FOLDER = ROOT / "data" / "06_models" / "generator"
 NUM_IMAGES = 4
 SIDE = 12
 
@@ -34,16 +36,14 @@ def reader():
     return KNeighborsClassifier(3).fit(frames.numpy(), digits.target)
 
 
-@pytest.fixture(scope="module")
-def images():
-    settings = GenerationSettings(
-        guidance_scale=2.5,
-        num_inference_steps=4,
-        guidance_interval=(0.25, 1),
-        images_per_caption=NUM_IMAGES,
-        size_px=32,
-        scheduler=DPMSolverMultistepScheduler,
-    )
+def shipped_settings(**changes):
+    section = compose(ROOT / "conf" / "params", {})["generation"]
+    return generation_settings({**section, **changes})
+
+
+@pytest.fixture(scope="module", params=["float32", "bfloat16"])
+def images(request):
+    settings = shipped_settings(dtype=request.param, images_per_caption=NUM_IMAGES)
     texts = [f"a black {digit} on a plain white background" for digit in DIGITS]
     requests = [
         ImageRequest(f"c-{row}", text, k) for row, text in enumerate(texts) for k in range(NUM_IMAGES)
@@ -73,3 +73,21 @@ def test_ink_and_ground_are_as_captioned(images):
 def test_images_of_one_caption_differ(images):
     first = images.unflatten(0, (len(DIGITS), NUM_IMAGES))
     assert (first[:, 0] - first[:, 1]).abs().mean(dim=(1, 2, 3)).min() > 0.02
+
+
+NATIVE = pytest.mark.skipif(fastest_dtype() != "bfloat16", reason="bfloat16 is emulated on this machine")
+
+
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=NATIVE)])
+def test_an_image_is_the_same_in_batches_of_one_and_of_many_but_for_rounding(dtype):
+    requests = [ImageRequest(f"c-{row}", f"a red {text} on sky paper", 0) for row, text in enumerate(DIGITS)]
+
+    def draw(batch_size):
+        generator = DiffusersGenerator(FOLDER, shipped_settings(dtype=dtype, batch_size=batch_size))
+        return torch.cat([batch.images for batch in generator.draw(requests, 0)]).int()
+
+    together, alone = draw(len(requests)), draw(1)
+    difference = (together - alone).abs()
+    # docs/generation.md states the tolerance
+    assert difference.max() <= (1 if dtype == "float32" else 8)
+    assert (difference > 0).float().mean() < 0.01
