@@ -247,6 +247,7 @@ class Optimisation:
         num_probe_captions: held out of the training for the kNN probe; 0 takes no probe.
         probe_every: steps between two probes, a multiple of log_every.
         checkpoint_every_s: seconds between checkpoints.
+        checkpoint_every_steps: steps of which every multiple is kept as well; None goes by seconds alone.
         num_checkpoints: the newest ones, which are kept.
         max_grad_norm: to which gradients are clipped; None leaves them.
         ema_decay: of the average of the weights that is exported; None exports the weights.
@@ -265,6 +266,7 @@ class Optimisation:
     num_probe_captions: int = 0
     probe_every: int = 20
     checkpoint_every_s: float = 60.0
+    checkpoint_every_steps: int | None = None
     num_checkpoints: int = 1
     max_grad_norm: float | None = None
     ema_decay: float | None = None
@@ -290,6 +292,8 @@ class Optimisation:
         _check_choice("optimisation.mixed_precision", self.mixed_precision, PRECISIONS)
         check_range("optimisation.checkpoint_every_s", self.checkpoint_every_s, 0, where=where)
         check_range("optimisation.num_checkpoints", self.num_checkpoints, 1, where=where)
+        if self.checkpoint_every_steps is not None:
+            check_range("optimisation.checkpoint_every_steps", self.checkpoint_every_steps, 1, where=where)
         for name, minimum, maximum in (("max_grad_norm", 1e-9, None), ("ema_decay", 0, 1)):
             if getattr(self, name) is not None:
                 check_range(f"optimisation.{name}", getattr(self, name), minimum, maximum, where=where)

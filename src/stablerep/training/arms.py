@@ -154,6 +154,7 @@ def train_arm(
             _fingerprint(plan, source),
             settings.checkpoint_every_s,
             settings.num_checkpoints,
+            settings.checkpoint_every_steps,
         )
     history = run_arm(arm, networks, plan.optimisation, tokenize, log, checkpoint)
     weights = {k: v.detach().clone().contiguous() for k, v in encoder.state_dict().items()}
@@ -176,7 +177,14 @@ def _split(plan: ArmPlan, source: ImageSource) -> tuple[ImageSource, int, ImageS
 def _fingerprint(plan: ArmPlan, source: ImageSource) -> str:
     """Returns a digest of everything that decides an arm's weights and history on one machine."""
     # where and how often something is read or kept decides nothing
-    same = replace(plan.optimisation, num_workers=0, cache_mib=0.0, checkpoint_every_s=0.0, num_checkpoints=1)
+    same = replace(
+        plan.optimisation,
+        num_workers=0,
+        cache_mib=0.0,
+        checkpoint_every_s=0.0,
+        checkpoint_every_steps=None,
+        num_checkpoints=1,
+    )
     digest = hashlib.sha256(repr(replace(plan, optimisation=same, tokenizer_folder=None)).encode())
     digest.update(repr(source.texts).encode())
     labels = [] if source.labels is None else [source.labels]

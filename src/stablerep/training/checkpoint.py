@@ -49,14 +49,23 @@ class Checkpoint:
         fingerprint: of everything that decides the result; the state of another run is not gone on with.
         every_s: seconds between two writings.
         num_kept: files that are kept, the newest ones.
+        every_steps: a multiple of which is written as well; None looks at the time alone.
     """
 
-    def __init__(self, folder: Path, fingerprint: str, every_s: float, num_kept: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        fingerprint: str,
+        every_s: float,
+        num_kept: int = 1,
+        every_steps: int | None = None,
+    ) -> None:
         """Remembers them; writes nothing yet."""
         self.folder = folder
         self.fingerprint = fingerprint
         self.every_s = every_s
         self.num_kept = num_kept
+        self.every_steps = every_steps
         self._last_s = time.monotonic()
 
     def files(self) -> list[Path]:
@@ -114,8 +123,9 @@ class Checkpoint:
         average: dict[str, Tensor],
         last: bool,
     ) -> None:
-        """Writes the state if the time has come, or if it is the last."""
-        if last or time.monotonic() - self._last_s >= self.every_s:
+        """Writes the state if the time or the step has come, or if it is the last."""
+        due = self.every_steps is not None and progress.step % self.every_steps == 0
+        if last or due or time.monotonic() - self._last_s >= self.every_s:
             facts = {"fingerprint": self.fingerprint} | asdict(progress)
             path = self.folder / f"step-{progress.step}.safetensors"
             save_checkpoint(path, model, optimizer, facts, average)

@@ -23,6 +23,7 @@ class OptimisationSettings:
         num_probe_captions: held out of the training for the kNN probe; 0 takes no probe.
         probe_every: steps between two probes, a multiple of log_every.
         checkpoint_every_s: seconds between checkpoints.
+        checkpoint_every_steps: steps of which every multiple is kept as well; None goes by seconds alone.
         num_checkpoints: the newest ones, which are kept.
         max_grad_norm: to which gradients are clipped; None leaves them.
         ema_decay: of the moving average of the weights that is exported; None exports the weights.
@@ -42,6 +43,7 @@ class OptimisationSettings:
     num_probe_captions: int = 0
     probe_every: int = 20
     checkpoint_every_s: float = 60.0
+    checkpoint_every_steps: int | None = None
     num_checkpoints: int = 1
     max_grad_norm: float | None = None
     ema_decay: float | None = None
@@ -55,6 +57,8 @@ class OptimisationSettings:
             check_range(f"optimisation.{name}", getattr(self, name), 1)
         check_range("optimisation.learning_rate", self.learning_rate, 0)
         check_range("optimisation.checkpoint_every_s", self.checkpoint_every_s, 0)
+        if self.checkpoint_every_steps is not None:
+            check_range("optimisation.checkpoint_every_steps", self.checkpoint_every_steps, 1)
         check_range("optimisation.warmup_share", self.warmup_share, 0, 1)
         check_range("optimisation.num_workers", self.num_workers, 0, 256)
         check_range("optimisation.cache_mib", self.cache_mib, 0)

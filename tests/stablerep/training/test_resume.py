@@ -133,7 +133,14 @@ def test_an_arm_that_is_finished_is_not_trained_again(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "changed", [{"num_workers": 1}, {"cache_mib": 1.0}, {"checkpoint_every_s": 9.0}, {"num_checkpoints": 2}]
+    "changed",
+    [
+        {"num_workers": 1},
+        {"cache_mib": 1.0},
+        {"checkpoint_every_s": 9.0},
+        {"checkpoint_every_steps": 7},
+        {"num_checkpoints": 2},
+    ],
 )
 def test_what_decides_no_weight_may_change_between_two_sittings(killed, tmp_path, caplog, changed):
     shutil.copytree(killed / "arm", tmp_path / "arm")
@@ -141,6 +148,19 @@ def test_what_decides_no_weight_may_change_between_two_sittings(killed, tmp_path
     with caplog.at_level(logging.INFO):
         train_arm(replace(plan, optimisation=replace(plan.optimisation, **changed)), make_source(), tmp_path)
     assert f"goes on from step {KILLED_AT - 1} of 30" in caplog.text
+
+
+def test_checkpoints_are_kept_at_multiples_of_a_number_of_steps_and_at_the_end(tmp_path):
+    seldom = replace(kept_seldom(), checkpoint_every_steps=7, num_checkpoints=10)
+    train_arm(replace(make_plan(), optimisation=seldom), make_source(), tmp_path)
+    names = [path.stem for path in (tmp_path / "arm").glob("step-*.safetensors")]
+    assert sorted(names, key=lambda name: int(name[5:])) == [
+        "step-7",
+        "step-14",
+        "step-21",
+        "step-28",
+        "step-30",
+    ]
 
 
 def test_a_damaged_file_has_the_run_go_on_from_the_one_before(tmp_path, caplog):
