@@ -16,7 +16,8 @@ from kedro.framework.cli.project import PARAMS_ARG_HELP
 from kedro.framework.cli.project import run as kedro_run
 
 from pipelines.causes import causes, first_cause
-from stablerep.errors import ConfigError, DataError, StableRepError
+from pipelines.termination import EXIT_CODE
+from stablerep.errors import ConfigError, DataError, StableRepError, StoppedError
 
 PROJECT = Path(__file__).parents[1]
 _DATA = "data"
@@ -26,7 +27,8 @@ _DATA = "data"
 def told_in_one_message() -> Iterator[None]:
     """Ends the process with exit code 1 and one message when the user can mend the fault.
 
-    Anything else is a fault of ours and keeps its traceback.
+    Anything else is a fault of ours and keeps its traceback. A run that was told to stop is no fault: its
+    code is that of a signal, so that a scheduler tells the two apart.
     """
     try:
         yield
@@ -35,7 +37,7 @@ def told_in_one_message() -> Iterator[None]:
         if known is None:
             raise
         click.secho(f"\n{type(known).__name__}: {known}", fg="red", err=True)
-        sys.exit(1)
+        sys.exit(EXIT_CODE if isinstance(known, StoppedError) else 1)
 
 
 def _fault_in_kedros_words(error: BaseException) -> StableRepError | None:
@@ -121,7 +123,7 @@ def run(**options: Any) -> Any:
     """Runs pipelines; see `kedro run --help`."""
     from pipelines.launched import check_launched, is_follower
     from pipelines.run_lock import hold_data_folder
-    from pipelines.termination import EXIT_CODE, Terminated, raising_on_termination
+    from pipelines.termination import Terminated, raising_on_termination
 
     with told_in_one_message():
         names = [options["pipeline"]] if options["pipeline"] else []

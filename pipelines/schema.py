@@ -190,6 +190,11 @@ class Text:
         for name in ("width", "num_layers", "num_heads", "out_dim"):
             where = "conf/params/encoder/<name>.yaml"
             check_range(f"model.text.{name}", getattr(self, name), 1, where=where)
+        if self.width % self.num_heads:
+            raise ConfigError(
+                f"model.text.num_heads: got {self.num_heads}; must divide model.text.width = {self.width}. "
+                f"Set it in {where}."
+            )
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from pipelines.causes import first_cause
 from pipelines.config_loader import write_parameters
 from pipelines.tracked_arms import TrackedArms
 from pipelines.tracked_values import flatten, in_calls, log_params, metrics_of
-from stablerep.errors import GateError
+from stablerep.errors import GateError, StoppedError
 
 logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
 # for each arm it warns that the environment has no pip (uv's has none)
@@ -153,14 +153,18 @@ class Tracker:
         mlflow.end_run("FINISHED")
 
     def fail(self, error: Exception) -> None:
-        """Ends the run as failed; a gate's error brings its page along, and no other's of an earlier run."""
-        refusal = first_cause(error, GateError)
-        told = refusal or error
+        """Ends the run as failed; a gate's error brings its page along, and no other's of an earlier run.
+
+        One that a signal stopped has not failed: it is killed.
+        """
+        refusal, stopped = first_cause(error, GateError), first_cause(error, StoppedError)
+        status = "KILLED" if stopped else "FAILED"
+        told = refusal or stopped or error
         mlflow.set_tag("error", f"{type(told).__name__}: {told}"[:_MAX_TAG_CHARS])
         if refusal is not None and refusal.page is not None:
             mlflow.log_artifact(str(refusal.page), f"data_docs/{refusal.page.parent.name}")
-        self._arms.end("FAILED")
-        end_open_runs("FAILED")
+        self._arms.end(status)
+        end_open_runs(status)
 
     def _log_curation(self, ledger: Mapping[str, Any]) -> None:
         numbers = {f"curation.{name}": value for name, value in ledger.items() if isinstance(value, int)}

@@ -45,9 +45,17 @@ def save_checkpoint(
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """Returns the facts of a checkpoint without its tensors."""
+    """Returns the facts of a checkpoint without its tensors.
+
+    Raises:
+        SafetensorError: the file is cut or damaged.
+        ValueError: it holds no facts, or none that can be read.
+    """
     with safe_open(path, framework="pt") as file:
-        return json.loads(file.metadata()["facts"])
+        metadata = file.metadata() or {}
+    if "facts" not in metadata:
+        raise ValueError("it has no facts of a training")
+    return json.loads(metadata["facts"])
 
 
 def load_checkpoint(

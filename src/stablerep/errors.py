@@ -61,6 +61,9 @@ def check_range(
         maximum: highest allowed value, or None for no bound.
         where: the file in which to set it, for the message.
     """
+    hint = f" Set it in {where}." if where else ""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"{name}: got {value!r}; must be a number.{hint}")
     # "not (a <= b)" rather than "a > b": NaN must fail both bounds
     low_ok = minimum is None or value >= minimum
     high_ok = maximum is None or value <= maximum
@@ -68,5 +71,4 @@ def check_range(
         return
     bounds = [f">= {minimum:g}"] if minimum is not None else []
     bounds += [f"<= {maximum:g}"] if maximum is not None else []
-    hint = f" Set it in {where}." if where else ""
     raise ConfigError(f"{name}: got {value!r}; must be {' and '.join(bounds)}.{hint}")

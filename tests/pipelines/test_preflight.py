@@ -109,6 +109,8 @@ def test_a_limit_of_the_captions_counts() -> None:
     [
         ("simclr", {"views_per_image": 1}, "methods.simclr.views_per_image: got 1; must be >= 2"),
         ("simclr", {"temperature": 0}, "methods.simclr.temperature: got 0"),
+        ("simclr", {"temperature": "abc"}, "methods.simclr.temperature: got 'abc'; must be a number"),
+        ("stablerep", {"tile": 2.5}, "methods.stablerep.tile: got 2.5; must be a whole number"),
         ("stablerep", {"images_per_caption": 1}, "methods.stablerep.images_per_caption: got 1; must be >= 2"),
         ("clip", {"_target_": "stablerep.losses.clip.CLAP"}, "methods.clip: got .*CLAP"),
     ],
@@ -127,12 +129,19 @@ def test_a_method_that_refuses_its_settings_is_told(
         ({"name": "resnet17"}, "model.encoder.name: got 'resnet17'"),
         ({"standardise": "each"}, "model.encoder.standardise: got 'each'"),
         ({"act_layer": "gleu"}, "cannot be built"),
+        ({"size_px": 0}, "model.encoder.size_px: got 0; must be >= 1"),
+        ({"size_px": -5}, "model.encoder.size_px: got -5; must be >= 1"),
         ({"_target_": "stablerep.models.residual.Nothing"}, "cannot be built"),
     ],
 )
 def test_an_encoder_that_cannot_be_built_is_told(values: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         check("training", catalog(), model={"encoder": values})
+
+
+def test_heads_that_do_not_divide_the_text_towers_width_are_told() -> None:
+    with pytest.raises(ConfigError, match=r"model\.text\.num_heads: got 3; must divide model\.text\.width"):
+        check("training", catalog(), model={"text": {"num_heads": 3}})
 
 
 def test_an_encoder_of_timm_is_looked_at_by_its_name() -> None:

@@ -17,6 +17,7 @@ from kedro.framework.cli.project import run as kedro_run
 from pipelines import cli
 from pipelines.run_lock import hold_data_folder
 from pipelines.termination import Terminated, raising_on_termination
+from stablerep.errors import StoppedError
 
 
 def tell_to_end(**options: Any) -> None:
@@ -39,6 +40,19 @@ def test_a_run_that_is_told_to_end_is_killed_in_mlflow_and_lets_go_of_the_data(
     assert signal.getsignal(signal.SIGTERM) == before
     with hold_data_folder(tmp_path / "data"):
         pass
+
+
+def test_a_run_that_stopped_after_a_step_has_a_signals_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(**options: Any) -> None:
+        raise StoppedError("arm 'x': stopped by a signal")
+
+    monkeypatch.setattr(cli, "PROJECT", tmp_path)
+    monkeypatch.setattr(kedro_run, "callback", stop)
+    result = CliRunner().invoke(cli.cli, ["run"])
+    assert result.exit_code == 143
+    assert "StoppedError: arm 'x'" in result.output
 
 
 def test_children_are_told_as_well() -> None:

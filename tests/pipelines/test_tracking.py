@@ -20,7 +20,7 @@ from pipelines import live_rows
 from pipelines.config_loader import compose
 from pipelines.datasets import FolderDataset, SecondsDataset
 from pipelines.hooks import TrackingHooks
-from stablerep.errors import DataError, GateError
+from stablerep.errors import DataError, GateError, StoppedError
 from stablerep.models.encoders import build_encoder
 
 PROJECT = Path(__file__).parents[2]
@@ -178,20 +178,27 @@ def test_an_arm_is_followed_while_it_is_trained(project: Path, parameters: dict[
     live_rows.tell("first", {"step": 15, "loss": 0.0})  # nobody follows a run that is over
 
 
-def test_an_arm_that_fails_or_dies_is_shown_so(project: Path, parameters: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("error", "status"), [(DataError("no images"), "FAILED"), (StoppedError("a signal"), "KILLED")]
+)
+def test_an_arm_that_fails_or_is_stopped_is_shown_so(
+    project: Path, parameters: dict[str, Any], error: Exception, status: str
+) -> None:
+    def train(start: int) -> Any:
+        live_rows.tell("first", {"step": 5, "loss": 1.0})
+        raise error
+
+    with pytest.raises(type(error)):
+        run_nodes(project, parameters, [node(train, "start", "encoder_of_first", name="train")], start=0)
+    found = {name: run.info.status for name, run in runs(project).items()}
+    assert found == {"smoke training": status, "first": status}
+
+
+def test_an_arm_that_dies_is_shown_so(project: Path, parameters: dict[str, Any]) -> None:
     import mlflow
 
     from pipelines.tracking import Tracker
 
-    def train(start: int) -> Any:
-        live_rows.tell("first", {"step": 5, "loss": 1.0})
-        raise DataError("no images")
-
-    with pytest.raises(DataError):
-        run_nodes(project, parameters, [node(train, "start", "encoder_of_first", name="train")], start=0)
-    assert {name: run.info.status for name, run in runs(project).items()} == {
-        **{"smoke training": "FAILED", "first": "FAILED"}
-    }
     Tracker(project, DataCatalog({}), parameters, "arms").log_row("second", {"step": 5, "loss": 1.0})
     mlflow.flush_async_logging()
     mlflow.tracking.fluent._active_run_stack.get().clear()  # as a killed process leaves it

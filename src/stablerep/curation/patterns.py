@@ -6,9 +6,10 @@ import polars as pl
 
 from stablerep.curation.filters import CaptionFilter, reason_where
 
-# A host with one of the common ends, or anything behind http:// or www.; names of image files.
+# A host with one of the common ends or with a path, anything behind http:// or www., names of image files.
 _URL = (
     r"(?i)(?:https?://|www\.)\S+|\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|net|org|info|biz|co\.uk|io)\b"
+    r"|\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}/[\w?#%~-]\S*"
     r"|\b[\w-]+\.(?:jpe?g|png|gif|webp|bmp|tiff?)\b"
 )
 _MAIL = r"(?i)\b[a-z0-9._%+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+\b"

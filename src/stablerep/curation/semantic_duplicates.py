@@ -1,9 +1,10 @@
 """Drops captions that say what another one says in other words.
 
-Source: SemDeDup, A. Abbas et al., arXiv:2303.09540: embeddings are clustered and compared inside of their
-cluster. Here the clusters' centres are drawn from the captions by their ids, so that no order matters, and
-the embedding is that of the generator's own text encoder: what it cannot tell apart, it would draw alike.
-Legend: N captions, D dimensions, K centres.
+Source: SemDeDup, A. Abbas et al., arXiv:2303.09540, which compares inside of clusters. Here every caption is
+compared with all that are kept: clusters change when captions leave, so that a second run would drop others,
+and up to ten million captions the comparison costs less than their embedding. The embedding is that of the
+generator's own text encoder: what it cannot tell apart, it would draw alike.
+Legend: N captions, D dimensions.
 """
 
 from dataclasses import dataclass
@@ -19,8 +20,7 @@ from stablerep.curation.keys import Numbers, numbers_of_ids
 from stablerep.curation.settings import WHERE
 from stablerep.errors import ConfigError, check_range
 
-_CLUSTER_SIZE = 2_000  # captions compared with each other
-_BLOCK = 4_096  # captions whose centre is sought at once
+_BLOCK = 2_048  # captions compared at once
 Embeddings = npt.NDArray[np.float32]
 
 
@@ -28,8 +28,8 @@ Embeddings = npt.NDArray[np.float32]
 class SemanticDuplicates(CorpusFilter):
     """Keeps one of captions whose embeddings are alike, the one with the smallest id.
 
-    The score is the highest cosine to a kept caption of the same cluster; 0 without one. It holds an
-    embedding of each caption in memory: 2 KiB at 512 dimensions.
+    The score is the highest cosine to a kept caption, 0 without one. It holds an embedding of each caption
+    in memory, and of the kept ones a second: 4 KiB at 512 dimensions.
 
     Attributes:
         model_folder: in diffusers' format; its `tokenizer` and `text_encoder` embed.
@@ -50,7 +50,7 @@ class SemanticDuplicates(CorpusFilter):
         check_range("captions.filters.SemanticDuplicates.batch_size", self.batch_size, 1, where=WHERE)
 
     def survey(self, batches: Batches, folder: Path) -> CaptionFilter:
-        """Embeds every caption and compares those of a cluster."""
+        """Embeds every caption and compares them."""
         ids: list[Numbers] = []
         parts: list[Embeddings] = []
         model: Any = None
@@ -77,7 +77,7 @@ class _Surveyed(SemanticDuplicates):
 
 
 def compare(embeddings: Embeddings, ids: Numbers, min_similarity: float) -> npt.NDArray[np.float32]:
-    """Returns each caption's highest cosine to a kept one before it, by id, in its cluster.
+    """Returns each caption's highest cosine to a kept one before it, by id; to six decimals.
 
     Args:
         embeddings: (N, D) of unit length.
@@ -85,21 +85,27 @@ def compare(embeddings: Embeddings, ids: Numbers, min_similarity: float) -> npt.
         min_similarity: from which a caption is not kept.
     """
     order = np.argsort(ids, kind="stable")
-    num_centres = -(-len(ids) // _CLUSTER_SIZE)
-    centres = embeddings[order[:num_centres]]
-    nearest = [(embeddings[at : at + _BLOCK] @ centres.T).argmax(axis=1) for at in range(0, len(ids), _BLOCK)]
-    cluster = np.concatenate(nearest)
     scores = np.zeros(len(ids), dtype=np.float32)
-    for centre in range(num_centres):
-        members = order[cluster[order] == centre]
-        kept = np.empty((len(members), embeddings.shape[1]), dtype=np.float32)
-        num = 0
-        for member in members:
-            if num:
-                scores[member] = np.clip((kept[:num] @ embeddings[member]).max(), 0, 1)
-            if scores[member] < np.float32(min_similarity):
-                kept[num] = embeddings[member]
-                num += 1
+    kept = np.empty_like(embeddings)
+    num = 0
+    for start in range(0, len(order), _BLOCK):
+        rows = order[start : start + _BLOCK]
+        block = embeddings[rows]
+        highest = np.zeros(len(rows), dtype=np.float32)
+        for at in range(0, num, _BLOCK):
+            np.maximum(highest, (block @ kept[at : min(at + _BLOCK, num)].T).max(axis=1), out=highest)
+        among = block @ block.T
+        own: list[int] = []
+        for row in range(len(rows)):
+            if own:
+                highest[row] = max(highest[row], among[row, own].max())
+            # rounded, for sums in another order differ behind
+            highest[row] = round(float(min(highest[row], 1.0)), 6)
+            if highest[row] < np.float32(min_similarity):
+                own.append(row)
+        kept[num : num + len(own)] = block[own]
+        num += len(own)
+        scores[rows] = highest
     return scores
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from stablerep.errors import check_range
+from stablerep.errors import ConfigError, check_range
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class Method(Protocol):
 
 
 def check_tile(key: str, tile: int | None) -> None:
-    """Raises ConfigError for a tile below 1, under the method's key, before anything is computed."""
+    """Raises ConfigError for a tile that is no whole number from 1, under the method's key."""
     if tile is not None:
+        if not isinstance(tile, int):
+            raise ConfigError(f"{key}.tile: got {tile!r}; must be a whole number of rows, or null.")
         check_range(f"{key}.tile", tile, 1)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stablerep.errors import ConfigError
+from stablerep.errors import ConfigError, check_range
 from stablerep.models.encoder import Encoder, standardise_each
 
 
@@ -35,6 +35,7 @@ class TimmEncoder(Encoder):
         super().__init__()
         import timm
 
+        check_range("model.encoder.size_px", size_px, 1)
         if standardise not in ("timm", "image"):
             raise ConfigError(f"model.encoder.standardise: got {standardise!r}; must be 'timm' or 'image'")
 
@@ -98,6 +99,7 @@ def build_encoder(config: Mapping[str, Any]) -> Encoder:
         AttributeError,
         ImportError,
         LookupError,
+        RuntimeError,
         TypeError,
         ValueError,
     ) as error:

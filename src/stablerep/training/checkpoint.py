@@ -87,33 +87,34 @@ class Checkpoint:
         for path in reversed(self.files()):
             try:
                 facts = read_facts(path)
-            except SafetensorError as error:
+            except (SafetensorError, ValueError) as error:
                 logger.warning("%s: cannot be read (%s); looks for an earlier one", path, error)
+                self._set_aside([path], "damaged")
                 continue
             if facts.pop("fingerprint", None) != self.fingerprint:
                 break
             load_checkpoint(path, model, optimizer, average)
             self._last_s = time.monotonic()
             return Progress(**facts)
-        self._set_aside()
+        self._set_aside(self.files(), "of another run; starts anew")
         return Progress()
 
-    def write_batch(self, step: int, part: int, image_rows: list[int], captions: list[str]) -> Path:
+    def write_batch(self, step: int, part: int, images: list[str], captions: list[str]) -> Path:
         """Writes which images and captions a process's part of a batch held."""
         path = self.folder / f"batch-of-step-{step}-part-{part}.json"
         with written_whole(path) as beside:
-            told = {"step": step, "image_rows": image_rows, "captions": captions}
+            told = {"step": step, "images": images, "captions": captions}
             beside.write_text(json.dumps(told, ensure_ascii=False, indent=1), encoding="utf-8")
         return path
 
-    def _set_aside(self) -> None:
-        files = self.files()
+    def _set_aside(self, files: list[Path], why: str) -> None:
+        """Moves files out of the way, so that they take no other's place among the newest."""
         if not files:
             return
         aside = Path(tempfile.mkdtemp(prefix=ASIDE, dir=self.folder))
         for each in files:
             each.rename(aside / each.name)
-        logger.warning("%s: of another run; starts anew; what was there is in %s", self.folder, aside)
+        logger.warning("%s: %s; what was there is in %s", self.folder, why, aside)
 
     def keep(
         self,

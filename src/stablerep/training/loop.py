@@ -116,7 +116,7 @@ def run_arm(
             last = step + 1 == settings.num_steps
             asked = training.asked_of_any(stop.asked)
             training.keep(last or asked)
-            if asked and not last:
+            if asked:
                 raise stop.error(arm.name, step + 1, settings.num_steps, kept=checkpoint is not None)
     training.average.apply_to(networks)
     networks.to("cpu")
@@ -278,8 +278,9 @@ class _Training:
         kept = f"The batch's captions are {texts[:_NUM_TOLD]}."
         if self.checkpoint is not None:
             part = self.accelerator.process_index
-            listed = self.checkpoint.write_batch(step, part, batch.image_rows.tolist(), texts)
-            kept = f"The state before is kept in {self.checkpoint.newest()}, the batch's rows in {listed}."
+            names = [self.arm.source.images.name_of(row) for row in batch.image_rows.tolist()]
+            listed = self.checkpoint.write_batch(step, part, names, texts)
+            kept = f"The state before is kept in {self.checkpoint.newest()}, the batch's images in {listed}."
         return TrainingError(
             f"arm {self.arm.name!r}: got a loss of {float(loss.detach())} and a gradient of norm "
             f"{float(norm)} at step {step}; must be finite. {kept} Lower optimisation.learning_rate, or set "

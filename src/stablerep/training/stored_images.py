@@ -34,6 +34,9 @@ class Pixels(Protocol):
     def read(self, row: int) -> Tensor:
         """Returns an image, (3, H, W) uint8; raises UnreadableImageError."""
 
+    def name_of(self, row: int) -> str:
+        """Returns what an image is called where it came from, whatever was left out since."""
+
     def fingerprint(self) -> bytes:
         """Returns what tells these images from all others."""
 
@@ -44,9 +47,10 @@ class Pixels(Protocol):
 class ImagesInMemory:
     """Images that were drawn by a program, such as real scenes."""
 
-    def __init__(self, images: Tensor) -> None:
-        """Takes (I, 3, H, W) uint8."""
+    def __init__(self, images: Tensor, rows: Tensor | None = None) -> None:
+        """Takes (I, 3, H, W) uint8, and the rows that they had where they are a part of others."""
         self.images = images
+        self.rows = torch.arange(len(images)) if rows is None else rows
 
     def __len__(self) -> int:
         """Returns I."""
@@ -56,13 +60,17 @@ class ImagesInMemory:
         """Returns an image, (3, H, W) uint8."""
         return self.images[row]
 
+    def name_of(self, row: int) -> str:
+        """Returns the row that the image had when it was drawn."""
+        return f"image {int(self.rows[row])}"
+
     def fingerprint(self) -> bytes:
         """Returns a digest of the pixels."""
         return digest_of(self.images.contiguous().numpy().tobytes()).encode()
 
     def subset(self, rows: Tensor) -> "ImagesInMemory":
         """Returns the images of these rows."""
-        return ImagesInMemory(self.images[rows])
+        return ImagesInMemory(self.images[rows], self.rows[rows])
 
 
 class StoredImages:
@@ -99,6 +107,10 @@ class StoredImages:
     def __len__(self) -> int:
         """Returns how many images there are."""
         return len(self.digests)
+
+    def name_of(self, row: int) -> str:
+        """Returns the image's shard and its name in it."""
+        return f"{self.paths[self.shard_of[row]].name}/{self.members[row]}"
 
     def fingerprint(self) -> bytes:
         """Returns the digests of all images, which their bytes are held against."""

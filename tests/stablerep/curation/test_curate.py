@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stablerep.curation.audit import Audit
 from stablerep.curation.balance import Balance
 from stablerep.curation.counterfactual import SwapTerms
 from stablerep.curation.curate import KEPT_COLUMNS, REJECTED_COLUMNS, Step, curate
@@ -26,6 +27,7 @@ from stablerep.curation.near_duplicates import NearDuplicates
 from stablerep.curation.normalise import Normalise
 from stablerep.curation.patterns import PersonalData, Urls
 from stablerep.curation.readable import Readable
+from stablerep.curation.settings import AuditSettings
 from stablerep.curation.takedowns import TakenDown
 from stablerep.curation.words import WordFile
 from stablerep.errors import ConfigError, DataError
@@ -248,6 +250,32 @@ def test_reasons_are_counted_in_the_log_and_shown_by_ten_examples(
     assert step.num_in == 16
     assert step.examples["too_few_words"] == [(line, "test", "nine", 1.0) for line in range(3, 13)]
     assert {path.name for path in tmp_path.iterdir()} == {"kept.parquet", "rejected.parquet"}
+
+
+def test_the_balance_counts_what_people_keep(tmp_path: Path) -> None:
+    texts = [f"a nine {number}" for number in range(50)]
+    (tmp_path / "all").mkdir()
+    wish = [Edit(line, text, "keep", "", "mine", "Ada") for line, text in enumerate(texts, 2)]
+    steps: list[Step] = [Balance(WORDS, 10, seed=0)]
+    edits = Edits(wish, tmp_path / "caption_edits.csv")
+    curation = curate(batches_of(frame_of(texts), 20), steps, tmp_path / "all", edits=edits)
+    assert curation.num_kept == 50
+    assert curation.balance is not None
+    assert curation.balance.rows() == [("nine", 50, 50)]
+
+
+def test_the_audit_after_is_of_what_is_kept_once(tmp_path: Path) -> None:
+    """Several filters survey the corpus, each a pass of its own; the last one's captions are counted."""
+    audit = Audit(
+        AuditSettings({"digit": {"nine": ["nine"], "two": ["two"]}}, {"digit": "a {}"}, [], 1.0, 5.0)
+    )
+    texts = [f"a nine {number}" for number in range(30)] + ["a two"] * 3
+    steps: list[Step] = [Duplicates(), NearDuplicates(0.99), Balance(WORDS, 10, seed=0)]
+    curation = curate(batches_of(frame_of(texts), 8), steps, tmp_path, audit=audit)
+    kept = curation.kept().collect()["text"]
+    assert (curation.before.num, curation.after.num) == (33, len(kept))
+    assert curation.before.both.diagonal()[:2].tolist() == [30, 3]
+    assert curation.after.both.diagonal()[:2].tolist() == [kept.str.contains("nine").sum(), 1]
 
 
 def test_a_balance_tells_its_concepts_before_and_after(tmp_path: Path) -> None:

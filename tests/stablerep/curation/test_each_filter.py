@@ -126,11 +126,15 @@ def test_letters_keeps_its_bound_and_drops_below() -> None:
         "from flickr.com today",
         "IMG_0231.JPG",
         "photo-1.jpeg of a dog",
+        "more at bit.ly/3xyZ",
+        "youtu.be/abc",
+        "see foo.de/bar?x=1",
     ],
 )
 def test_urls_are_dropped(text: str) -> None:
-    assert faults_of(Urls(), [text, "a dog . A cat.", "", "1.5 m tall e.g. here"]) == [
+    assert faults_of(Urls(), [text, "a dog . A cat.", "", "1.5 m tall e.g. here", "at 9 a.m./p.m."]) == [
         "holds_url",
+        None,
         None,
         None,
         None,
@@ -149,6 +153,8 @@ def test_urls_are_dropped(text: str) -> None:
         ("0170 1234567", "holds_phone_number"),
         ("call 020 79460958", "holds_phone_number"),
         ("4155552671", "holds_phone_number"),
+        ("030 12345", "holds_phone_number"),  # eight digits are the least
+        ("030 1234", None),
         ("the years 1990-1991", None),
         ("3840 2160 pixels", None),
         ("a dog in 2012", None),
@@ -352,6 +358,23 @@ def test_semantic_duplicates_keep_one_of_what_the_generator_takes_for_one(tmp_pa
         assert faults_of(step, texts[::-1], tmp_path)[::-1] == faults
     with pytest.raises(ConfigError, match="holds no CLIP text encoder"):
         faults_of(SemanticDuplicates("nowhere", 0.9), texts, tmp_path)
+
+
+def test_semantic_duplicates_are_found_among_thousands_and_none_by_a_second_run() -> None:
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(size=(5_000, 8)).astype(np.float32)
+    unit = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    ids = rng.permutation(len(unit)).astype(np.uint64)
+    scores = compare(unit, ids, 0.9)
+    kept = scores < np.float32(0.9)
+    assert 0.2 < kept.mean() < 0.8
+    assert (compare(unit[kept], ids[kept], 0.9) < np.float32(0.9)).all()
+    # and as somebody would do it by hand
+    order, by_hand = np.argsort(ids), []
+    for row in order[:300]:
+        if not by_hand or (unit[by_hand] @ unit[row]).max() < 0.9:
+            by_hand.append(row)
+    assert set(by_hand) == set(order[:300][kept[order[:300]]])
 
 
 def test_alike_embeddings_are_compared_with_what_was_kept_before() -> None:

@@ -13,16 +13,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from stablerep.batch import BatchSettings
 from stablerep.checkpoints import read_facts
 from stablerep.corpora.digit_scenes import draw_scenes_of_captions
-from stablerep.errors import TrainingError
+from stablerep.errors import StoppedError, TrainingError
 from stablerep.losses.stablerep import StableRep
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import GroupedSampler, ImageSource
+from stablerep.training.checkpoint import Checkpoint, Progress
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
+from stablerep.training.stop import StopSignal
 from stablerep.training.stored_images import ImagesInMemory
 from stablerep.views import Augmentation
 
@@ -123,6 +125,22 @@ def test_a_signal_to_the_whole_group_keeps_the_state_though_processes_decode(tmp
     assert read_facts(newest(tmp_path))["step"] == KILLED_AT
 
 
+def test_a_signal_in_the_last_step_ends_the_run_too(tmp_path, monkeypatch):
+    """What comes after the arms must not begin; the arm itself is finished."""
+    monkeypatch.setattr(StopSignal, "taken", False)
+
+    def at_the_end(row):
+        if row["step"] == 30:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(StoppedError, match="after step 30 of 30"):
+        train_arm(make_plan(), make_source(), tmp_path, at_the_end)
+    assert StopSignal.taken
+    monkeypatch.setattr(StopSignal, "taken", False)
+    resumed, whole = train_arm(make_plan(), make_source(), tmp_path), train_arm(make_plan(), make_source())
+    assert all(torch.equal(resumed.weights[k], whole.weights[k]) for k in whole.weights)
+
+
 def test_an_arm_that_is_finished_is_not_trained_again(tmp_path, monkeypatch):
     """A run that was stopped in a later arm goes on: the arms before cost it nothing."""
     first = train_arm(make_plan(), make_source(), tmp_path)
@@ -175,8 +193,28 @@ def test_a_damaged_file_has_the_run_go_on_from_the_one_before(tmp_path, caplog):
     assert all(torch.equal(again.weights[k], whole.weights[k]) for k in whole.weights)
 
 
+@pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])
+def test_a_damaged_newest_file_costs_no_good_one(tmp_path, caplog, damage):
+    folder = tmp_path / "arm"
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.AdamW(model.parameters())
+    checkpoint = Checkpoint(folder, "same", 0.0)
+    checkpoint.keep(model, optimizer, Progress(step=50), {}, last=True)
+    if damage is None:  # of another program
+        save_file({"a": torch.zeros(1)}, folder / "step-100.safetensors")
+    else:
+        (folder / "step-100.safetensors").write_bytes(damage)
+    progress = checkpoint.restore(model, optimizer, {})
+    assert progress.step == 50
+    assert "step-100.safetensors: cannot be read" in caplog.text
+    progress.step = 60
+    checkpoint.keep(model, optimizer, progress, {}, last=True)
+    assert [path.name for path in checkpoint.files()] == ["step-60.safetensors"]
+    assert checkpoint.restore(model, optimizer, {}).step == 60
+
+
 def test_a_batch_that_is_not_finite_keeps_the_state_before_it(tmp_path, monkeypatch):
-    plan = replace(make_plan(), optimisation=kept_seldom())
+    plan = replace(make_plan(), optimisation=replace(kept_seldom(), num_probe_captions=2))
     real, calls = Augmentation.forward, []
 
     def spoil(self, images):
@@ -187,10 +225,11 @@ def test_a_batch_that_is_not_finite_keeps_the_state_before_it(tmp_path, monkeypa
     with pytest.raises(TrainingError, match=r"at step 5; must be finite.*step-5\.safetensors.*part-0\.json"):
         train_arm(plan, make_source(), tmp_path)
     told = json.loads((tmp_path / "arm/batch-of-step-5-part-0.json").read_text())
+    # by what the images are called in the whole source, of which some captions are held out
     source = make_source()
-    texts = {source.texts[source.caption_rows[row]] for row in told["image_rows"]}
-    assert len(told["image_rows"]) == 8
-    assert set(told["captions"]) == texts
+    rows = [int(name.removeprefix("image ")) for name in told["images"]]
+    assert len(rows) == 8
+    assert set(told["captions"]) == {source.texts[source.caption_rows[row]] for row in rows}
     assert read_facts(newest(tmp_path))["step"] == 5
     # the statistics of BatchNorm and the random states too are those of before
     kept = load_file(newest(tmp_path))
