@@ -44,10 +44,11 @@ def generate_images(
         _check_scorer_fits(scoring, generation)
     if keeps_spare is None:
         keeps_spare = scoring is not None and alignment_policy(scoring).remakes
+    folder = model_folder(generation, generator_folder)
     return make_image_set(
         caption_set,
-        generation_settings(generation, image_store),
-        model_folder(generation, generator_folder),
+        generation_settings(generation, image_store, folder),
+        folder,
         image_store,
         seed,
         takedowns,
@@ -179,15 +180,22 @@ def _check_scorer_fits(scoring: dict[str, Any], generation: dict[str, Any]) -> N
     logging.getLogger(__name__).warning("%s Nothing is rejected, but the scores mean nothing", fault)
 
 
-def generation_settings(generation: dict[str, Any], store: Path | None = None) -> GenerationSettings:
+def generation_settings(
+    generation: dict[str, Any], store: Path | None = None, folder: Path | None = None
+) -> GenerationSettings:
     """Returns the section `generation` as the library knows it, the scheduler's class and dtype looked up.
 
     Args:
         generation: the section.
         store: the image set that is drawn for; None for images that go into none.
+        folder: of the model that draws for it.
+
+    Raises:
+        ConfigError: a value is out of range, or there is no such sampler.
     """
     from hydra.utils import get_class
 
+    from stablerep.errors import ConfigError
     from stablerep.generation.precision import dtype_of_set, fastest_dtype
     from stablerep.generation.settings import AUTO_DTYPE, GenerationSettings
 
@@ -197,10 +205,16 @@ def generation_settings(generation: dict[str, Any], store: Path | None = None) -
     if "guidance_interval" in values:
         values["guidance_interval"] = tuple(values["guidance_interval"])
     if values.get("dtype") == AUTO_DTYPE:
-        values["dtype"] = fastest_dtype() if store is None else dtype_of_set(store)
-    return GenerationSettings(
-        **values, scheduler=get_class(target) if target else None, scheduler_options=scheduler
-    )
+        begun = None if store is None or folder is None else dtype_of_set(store, folder.name)
+        values["dtype"] = begun or fastest_dtype()
+    try:
+        sampler = get_class(target) if target else None
+    except (ImportError, ValueError) as error:
+        raise ConfigError(
+            f"generation.scheduler._target_: got {target!r}; must be a sampler of diffusers, such as "
+            "diffusers.DDIMScheduler. Set it in conf/params/generator/<name>.yaml."
+        ) from error
+    return GenerationSettings(**values, scheduler=sampler, scheduler_options=scheduler)
 
 
 def executor_of(execution: dict[str, Any]) -> Executor:

@@ -63,6 +63,7 @@ def test_paper_has_the_papers_numbers() -> None:
     assert parameters["model"]["head"] == {"hidden_dim": 4096, "out_dim": 256, "batch_norm": "per_view"}
     assert parameters["generation"]["guidance_scale"] == 2.0
     assert parameters["generation"]["images_per_caption"] == 10
+    assert parameters["generation"]["num_shards"] == 10_000
     assert parameters["methods"]["stablerep"]["images_per_caption"] == 6
     optimisation = parameters["optimisation"]
     assert parameters["batch"] == {"captions": 43 * 32, "images_per_caption": 6, "chunk": 43 * 6}
@@ -75,7 +76,7 @@ def test_own_captions_take_any_generator_and_learn_from_its_images_alone(generat
     parameters = compose(FOLDER, {"experiment": "own_captions", "generator": generator})
     assert {arm["images"] for arm in parameters["arms"]} == {"synthetic"}
     assert parameters["captions"]["filters"][3]["max_words"] == 50
-    assert parameters["generation"]["num_shards"] == 10_000  # the generator's, not the embedded one's
+    assert parameters["generation"]["num_shards"] == 64  # the generator's, not the embedded one's
     assert parameters["generation"]["images_per_caption"] == 4
 
 

@@ -123,6 +123,8 @@ def make_image_set(  # noqa: PLR0913 -- what is wanted, of what, where, and by w
     rate_key = f"{wanted.generator_id} x {executor.label}"
     _announce(plan, ledger.forecast(rate_key, plan.num_images_to_make))
     stashed = _stash(plan, cache, read_software(store), takedowns)
+    if takedowns is not None:
+        cache.forget_taken_down(takedowns)  # what a generator made that was taken down meanwhile
     # where nothing is drawn, no cluster need be asked
     here = describe_software()
     _note_software(plan, store, executor.software(here) if plan.num_images_to_make else here)

@@ -29,7 +29,7 @@ def fastest_dtype() -> str:
     return "bfloat16" if native else "float32"
 
 
-def dtype_of_set(store: Path) -> str:
+def dtype_of_set(store: Path, model: str) -> str:
     """Returns the arithmetic that an image set was drawn with, or the fastest one where there is no set.
 
     Another machine may have another fastest one, and an image set of which one caption was edited is not
@@ -37,10 +37,12 @@ def dtype_of_set(store: Path) -> str:
 
     Args:
         store: the image set's folder; may be absent.
+        model: that is to draw; what another one drew is drawn anew in any case.
     """
     fastest = fastest_dtype()
     try:
-        known = json.loads((store / GENERATOR_FILE).read_text(encoding="utf-8")).get("dtype")
+        facts = json.loads((store / GENERATOR_FILE).read_text(encoding="utf-8"))
+        known = facts.get("dtype") if facts.get("model") == model else None
     except FileNotFoundError:
         return fastest
     except (OSError, ValueError, AttributeError) as error:

@@ -93,6 +93,19 @@ def test_a_full_cache_loses_what_was_put_there_first(store, make, texts):
     assert cached(store) == [caption_id_of(texts[1])]
 
 
+def test_what_a_generator_made_that_was_taken_down_does_not_go_into_the_cache(make, store, texts):
+    manifest, _ = make(texts)
+    row = {
+        "kind": GENERATOR,
+        "what": manifest["generator_id"][0],
+        "date": "2026-01-31",
+        "who": "a",
+        "reason": "b",
+    }
+    make(texts, takedowns=pd.DataFrame([row]), guidance_scale=4.0)
+    assert cached(store) == []
+
+
 def test_a_cache_takes_no_more_than_it_may_hold(make, store, texts):
     make(texts)
     make(texts[4:], cache_mib=0.001)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from pipelines.generation.nodes import generation_settings
+from stablerep.errors import ConfigError
 from stablerep.generation.precision import dtype_of_set, fastest_dtype
 from stablerep.generation.settings import DTYPES
 
@@ -54,26 +55,38 @@ def test_this_machine_has_one():
 
 
 def test_a_set_that_was_begun_elsewhere_keeps_its_arithmetic(machine, tmp_path, caplog):
-    begin(tmp_path / "images", json.dumps({"dtype": "float32"}))
+    begin(tmp_path / "images", json.dumps({"dtype": "float32", "model": "tiny"}))
+    folder = tmp_path / "tiny"
     machine("avx512_bf16")
     with caplog.at_level(logging.WARNING, "stablerep"):
-        assert generation_settings(SECTION, tmp_path / "images").dtype == "float32"
+        assert generation_settings(SECTION, tmp_path / "images", folder).dtype == "float32"
     assert "generation.dtype=bfloat16 draws all of it anew" in caplog.text
     # who names one gets it
-    assert generation_settings(SECTION | {"dtype": "bfloat16"}, tmp_path / "images").dtype == "bfloat16"
+    named = SECTION | {"dtype": "bfloat16"}
+    assert generation_settings(named, tmp_path / "images", folder).dtype == "bfloat16"
+    # what another model drew is drawn anew in any case
+    assert dtype_of_set(tmp_path / "images", "other") == "bfloat16"
     machine()
     caplog.clear()
-    assert dtype_of_set(tmp_path / "images") == "float32"
+    assert dtype_of_set(tmp_path / "images", "tiny") == "float32"
     assert not caplog.text
 
 
 def test_a_set_that_is_not_there_is_drawn_in_the_fastest(machine, tmp_path):
     machine("avx512_bf16")
-    assert dtype_of_set(tmp_path / "images") == "bfloat16"
+    assert dtype_of_set(tmp_path / "images", "tiny") == "bfloat16"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"dtype": "float8"}', "{}"])
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"dtype": "float8", "model": "tiny"}', "{}"])
 def test_a_description_that_cannot_be_read_decides_nothing(machine, tmp_path, text):
     begin(tmp_path / "images", text)
     machine("avx512_bf16")
-    assert dtype_of_set(tmp_path / "images") == "bfloat16"
+    assert dtype_of_set(tmp_path / "images", "tiny") == "bfloat16"
+
+
+@pytest.mark.parametrize("target", ["diffusers.NoSuchScheduler", "os.system", "nowhere.Sampler"])
+def test_a_sampler_that_does_not_exist_is_told(target):
+    with pytest.raises(
+        ConfigError, match=rf"generation\.scheduler\._target_: got '{target}'; must be a sampler"
+    ):
+        generation_settings(SECTION | {"scheduler": {"_target_": target}})
