@@ -12,7 +12,7 @@ from stablerep.alignment.scores import read_scores
 from stablerep.attribution.png import read_record
 from stablerep.attribution.record import ImageRecord
 from stablerep.errors import DataError
-from stablerep.generation.image_set import GENERATOR_FILE, MANIFEST_FILE
+from stablerep.generation.image_set import MANIFEST_FILE, read_generators
 from stablerep.generation.software import read_software
 from stablerep.shards import (
     SHARDS_FOLDER,
@@ -130,17 +130,15 @@ def whole_record(sample: Record, index: int, store: Path) -> ImageRecord:
         height_px=entry["height_px"],
         generator_id=sample["generator_id"],
         generator=read_generator(store, sample["generator_id"]),
-        software=read_software(store).versions_of(image_id_of(caption_id, index)),
+        software=read_software(store).versions_of(
+            image_id_of(caption_id, index), sample["generator_id"], sample["seed"]
+        ),
     )
 
 
 def read_generator(store: Path, generator_id: str) -> dict[str, Any]:
     """Returns what made a set's images; empty where it is not written down, as in a set that is half made."""
-    try:
-        facts = dict(json.loads((store / GENERATOR_FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}
-    return facts if facts.get("generator_id") == generator_id and "files" in facts else {}
+    return read_generators(store).get(generator_id, {})
 
 
 def scan_shards(store: Path) -> dict[str, ShardScan]:

@@ -55,6 +55,7 @@ MANIFEST_COLUMNS = (
     "height_px",
     "state",
 )
+_EARLIER = "earlier"  # in GENERATOR_FILE, while a run replaces another generator's images
 _NUM_FAULTS_SHOWN = 5
 
 
@@ -122,22 +123,30 @@ def make_image_set(  # noqa: PLR0913 -- what is wanted, of what, where, and by w
     ledger = Ledger(store, settings.price_per_hour)
     rate_key = f"{wanted.generator_id} x {executor.label}"
     _announce(plan, ledger.forecast(rate_key, plan.num_images_to_make))
-    stashed = _stash(plan, cache, read_software(store), takedowns)
+    before = read_software(store)
+    stashed = _stash(plan, cache, before, takedowns)
     if takedowns is not None:
         cache.forget_taken_down(takedowns)  # what a generator made that was taken down meanwhile
     # where nothing is drawn, no cluster need be asked
     here = describe_software()
-    _note_software(plan, store, executor.software(here) if plan.num_images_to_make else here)
+    current = executor.software(here) if plan.num_images_to_make else here
+    _write_json(
+        store / SOFTWARE_FILE, software_of_plan(plan, wanted, before, current, carried_out=False).to_json()
+    )
+    _write_json(store / GENERATOR_FILE, generator | _earlier_generators(plan, wanted, store))
     workshop = Workshop(Path(model_folder), settings, wanted, store)
     try:
         records, made = _carry_out(plan, workshop, executor, ledger)
     finally:
         _remove_unfinished(store)
     _prune(plan, store)
+    if plan.leaving:
+        software = software_of_plan(plan, wanted, before, current, carried_out=True)
+        _write_json(store / SOFTWARE_FILE, software.to_json())
     cache.forget(set(plan.from_cache) - stashed)
     cache.trim()
     manifest = make_manifest(records)
-    _write_text(store / GENERATOR_FILE, json.dumps(generator, indent=1, sort_keys=True, default=str))
+    _write_json(store / GENERATOR_FILE, generator)
     write_manifest(store / MANIFEST_FILE, manifest)
     spent = made.spent(time.monotonic() - started, ledger)
     if made.num_images:
@@ -208,9 +217,24 @@ def _without_taken_down(captions: list[CaptionPlan], takedowns: pd.DataFrame) ->
     return left
 
 
-def _note_software(plan: ImageSetPlan, store: Path, current: dict[str, str]) -> None:
-    software = software_of_plan(plan, read_software(store), current)
-    _write_text(store / SOFTWARE_FILE, json.dumps(software.to_json(), indent=1, sort_keys=True))
+def read_generators(store: Path) -> dict[str, dict[str, Any]]:
+    """Returns generator id -> what made a set's images; several where the last run did not come to its end.
+
+    Empty where it is not written down.
+    """
+    try:
+        facts = dict(json.loads((store / GENERATOR_FILE).read_text(encoding="utf-8")))
+        known = [facts, *facts.pop(_EARLIER, {}).values()]
+        return {str(each["generator_id"]): each for each in known if "files" in each}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def _earlier_generators(plan: ImageSetPlan, wanted: Wanted, store: Path) -> dict[str, Any]:
+    """Returns, under a key of its own, what made the images that leave the set: a run may fail before."""
+    leaving = {each.sample.record["generator_id"] for each in plan.leaving} - {wanted.generator_id}
+    known = {each: facts for each, facts in read_generators(store).items() if each in leaving}
+    return {_EARLIER: known} if known else {}
 
 
 def _announce(plan: ImageSetPlan, forecast: str) -> None:
@@ -235,7 +259,8 @@ def _stash(
         if num_bytes >= cache.max_bytes:
             break
         ids = {index: image_id_of(record["caption_id"], index) for index in each.indices}
-        versions = {index: software.versions_of(image_id) for index, image_id in ids.items()}
+        drawn = record["generator_id"], record["seed"]
+        versions = {index: software.versions_of(image_id, *drawn) for index, image_id in ids.items()}
         path = cache.put(each.sample, each.shard, each.indices, versions)
         num_bytes += path.stat().st_size
         paths.add(path)
@@ -332,6 +357,7 @@ def write_manifest(path: Path, manifest: pd.DataFrame) -> None:
         manifest.to_parquet(beside, index=False)
 
 
-def _write_text(path: Path, text: str) -> None:
+def _write_json(path: Path, facts: Mapping[str, Any]) -> None:
     with written_whole(path, _ADVICE) as beside:
+        text = json.dumps(facts, indent=1, sort_keys=True, default=str)
         beside.write_text(text + "\n", encoding="utf-8")

@@ -155,10 +155,11 @@ def test_a_caption_that_is_taken_down_leaves_for_good(make, store, texts):
 def test_an_image_from_the_cache_keeps_the_release_that_made_it(make, store, texts, monkeypatch):
     for release, wanted in (("1", texts), ("2", texts[1:]), ("3", texts)):
         monkeypatch.setattr(image_set, "describe_software", lambda release=release: {"torch": release})
-        make(wanted)
+        manifest, _ = make(wanted)
     software = read_software(store)
     assert {each["torch"] for each in software.versions.values()} == {"1"}
-    assert software.versions_of(f"{caption_id_of(texts[0])}.0") == {"torch": "1"}
+    drawn = manifest["generator_id"][0], 0
+    assert software.versions_of(f"{caption_id_of(texts[0])}.0", *drawn) == {"torch": "1"}
 
 
 def test_a_sample_in_the_cache_is_a_shard_of_its_own(make, store, texts):
