@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from stablerep.generation.executors.executor import Executor
     from stablerep.generation.settings import GenerationSettings
 
+_HEALTH = ("pixel_std", "hash_distance_bits")
+
 
 def generate_images(
     caption_set: pd.DataFrame,
@@ -144,7 +146,9 @@ def inspect_images(
     wanted = without_taken_down(caption_set, takedowns)
     images, captions = inspect(image_store, image_manifest, wanted, evaluation_captions["caption"])
     result = check_images(images, captions, gates, data_docs)
-    return stored_images(image_manifest), result
+    # what the gate has passed is whole; what it measured stands beside each image's score
+    measured = {name: images[name].astype("float64") for name in _HEALTH}
+    return stored_images(image_manifest).assign(**measured), result
 
 
 def stored_images(image_manifest: pd.DataFrame) -> pd.DataFrame:

@@ -276,12 +276,18 @@ class AlignmentScores(Table):
 
 
 class AcceptedImages(ImageManifest):
-    """One row an image that passed the gate; all are stored."""
+    """One row an image that passed the gate, with its health; all are stored.
+
+    `pixel_std` and `hash_distance_bits` are of `stablerep.generation.inspect`; the second is missing where no
+    other image is near.
+    """
 
     digest: Series[str] = pa.Field(str_matches=_DIGEST)
     width_px: Series[int] = pa.Field(ge=1)
     height_px: Series[int] = pa.Field(ge=1)
     state: Series[str] = pa.Field(isin=["intact"])
+    pixel_std: Series[float] = pa.Field(ge=0, le=0.5)
+    hash_distance_bits: Series[float] = pa.Field(ge=0, le=15, nullable=True)
 
 
 class Features(Table):

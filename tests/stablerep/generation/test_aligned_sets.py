@@ -81,12 +81,13 @@ def test_rejected_images_are_counted_and_reach_no_accepted_images(run):
     bound = float(scores["alignment"].sort_values().iloc[3])
     manifest, _, ledger = run(scoring(min_alignment=bound))
     assert ledger["num_rejected_misaligned"] == 3 and ledger["num_scored"] == 0
-    accepted = AcceptedImages.validate(stored_images(manifest))
+    accepted = stored_images(manifest)
+    AcceptedImages.validate(accepted.assign(pixel_std=0.1, hash_distance_bits=3.0))
     assert len(accepted) == 9 and accepted["alignment"].min() >= bound
     rejected = manifest[manifest["state"] == "rejected_misaligned"]
     assert not keys_of(rejected) & keys_of(accepted)
     with pytest.raises(DataError, match="column 'state'"):
-        AcceptedImages.validate(manifest)
+        AcceptedImages.validate(manifest.assign(pixel_std=0.1, hash_distance_bits=3.0))
 
 
 def test_remade_images_are_scored_and_a_second_run_draws_and_scores_none(run, store, monkeypatch):

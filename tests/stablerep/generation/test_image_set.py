@@ -363,8 +363,11 @@ def test_blanked_images_are_counted_and_not_stored(make, store, texts, captions_
     assert list(frame.member) == list(stored.member)
     assert set(of_captions.num_images) == {2} and of_captions.num_stored.sum() == 9
     with pytest.raises(DataError, match="column 'state'"):
-        AcceptedImages.validate(manifest.assign(alignment=float("nan")))
-    AcceptedImages.validate(frame[list(MANIFEST_COLUMNS)].assign(alignment=float("nan")))
+        AcceptedImages.validate(
+            manifest.assign(alignment=float("nan"), pixel_std=0.1, hash_distance_bits=3.0)
+        )
+    health = ["pixel_std", "hash_distance_bits"]
+    AcceptedImages.validate(frame[[*MANIFEST_COLUMNS, *health]].assign(alignment=float("nan")))
 
 
 def test_blanked_images_are_not_drawn_again(make, store, texts, blanked, monkeypatch):

@@ -55,6 +55,7 @@ _IMAGE = {
     "state": "intact",
     "alignment": 0.5,
 }
+_HEALTH = {"pixel_std": 0.2, "hash_distance_bits": float("nan")}
 _SCORE = {
     "caption_id": caption_id_of("a nine"),
     "image_index": 0,
@@ -123,7 +124,7 @@ VALID = {
     CuratedCaptions: _CURATED,
     RejectedCaptions: _CURATED.assign(filter="length", reason="too_few_words", score=1.0),
     ImageManifest: pd.DataFrame([_IMAGE, {**_IMAGE, "image_index": 1, **_BLANKED}]),
-    AcceptedImages: pd.DataFrame([_IMAGE, {**_IMAGE, "image_index": 1}]),
+    AcceptedImages: pd.DataFrame([_IMAGE | _HEALTH, {**_IMAGE, "image_index": 1, **_HEALTH}]),
     AlignmentScores: pd.DataFrame([_SCORE, {**_SCORE, "image_index": 1}]),
     Features: pd.DataFrame([_FEATURES, {**_FEATURES, "split": "test", "hand_id": 8}]),
     EvaluationCaptions: pd.DataFrame({"caption": _TEXTS}),
@@ -165,6 +166,8 @@ FAULTS: list[tuple[type[Table], Callable[[pd.DataFrame], Any], str]] = [
     (ImageManifest, lambda f: f.assign(digest="no"), r"column 'digest': str_matches"),
     (ImageManifest, lambda f: f.assign(shard="00000"), r"column 'shard': str_endswith"),
     (AcceptedImages, lambda f: f.assign(digest=""), r"column 'digest': str_matches"),
+    (AcceptedImages, lambda f: f.assign(pixel_std=0.7), r"column 'pixel_std': less_than"),
+    (AcceptedImages, lambda f: f.assign(hash_distance_bits=16.0), r"column 'hash_distance_bits': less_than"),
     (AcceptedImages, lambda f: f.assign(state="rejected_unsafe"), r"column 'state': isin"),
     (AcceptedImages, lambda f: f.assign(state="rejected_misaligned"), r"column 'state': isin"),
     (ImageManifest, lambda f: f.assign(alignment=1.5), r"column 'alignment': less_than"),
