@@ -137,6 +137,31 @@ def test_datasets_opens_a_shard(path, samples, tmp_path):
             assert np.array_equal(np.asarray(sample[f"{index}.png"].convert("RGB")), drawn)
 
 
+def test_datasets_opens_a_shard_of_captions_with_different_numbers_of_images(samples, tmp_path):
+    """As docs/generation.md says: it has to be told what there may be."""
+    import datasets
+
+    (record, images), *rest = samples
+    (first, data) = next(iter(images.items()))
+    entries = [entry for entry in record["images"] if entry["index"] == first]
+    path = tmp_path / "uneven.tar"
+    write_shard(
+        path, sorted([(record | {"images": entries}, {first: data}), *rest], key=lambda s: s[0]["caption_id"])
+    )
+    kinds = {
+        "__key__": datasets.Value("string"),
+        "__url__": datasets.Value("string"),
+        "json": datasets.Json(),
+    }
+    kinds |= {f"{index}.png": datasets.Image() for index in images}
+    read = datasets.load_dataset(
+        "webdataset", data_files=str(path), split="train", streaming=True, features=datasets.Features(kinds)
+    )
+    found = {sample["__key__"]: [sample[f"{index}.png"] is not None for index in images] for sample in read}
+    assert found[record["caption_id"]] == [index == first for index in images]
+    assert len(found) == len(samples) and sum(map(sum, found.values())) == len(images) * len(samples) - 1
+
+
 def test_the_shard_of_a_caption_follows_from_its_id_alone():
     names = [shard_name(f"c-{i}", 8) for i in range(800)]
     assert names == [shard_name(f"c-{i}", 8) for i in range(800)]
