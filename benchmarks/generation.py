@@ -5,11 +5,11 @@
     python -m benchmarks.generation --random-sd15 --size 512 --steps 20 --captions captions.txt  # for a GPU
 
 Every side draws images of the same captions, each round in a process of its own and the sides in turn, so
-that peak memory is its own and a slow hour of the machine hits all. Our side draws as the configuration of
-the embedded generator says, with a scale of its own where guidance is left out of some steps. Images/s count
-drawing and encoding, not the start of processes and the loading of the model. Alignment (the share of named
-digits that are drawn) and diversity are the attribute judge's and exist for digit scenes only. The last line
-is the speed-up over the authors' recipe.
+that peak memory (of its largest process) is its own and a slow hour of the machine hits all. Our side draws
+as the configuration of the embedded generator says, with a scale of its own where guidance is left out of
+some steps. Images/s count drawing and encoding, not the start of processes and the loading of the model.
+Alignment (the share of named digits that are drawn) and diversity are the attribute judge's and exist for
+digit scenes only. The last line is the speed-up over the authors' recipe.
 """
 
 import argparse
@@ -36,6 +36,7 @@ from pipelines.config_loader import compose
 from stablerep.corpora.grammar import draw_distinct_captions
 from stablerep.evaluation.judge import JudgeRecipe, load_judge, match_rates, save_judge, train_judge
 from stablerep.generation.executors.local import LocalExecutor
+from stablerep.generation.identity import read_model_index
 from stablerep.generation.image_set import make_image_set
 from stablerep.generation.precision import fastest_dtype
 from stablerep.generation.settings import GenerationSettings
@@ -69,16 +70,19 @@ class Task:
     dtype: str
     our_dtype: str
     compile: bool
+    own_sampler: bool
 
 
-def draw_plainly(task: Task, prompts_a_call: int, scheduler: type, steps: int) -> tuple[Tensor, float]:
+def draw_plainly(task: Task, prompts_a_call: int, scheduler: type | None, steps: int) -> tuple[Tensor, float]:
     """Draws as a user of diffusers would; returns (N, 3, H, W) uint8 and the seconds."""
-    pipeline: Any = diffusers.StableDiffusionPipeline.from_pretrained(
-        task.model, dtype=getattr(torch, task.dtype), safety_checker=None
+    checker = {"safety_checker": None} if "safety_checker" in read_model_index(Path(task.model)) else {}
+    pipeline: Any = diffusers.DiffusionPipeline.from_pretrained(
+        task.model, dtype=getattr(torch, task.dtype), **checker
     )
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
-    pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config)  # type: ignore[attr-defined]
+    if scheduler is not None:
+        pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config)  # type: ignore[attr-defined]
     prompts = [text for text in task.captions for _ in range(task.images_per_caption)]
     generator = torch.Generator().manual_seed(0)
     started = time.monotonic()
@@ -107,7 +111,7 @@ def draw_ours(task: Task) -> tuple[Tensor, float]:
         num_inference_steps=task.num_inference_steps,
         images_per_caption=task.images_per_caption,
         size_px=task.size_px,
-        scheduler=diffusers.DPMSolverMultistepScheduler,
+        scheduler=None if task.own_sampler else diffusers.DPMSolverMultistepScheduler,
         batch_size=task.batch_size,
         dtype=task.our_dtype,
         compile=task.compile,
@@ -127,7 +131,7 @@ def draw_ours(task: Task) -> tuple[Tensor, float]:
 
 def draw(side: str, task: Task) -> tuple[Tensor, float]:
     """Draws with one side."""
-    solver = diffusers.DPMSolverMultistepScheduler
+    solver = None if task.own_sampler else diffusers.DPMSolverMultistepScheduler
     if side == "authors":
         return draw_plainly(task, 6, diffusers.DDIMScheduler, 50)
     if side == "plain":
@@ -172,6 +176,11 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--dtype", default="float32", help="of the other sides")
     parser.add_argument("--our-dtype", default=fastest_dtype(), help="without it what `auto` is here")
+    parser.add_argument(
+        "--own-sampler",
+        action="store_true",
+        help="the model's instead of DPM-Solver++, as distilled ones need",
+    )
     parser.add_argument("--compile", action="store_true", help="our side's network")
     parser.add_argument("--random-sd15", action="store_true", help="Stable Diffusion 1.5 of random weights")
     parser.add_argument("--judge", type=Path, help="where to keep the judge; trained there if it is missing")
@@ -196,7 +205,7 @@ def main() -> None:
         task = Task(
             given.model, captions, given.images_per_caption, given.guidance_scale,
             given.our_guidance_scale, given.guidance_from, given.steps, given.size,
-            given.batch_size, given.processes, given.dtype, given.our_dtype, given.compile,
+            given.batch_size, given.processes, given.dtype, given.our_dtype, given.compile, given.own_sampler,
         )  # fmt: skip
         print(json.dumps(measure_side(given.side, task, str(given.judge) if given.judge else None)))
         return
