@@ -102,23 +102,18 @@ def test_what_is_no_longer_wanted_is_pruned_from_the_disk(make, store, texts):
     assert stored == [{caption_id_of(texts[0])}]
 
 
-def test_any_way_to_a_set_leaves_the_same_bytes(make, store, texts, tmp_path):
+def test_any_way_to_a_set_leaves_the_same_images(make, store, texts, tmp_path):
     make(texts[:3])
-    make(texts)
+    one, _ = make(texts)
     make(texts[1:], into=tmp_path / "other")
-    make(texts[::-1], into=tmp_path / "other")
-    one, other = files_of(store / SHARDS_FOLDER), files_of(tmp_path / "other" / SHARDS_FOLDER)
+    other, _ = make(texts[::-1], into=tmp_path / "other")
+    assert files_of(store / SHARDS_FOLDER).keys() == files_of(tmp_path / "other" / SHARDS_FOLDER).keys()
+    but_for_bytes = [name for name in MANIFEST_COLUMNS if name != "digest"]
+    pd.testing.assert_frame_equal(one[but_for_bytes], other[but_for_bytes])
     # drawn in other batches, where networks may round a level apart
-    assert one.keys() == other.keys()
-    records = [
-        {
-            key: sample.record["images"][0]["seed"]
-            for path in (folder / SHARDS_FOLDER).iterdir()
-            for key, sample in scan_shard(path).samples.items()
-        }
-        for folder in (store, tmp_path / "other")
-    ]
-    assert records[0] == records[1]
+    difference = read_images(store, one)[0].int() - read_images(tmp_path / "other", other)[0].int()
+    assert difference.abs().max() <= 1
+    assert (difference != 0).float().mean() < 0.01
 
 
 def test_equal_captions_are_one(make, texts):
