@@ -1,5 +1,6 @@
 """Processes that work for a main one."""
 
+import logging
 import multiprocessing
 import os
 import threading
@@ -10,6 +11,16 @@ from contextlib import suppress
 def end_with_parent() -> None:
     """Ends this worker when its main process is killed; it would go on, and then wait for work for ever."""
     threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def log_to_terminal() -> None:
+    """Has this worker's log go to standard error, which it shares with its main process; the first time."""
+    project = logging.getLogger("stablerep")
+    if not project.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+        project.addHandler(handler)
+        project.setLevel(logging.INFO)
 
 
 def end_with(process_id: int) -> None:

@@ -1,5 +1,6 @@
 """Makes one shard after the other, in whatever process an executor has it do so."""
 
+import logging
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -9,10 +10,13 @@ from pathlib import Path
 from stablerep.generation.assembly import Assembly
 from stablerep.generation.energy import gpu_energy_j
 from stablerep.generation.generator import DiffusersGenerator
+from stablerep.generation.ledger import duration
 from stablerep.generation.plan import ShardPlan, Wanted
 from stablerep.generation.settings import GenerationSettings
 from stablerep.shards import SHARDS_FOLDER, Record, member_name, open_shard, read_members
 
+logger = logging.getLogger(__name__)
+TELL_EVERY_S = 60.0
 MAX_PENDING_BATCHES = 2  # drawn and not yet written: what a slow disk may hold in memory
 
 
@@ -50,6 +54,27 @@ class MadeShard:
     num_images: int
     load_s: float
     gpu_energy_j: float | None = None
+
+
+class _Progress:
+    """Tells, every minute, how far a shard is: a large one takes hours."""
+
+    def __init__(self, name: str, num_images: int) -> None:
+        self.name, self.num_images, self.num_done = name, num_images, 0
+        self.started = self.told = time.monotonic()
+
+    def add(self, num: int) -> None:
+        self.num_done += num
+        now = time.monotonic()
+        if now - self.told < TELL_EVERY_S or self.num_done == self.num_images:
+            return
+        self.told = now
+        rate = self.num_done / max(1e-6, now - self.started)
+        logger.info(
+            "%s: %d of %d images drawn, %.1f images/s in this process, about %s left of this file",
+            self.name, self.num_done, self.num_images, rate,
+            duration((self.num_images - self.num_done) / rate),
+        )  # fmt: skip
 
 
 class ShardMaker:
@@ -90,7 +115,9 @@ class ShardMaker:
             assembly = Assembly(plan, shop.wanted, kept, truncated, add)
             pending = deque([writer.submit(assembly.flush)])
             if self.generator is not None and requests:
+                progress = _Progress(plan.name, len(requests))
                 for batch in self.generator.draw(requests, shop.wanted.seed):
+                    progress.add(len(batch.images))
                     pending.append(writer.submit(assembly.take, batch))
                     while len(pending) > MAX_PENDING_BATCHES:
                         pending.popleft().result()

@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from stablerep.generation import workers
 from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.image_set import MANIFEST_COLUMNS, make_image_set
 from stablerep.generation.inspect import inspect_images, without_taken_down
+from stablerep.processes import log_to_terminal
 from stablerep.records import caption_id_of
 from stablerep.shards import SHARDS_FOLDER, read_images, scan_shard, shard_name
 from stablerep.validation.schemas import AcceptedImages, ImageManifest
@@ -100,6 +102,32 @@ def test_what_is_no_longer_wanted_is_pruned_from_the_disk(make, store, texts):
     assert len(manifest) == 2
     stored = [set(scan_shard(path).samples) for path in (store / SHARDS_FOLDER).iterdir()]
     assert stored == [{caption_id_of(texts[0])}]
+
+
+def test_a_large_shard_tells_how_far_it_is(make, texts, monkeypatch, caplog):
+    monkeypatch.setattr(workers, "TELL_EVERY_S", 0.0)
+    with caplog.at_level(logging.INFO, "stablerep"):
+        make(texts, num_shards=1, batch_size=5)
+    told = [record.getMessage() for record in caplog.records if "images drawn" in record.getMessage()]
+    assert [line.partition(" images/s")[0].rpartition(",")[0] for line in told] == [
+        f"images-00000-of-00001.tar: {num} of 12 images drawn" for num in (4, 8)
+    ]
+    assert all(line.endswith("left of this file") for line in told)
+
+
+def test_processes_tell_it_too(capfd):
+    """A worker has no logging of its own; the terminal is its main process's."""
+    context = multiprocessing.get_context("spawn")
+    worker = context.Process(target=_tell)
+    worker.start()
+    worker.join(60)
+    assert re.search(r"\d\d:\d\d:\d\d INFO half done\n", capfd.readouterr().err)
+
+
+def _tell():
+    log_to_terminal()
+    log_to_terminal()
+    logging.getLogger("stablerep.generation.workers").info("half done")
 
 
 def test_any_way_to_a_set_leaves_the_same_images(make, store, texts, tmp_path):

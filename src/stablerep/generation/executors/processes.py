@@ -21,7 +21,7 @@ from stablerep.errors import StableRepError
 from stablerep.generation.executors.shard_queue import ShardQueue
 from stablerep.generation.plan import ShardPlan
 from stablerep.generation.workers import MadeShard, ShardMaker, Workshop
-from stablerep.processes import end_with_parent
+from stablerep.processes import end_with_parent, log_to_terminal
 
 _ADVICE = "a smaller generation.batch_size or execution.num_cpu_processes"
 
@@ -147,6 +147,7 @@ def threads_of_a_process(num_processes: int) -> int:
 def _serve(connection: Connection, workshop: Workshop, seat: Seat, started: float) -> None:
     """Makes shards in a process of its own until the pipe is closed."""
     end_with_parent()
+    log_to_terminal()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     torch.set_num_threads(seat.num_threads)
     if seat.device is not None:

@@ -16,6 +16,7 @@ from stablerep.errors import DataError, GeneratorError
 from stablerep.generation.plan import ShardPlan
 from stablerep.generation.software import describe_software
 from stablerep.generation.workers import MadeShard, ShardMaker, Workshop
+from stablerep.processes import log_to_terminal
 from stablerep.shards import SHARDS_FOLDER
 from stablerep.whole_files import PARTIAL_SUFFIX
 
@@ -49,6 +50,7 @@ class ShardWorker:
 
     def __init__(self, workshop: Workshop, num_threads: int) -> None:
         """Prepares the process; nothing here may fail, for Ray would tell it as a death."""
+        log_to_terminal()
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         torch.set_num_threads(num_threads)
         self.workshop = workshop
