@@ -10,6 +10,9 @@ and its rate is compared; each side runs in a process of its own, of which proce
 read. The language filter, which is one library's own time on both sides, is left out unless asked for.
 
     python -m benchmarks.curation CAPTIONS.tsv --column caption --numbers 1000000 10000000
+
+With --workflow it measures instead what the curation room of `kedro run` takes, with the shipped filters for
+captions from the web, the audit, the checks of its tables and the page.
 """
 
 import argparse
@@ -75,6 +78,35 @@ def ours(path: Path, language: bool) -> int:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         batches = CaptionFiles(str(path)).batches(Reading(Columns("caption", None, None)))
         return curate(batches, steps, Path(folder)).num_kept
+
+
+def workflow(path: Path, language: bool) -> int:
+    """Returns how many captions are kept by the nodes of `kedro run`, as shipped, into their catalog."""
+    import yaml
+    from kedro.io import DataCatalog
+    from kedro.runner import SequentialRunner
+
+    from pipelines.config_loader import compose
+    from pipelines.curation.pipeline import create_pipeline
+
+    room = create_pipeline()
+    parameters = compose(Path("conf/params"), {"curation": "web_captions"})["captions"]
+    parameters["reading"]["columns"] = {"caption": "caption", "source": None, "licence": None}
+    if not language:
+        parameters["filters"] = [
+            each for each in parameters["filters"] if not each["_target_"].endswith(".Language")
+        ]
+    catalog = yaml.safe_load(Path("conf/base/catalog.yml").read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        entries = {name: {**catalog[name]} for name in room.datasets() if name in catalog}
+        for name in set(entries) - {"takedowns", "caption_edits", "generator_folder"}:
+            key = "filepath" if "filepath" in entries[name] else "path"
+            entries[name][key] = str(Path(folder, Path(entries[name][key]).name))
+        entries["captions"]["filepath"] = str(path)
+        kedro_catalog = DataCatalog.from_config(entries)
+        kedro_catalog["params:captions"] = parameters
+        SequentialRunner().run(room, kedro_catalog)
+        return int(kedro_catalog.load("curation_ledger")["num_kept"])
 
 
 def straightforward(path: Path, language: bool) -> int:
@@ -228,6 +260,7 @@ def main() -> None:
         "--repeats", type=int, default=3, help="of the pandas side and of the smallest number"
     )
     parser.add_argument("--language", action="store_true", help="with the language filter on both sides")
+    parser.add_argument("--workflow", action="store_true", help="only what `kedro run` does, at each number")
     options = parser.parse_args()
     from stablerep.curation.reading import CaptionFiles
 
@@ -253,6 +286,8 @@ def main() -> None:
                 print(f"{name:34}{num:12,}{kept:12,}{measured}", flush=True)
             if num > 2 * options.sample:
                 path.unlink()
+    if options.workflow:
+        return
     print(json.dumps({name: round(rate) for name, rate in matching(real).items()}))
     medians = {name: float(np.median(values)) for name, values in rates.items()}
     print(json.dumps({name: round(value) for name, value in medians.items()}))
@@ -262,6 +297,10 @@ def main() -> None:
 
 
 def _plan(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[Path, bool], int], int, int]]:
+    if options.workflow:
+        for num in options.numbers:
+            yield "kedro run", workflow, num, 1
+        return
     yield "ours", ours, options.numbers[0], 1
     for _ in range(options.repeats):
         yield "pandas, pyahocorasick", straightforward, options.sample, 1

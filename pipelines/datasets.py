@@ -17,6 +17,7 @@ from stablerep.whole_files import written_whole
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
     from matplotlib.figure import Figure
 
     from stablerep.curation.edits import Edits
@@ -90,6 +91,22 @@ class CaptionEditsCSVDataset(_PathDataset):
     def save(self, data: Any) -> None:
         """Raises DataError."""
         self._refuse()
+
+
+class LazyParquetDataset(_PathDataset):
+    """A table that may be larger than memory, as a Parquet file."""
+
+    def load(self) -> "pl.LazyFrame":
+        """Returns the table, not read yet."""
+        import polars as pl
+
+        return pl.scan_parquet(self._filepath)
+
+    def save(self, data: "pl.LazyFrame") -> None:
+        """Writes the table, a part of its rows at a time."""
+        from stablerep.lazy_tables import write_parquet
+
+        write_parquet(self._filepath, data)
 
 
 class FolderDataset(_PathDataset):

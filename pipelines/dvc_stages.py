@@ -22,6 +22,7 @@ SOURCES = {
     "curation": [
         "conf/words",
         "curation",
+        "lazy_tables.py",
         "mutual_information.py",
         "records.py",
         "reporting/axes.py",
@@ -71,6 +72,7 @@ SOURCES = {
         "corpora",
         "curation",
         "evaluation",
+        "lazy_tables.py",
         "models",
         "mutual_information.py",
         "seeding.py",

@@ -29,12 +29,15 @@ def curate_captions(
     generator_folder: Path,
     curation_work: Path,
     settings: dict[str, Any],
-) -> "tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, Curation]":
+) -> "tuple[pl.LazyFrame, pl.LazyFrame, pl.LazyFrame, Curation]":
     """Runs the configured filters without what was taken down, then cuts to max_captions.
 
     Returns:
-        The kept captions, the rejected ones, every score of the kept ones, and what each filter did.
+        The kept captions, the rejected ones, every score of the kept ones, and what each filter did. The
+        tables are read from `curation_work` when they are saved.
     """
+    import polars.selectors as cs
+
     from stablerep.curation.audit import Audit
     from stablerep.curation.curate import KEPT_COLUMNS, REJECTED_COLUMNS, curate
     from stablerep.curation.settings import AuditSettings, Reading
@@ -45,24 +48,17 @@ def curate_captions(
     steps = filters_of(settings, generator_folder)
     shutil.rmtree(curation_work, ignore_errors=True)
     curation_work.mkdir(parents=True)
+    batches = _validated(captions.batches(reading))
     try:
-        curation = curate(
-            _validated(captions.batches(reading)),
-            steps,
-            curation_work,
-            TakenDown(takedowns),
-            caption_edits,
-            audit,
-        )
-        kept = curation.kept().collect()
-        rejected = curation.rejected().sort("row", maintain_order=True).select(REJECTED_COLUMNS).collect()
-    finally:
+        curation = curate(batches, steps, curation_work, TakenDown(takedowns), caption_edits, audit)
+    except BaseException:
         shutil.rmtree(curation_work, ignore_errors=True)
-    scores = [name for name in kept.columns if name.startswith("score.")]
+        raise
+    kept = curation.kept()
     return (
-        kept.select(KEPT_COLUMNS).to_pandas(),
-        rejected.to_pandas(),
-        kept.select("caption_id", *scores).to_pandas(),
+        kept.select(KEPT_COLUMNS),
+        curation.rejected().select(REJECTED_COLUMNS),
+        kept.select("caption_id", cs.starts_with("score.")),
         curation,
     )
 
@@ -100,7 +96,10 @@ def filters_of(settings: dict[str, Any], generator_folder: Path) -> "list[Captio
 def describe_curation(
     curation: "Curation", settings: dict[str, Any]
 ) -> "tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, str]":
-    """Returns the ledger, the balance, the audit before and after, and the page."""
+    """Returns the ledger, the balance, the audit before and after, and the page.
+
+    The run's working files are removed: what they held is in the catalog now.
+    """
     from stablerep.curation.audit import Audit
     from stablerep.curation.ledger import audit_table, balance_table, ledger_of
     from stablerep.curation.settings import AuditSettings
@@ -110,4 +109,5 @@ def describe_curation(
     ledger, balance = ledger_of(curation), balance_table(curation)
     pairs = audit_table(curation, audit)
     page = build_curation_page(curation, audit)
+    shutil.rmtree(curation.folder, ignore_errors=True)
     return ledger, balance, pairs, page

@@ -1,5 +1,6 @@
 """Adapters of the reporting room."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ from pipelines.typed import typed
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
 
     from stablerep.reporting.alignment import AlignmentSection
     from stablerep.training.arms import TrainedArm
@@ -32,7 +34,7 @@ CONFIGURATION_KEYS = (
 
 def audit_images(
     accepted_images: "pd.DataFrame",
-    curated_captions: "pd.DataFrame",
+    curated_captions: "pl.LazyFrame",
     image_store: Path,
     scorer_folder: Path,
     captions: dict[str, Any],
@@ -49,7 +51,7 @@ def audit_images(
     if scorer is None or not audit.terms:
         return no_rows()
     images, caption_ids = read_images(image_store, pick(accepted_images, audit.settings.num_images))
-    by_id = dict(zip(curated_captions["caption_id"], curated_captions["text"], strict=True))
+    by_id = _texts(curated_captions, caption_ids)
     texts = [by_id[each] for each in caption_ids]
     shown = read_terms(images, audit, scorer)
     return audit_terms(texts, shown, audit), audit_pairs(texts, shown, audit)
@@ -62,8 +64,8 @@ def build_report(
     image_manifest: "pd.DataFrame",
     alignment_ledger: dict[str, Any],
     image_store: Path,
-    curated_captions: "pd.DataFrame",
-    rejected_captions: "pd.DataFrame",
+    curated_captions: "pl.LazyFrame",
+    rejected_captions: "pl.LazyFrame",
     caption_gate: dict[str, Any],
     image_gate: dict[str, Any],
     generation_ledger: dict[str, Any],
@@ -73,6 +75,7 @@ def build_report(
     **others: Any,
 ) -> str:
     """Writes the page; `others` are the configuration by key and the arms' encoders."""
+    from stablerep.lazy_tables import num_rows
     from stablerep.reporting.environment import describe_machine
     from stablerep.reporting.gallery import make_gallery, pick_images
     from stablerep.reporting.report import ReportContent
@@ -81,7 +84,6 @@ def build_report(
 
     configuration = {key: others[key] for key in CONFIGURATION_KEYS}
     encoders: list[TrainedArm] = [arm for name, arm in others.items() if name not in CONFIGURATION_KEYS]
-    texts = dict(zip(curated_captions["caption_id"], curated_captions["text"], strict=True))
     images, caption_ids = read_images(image_store, pick_images(accepted_images))
     content = ReportContent(
         experiment_name=configuration["experiment_name"],
@@ -91,12 +93,12 @@ def build_report(
         histories={arm.name: arm.history for arm in encoders},
         num_bootstrap=configuration["probe"]["num_bootstrap"],
         num_accepted_images=len(accepted_images),
-        gallery=make_gallery(images, caption_ids, texts),
-        curated_captions=curated_captions,
+        gallery=make_gallery(images, caption_ids, _texts(curated_captions, caption_ids)),
+        num_curated_captions=num_rows(curated_captions),
         rejected_captions=rejected_captions,
         gates={"captions": caption_gate, "images": image_gate},
         generation_ledger=generation_ledger,
-        alignment=alignment_section(image_manifest, alignment_ledger, image_store, texts),
+        alignment=alignment_section(image_manifest, alignment_ledger, image_store, curated_captions),
         stage_seconds=stage_seconds,
         image_audit=image_audit,
         image_audit_pairs=image_audit_pairs,
@@ -110,7 +112,7 @@ def alignment_section(
     image_manifest: "pd.DataFrame",
     alignment_ledger: dict[str, Any],
     image_store: Path,
-    texts: dict[str, str],
+    curated_captions: "pl.LazyFrame",
 ) -> "AlignmentSection | None":
     """Returns the page's section on the scores; None where no image was scored."""
     from stablerep.reporting.alignment import make_section, pick_extremes
@@ -118,5 +120,15 @@ def alignment_section(
 
     if image_manifest["alignment"].isna().all():
         return None
-    pictures = [(rows, read_images(image_store, rows)[0]) for rows in pick_extremes(image_manifest)]
+    extremes = pick_extremes(image_manifest)
+    pictures = [(rows, read_images(image_store, rows)[0]) for rows in extremes]
+    texts = _texts(curated_captions, {each for rows in extremes for each in rows["caption_id"]})
     return make_section(image_manifest, alignment_ledger, texts, pictures)
+
+
+def _texts(captions: "pl.LazyFrame", caption_ids: Iterable[str]) -> dict[str, str]:
+    """Returns caption id -> text, of these captions alone: all of them may not fit into memory."""
+    import polars as pl
+
+    wanted = captions.filter(pl.col("caption_id").is_in(list(caption_ids)))
+    return dict(wanted.select("caption_id", "text").collect().rows())

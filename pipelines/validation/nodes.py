@@ -7,10 +7,11 @@ from pipelines.instantiation import build_method
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
 
 
 def check_captions(
-    curated_captions: "pd.DataFrame",
+    curated_captions: "pl.LazyFrame",
     evaluation_captions: "pd.DataFrame",
     gates: dict[str, Any],
     batch: dict[str, Any],
@@ -18,16 +19,17 @@ def check_captions(
     methods: dict[str, Any],
     data_docs: Path,
 ) -> "tuple[pd.DataFrame, dict[str, Any]]":
-    """Lets the captions pass as they are, with the gate's report, or raises GateError.
+    """Lets the captions pass as one table, with the gate's report, or raises GateError.
 
     Raises:
         DataError: they do not fill a batch; nothing is written then, Data Docs neither.
     """
     from stablerep.validation.gate import check_captions as check
 
-    check_batch(len(curated_captions), batch, arms, methods)
-    report = check(curated_captions, gates, data_docs, evaluation_captions["caption"])
-    return curated_captions, report
+    captions = curated_captions.collect().to_pandas()
+    check_batch(len(captions), batch, arms, methods)
+    report = check(captions, gates, data_docs, evaluation_captions["caption"])
+    return captions, report
 
 
 def check_batch(

@@ -204,8 +204,8 @@ def test_the_next_run_rejects_what_was_taken_down(project: Path) -> None:
         Path(__file__).parents[2] / "data/06_models/generator",
     )
     kept, rejected, *_ = curate_captions(captions, takedowns, edits, folder, project / "work", settings)
-    assert kept["text"].tolist() == ["a red two", "a five"]
-    assert rejected["reason"].tolist() == ["taken_down_licence_withdrawn"] * 2
+    assert kept.collect()["text"].to_list() == ["a red two", "a five"]
+    assert rejected.collect()["reason"].to_list() == ["taken_down_licence_withdrawn"] * 2
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", ""])

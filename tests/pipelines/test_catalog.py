@@ -17,8 +17,8 @@ from stablerep.validation import schemas
 ROOT = Path(__file__).parents[2]
 CATALOG = yaml.safe_load((ROOT / "conf/base/catalog.yml").read_text(encoding="utf-8"))
 TABLES = {name: entry for name, entry in CATALOG.items() if "validator" in entry}
-# read from CSV by people's hands, or handed on in memory: no pandas dataset, but a table
-OTHER_TABLES = {"takedowns", "features"}
+# read from CSV by people's hands, handed on in memory, or by parts: no pandas dataset, but a table
+OTHER_TABLES = {"takedowns", "features", "curated_captions", "rejected_captions", "caption_scores"}
 # of batches within a node: captions of any number of files are never one table
 OF_BATCHES = {"CaptionsIn"}
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pandas as pd
+import polars as pl
+import polars.testing
 import pytest
 import torch
 from kedro.io import DatasetError
@@ -14,6 +16,7 @@ from pipelines.datasets import (
     EncoderDataset,
     FigureDataset,
     FolderDataset,
+    LazyParquetDataset,
     SecondsDataset,
     TakedownsCSVDataset,
 )
@@ -75,6 +78,15 @@ def test_a_folder_is_an_absolute_path_and_no_output(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         dataset.save("x")
     assert isinstance(first_cause(caught.value, StableRepError), DataError)
+
+
+def test_a_lazy_table_comes_back_and_is_not_read_before(tmp_path: Path) -> None:
+    dataset = LazyParquetDataset(str(tmp_path / "table.parquet"))
+    table = pl.DataFrame({"caption_id": ["c-1", "c-2"], "score.length": [2.0, 3.0]})
+    dataset.save(table.lazy())
+    loaded = dataset.load()
+    assert isinstance(loaded, pl.LazyFrame)
+    polars.testing.assert_frame_equal(loaded.collect(), table)
 
 
 def test_seconds_are_added_to_those_that_are_there(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
+import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from stablerep.corpora.digit_scenes import NUM_CLASSES
@@ -38,8 +39,8 @@ class ReportContent:
         num_bootstrap: resamples behind intervals.
         num_accepted_images: images that passed the gate.
         gallery: captions with their images.
-        curated_captions: captions that every filter kept.
-        rejected_captions: the others, with filter and reason.
+        num_curated_captions: captions that every filter kept.
+        rejected_captions: the other captions, with filter and reason.
         gates: title -> result, as `validation.gate` returns it.
         generation_ledger: as `generation.image_set.make_image_set` returns it.
         alignment: the scores; None where images were not scored.
@@ -58,8 +59,8 @@ class ReportContent:
     num_bootstrap: int
     num_accepted_images: int
     gallery: list[GalleryEntry]
-    curated_captions: pd.DataFrame
-    rejected_captions: pd.DataFrame
+    num_curated_captions: int
+    rejected_captions: pl.LazyFrame
     gates: Mapping[str, Mapping[str, Any]]
     generation_ledger: Mapping[str, Any]
     alignment: AlignmentSection | None = None

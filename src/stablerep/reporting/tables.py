@@ -1,14 +1,17 @@
 """The report's tables: arms with intervals and paired differences, rejects by reason, seconds."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+import polars as pl
 
 from stablerep.errors import DataError
 from stablerep.evaluation.bootstrap import Interval, paired_difference
 from stablerep.evaluation.evaluate import KNN, LINEAR_PROBE
+from stablerep.lazy_tables import parts_of
 
 METRIC_TITLES = {LINEAR_PROBE: "linear probe", KNN: "nearest neighbours"}
 BASELINE = "stablerep"
@@ -170,14 +173,18 @@ def attribute_table(metrics: pd.DataFrame, headline: str) -> dict[str, dict[str,
     }
 
 
-def rejections(rejected: pd.DataFrame) -> list[Rejection]:
+def rejections(rejected: pl.LazyFrame) -> list[Rejection]:
     """Counts the rejected captions by filter and reason, the most frequent first."""
-    found = []
-    for (name, reason), group in rejected.groupby(["filter", "reason"], sort=True):
-        first = group.head(_NUM_EXAMPLES)
-        examples = [(int(line), str(text)) for line, text in zip(first["line"], first["text"], strict=True)]
-        found.append(Rejection(str(name), str(reason), len(group), examples))
-    return sorted(found, key=lambda each: -each.count)
+    counts: Counter[tuple[str, str]] = Counter()
+    examples: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    for part in parts_of(rejected):
+        for (name, reason), group in part.group_by("filter", "reason", maintain_order=True):
+            key = str(name), str(reason)
+            counts[key] += len(group)
+            shown = examples.setdefault(key, [])
+            shown += group.select("line", "text").head(_NUM_EXAMPLES - len(shown)).rows()
+    ordered = sorted(counts, key=lambda key: (-counts[key], key))
+    return [Rejection(*key, counts[key], examples[key]) for key in ordered]
 
 
 def stage_rows(seconds: Mapping[str, float]) -> list[tuple[str, float, float]]:

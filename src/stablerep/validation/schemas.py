@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
+import polars as pl
 from pandera.errors import SchemaErrors
 from pandera.typing import Series
 
 from stablerep.errors import DataError
+from stablerep.lazy_tables import parts_of
 
 _NUM_SHOWN = 5  # rows of a check in a message
 _MAX_VALUE_LENGTH = 60  # characters of one value in a message
@@ -43,18 +45,53 @@ class Table(pa.DataFrameModel):
     def validate(cls, check_obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Returns the table when it is as the model says.
 
+        Args:
+            check_obj: a pandas DataFrame; or a polars LazyFrame, of which memory holds a part at a time and
+                of a unique column eight bytes a row. A model with another check across rows does not take it.
+            args: pandera's.
+            kwargs: pandera's.
+
         Raises:
             DataError: it is not.
         """
+        if isinstance(check_obj, pl.LazyFrame):
+            cls._validate_parts(check_obj)
+            return check_obj
         if not isinstance(check_obj, pd.DataFrame):
             raise DataError(
-                f"table {cls.__name__}: got {type(check_obj).__name__}; must be a pandas DataFrame."
+                f"table {cls.__name__}: got {type(check_obj).__name__}; must be a pandas DataFrame or a "
+                "polars LazyFrame."
             )
         kwargs["lazy"] = True  # every fault at once
         try:
             return super().validate(check_obj, *args, **kwargs)
         except SchemaErrors as error:
             raise DataError(_describe(cls.__name__, error.failure_cases, check_obj)) from error
+
+    @classmethod
+    def _validate_parts(cls, table: pl.LazyFrame) -> None:
+        schema = cls.to_schema()
+        if schema.unique or schema.checks:
+            raise DataError(
+                f"table {cls.__name__}: got a polars LazyFrame; must be a pandas DataFrame, for its checks "
+                "look across rows."
+            )
+        unique = [name for name, column in schema.columns.items() if column.unique]
+        hashes: dict[str, list[pl.Series]] = {name: [] for name in unique}
+        num_before = 0
+        for part in parts_of(table):
+            frame = part.to_pandas()
+            frame.index += num_before  # messages name rows of the whole table
+            cls.validate(frame)
+            num_before += len(frame)
+            for name in unique:
+                hashes[name].append(part[name].hash())
+        for name in unique:
+            # rows whose values have a hash in common, wherever they stand, are looked at together
+            places = pl.concat(hashes[name]).is_duplicated().arg_true().to_list()
+            if places:
+                alike = table.with_row_index("place").filter(pl.col("place").is_in(places))
+                cls.validate(alike.collect().to_pandas().set_index("place"))
 
 
 def _describe(name: str, cases: pd.DataFrame, frame: pd.DataFrame) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import polars as pl
 import pytest
 
 from pipelines.config_loader import compose
@@ -27,12 +28,12 @@ def methods() -> dict[str, Any]:
 BATCH = {"captions": 4, "images_per_caption": 4, "chunk": None}
 
 
-def captions(num: int) -> pd.DataFrame:
+def captions(num: int) -> pl.LazyFrame:
     rows = [
         {"caption_id": f"c-{n}", "text": f"a caption {n}", "source": "s", "licence": "l", "line": n}
         for n in range(num)
     ]
-    return pd.DataFrame(rows)
+    return pl.LazyFrame(rows)
 
 
 def test_one_caption_fewer_than_the_widest_batch_is_refused_and_nothing_written(

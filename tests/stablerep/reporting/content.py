@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 
 from stablerep.corpora.digit_scenes import draw_scenes_of_captions
 from stablerep.evaluation.bootstrap import interval_over_hands
@@ -91,8 +92,8 @@ def make_content() -> ReportContent:
         num_bootstrap=200,
         num_accepted_images=4096,
         gallery=make_gallery((scenes.images * 255).byte(), caption_ids, texts),
-        curated_captions=curated,
-        rejected_captions=rejected,
+        num_curated_captions=len(curated),
+        rejected_captions=pl.from_pandas(rejected).lazy(),
         gates={
             "captions": {"success": True, "rules": [rule]},
             "images": {"success": False, "rules": [rule, broken]},

@@ -1,5 +1,6 @@
 """The report's tables."""
 
+import polars as pl
 import pytest
 
 from stablerep.reporting import tables
@@ -42,7 +43,7 @@ def test_rejections_are_counted_by_reason_with_their_first_examples() -> None:
     rejected = make_captions(list("abcdef")).assign(
         filter=["Length"] * 5 + ["Empty"], reason=["too_few_words"] * 5 + ["empty"]
     )
-    first, second = tables.rejections(rejected)
+    first, second = tables.rejections(pl.from_pandas(rejected).lazy())
     assert (first.reason, first.count, first.examples) == (
         "too_few_words",
         5,

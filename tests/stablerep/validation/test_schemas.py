@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from stablerep.errors import DataError
+from stablerep.lazy_tables import parts_of
 from stablerep.records import caption_id_of
 from stablerep.validation import schemas
 from stablerep.validation.schemas import (
@@ -246,6 +248,44 @@ def test_a_planted_fault_is_named(
     with pytest.raises(DataError, match=message) as caught:
         model.validate(plant(VALID[model]))
     assert str(caught.value).startswith(f"table {model.__name__}: ")
+
+
+def _rejects(num: int) -> pd.DataFrame:
+    return pd.concat([VALID[RejectedCaptions]] * num, ignore_index=True)[:num]
+
+
+def test_a_lazy_table_is_checked_by_parts_and_its_rows_are_named_as_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(schemas, "parts_of", lambda table: parts_of(table, 3))
+    sound = pl.from_pandas(_rejects(7)).lazy()
+    assert RejectedCaptions.validate(sound) is sound
+    lines = [*range(1, 6), -3, 7]
+    with pytest.raises(DataError, match=r"table RejectedCaptions: 1 check .*\n.*'line'.*row 5 \(c-.*: -3"):
+        RejectedCaptions.validate(pl.from_pandas(_rejects(7).assign(line=lines)).lazy())
+    with pytest.raises(DataError, match="column 'score': missing"):
+        RejectedCaptions.validate(sound.drop("score"))
+    with pytest.raises(DataError, match="column 'more': unknown"):
+        RejectedCaptions.validate(sound.head(0).with_columns(pl.lit(1).alias("more")))
+
+
+def test_equal_ids_of_two_parts_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schemas, "parts_of", lambda table: parts_of(table, 3))
+    texts = [f"a {number}" for number in range(8)]
+    ids = [caption_id_of(text) for text in texts]
+    frame = pd.DataFrame({"caption_id": ids, "text": texts, "source": "s", "licence": "l", "line": 1})
+    sound = pl.from_pandas(frame).lazy()
+    assert CuratedCaptions.validate(sound) is sound
+    ids[7] = ids[1]
+    planted = pl.from_pandas(frame.assign(caption_id=ids)).lazy()
+    with pytest.raises(DataError, match=rf"column 'caption_id': .*row 1 \({ids[1]}\).*; row 7 \({ids[1]}\)"):
+        CuratedCaptions.validate(planted)
+
+
+@pytest.mark.parametrize("model", [ConceptBalance, Metrics])
+def test_a_lazy_table_is_refused_where_a_check_looks_across_rows(model: type[Table]) -> None:
+    with pytest.raises(DataError, match="got a polars LazyFrame; must be a pandas DataFrame"):
+        model.validate(pl.from_pandas(VALID[model]).lazy())
 
 
 def test_only_the_first_five_rows_are_named() -> None:
