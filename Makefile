@@ -37,7 +37,7 @@ check: install ## what CI checks: style, types, layers, dvc.yaml
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy src pipelines benchmarks
 	$(BIN)/lint-imports
-	$(BIN)/python -m pipelines.dvc_stages --check
+	$(BIN)/python -m pipelines.dvc.stages --check
 
 format: install ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
@@ -59,7 +59,7 @@ scorer: install ## train the embedded scorer of captions and images
 	$(BIN)/kedro run --pipelines scorer
 
 dvc-yaml: install ## write dvc.yaml from the pipelines and the catalog
-	$(BIN)/python -m pipelines.dvc_stages --write
+	$(BIN)/python -m pipelines.dvc.stages --write
 
 lock: $(UV) ## write requirements.lock from pyproject.toml
 	$(UV) pip compile pyproject.toml --all-extras --group dev --universal --python-version $(PYTHON_MINIMUM) \

@@ -56,17 +56,17 @@ def write_captions(real: list[str], num: int, path: Path) -> None:
 
 def ours(path: Path, language: bool) -> int:
     """Returns how many captions are kept."""
-    from stablerep.curation.balance import Balance
     from stablerep.curation.curate import Step, curate
-    from stablerep.curation.duplicates import Duplicates
-    from stablerep.curation.language import Language
-    from stablerep.curation.length import Length
-    from stablerep.curation.letters import Letters
-    from stablerep.curation.listed import BlockList, Concepts
-    from stablerep.curation.near_duplicates import NearDuplicates
-    from stablerep.curation.normalise import Normalise
-    from stablerep.curation.patterns import PersonalData, Urls
-    from stablerep.curation.reading import CaptionFiles
+    from stablerep.curation.filters.balance import Balance
+    from stablerep.curation.filters.duplicates import Duplicates
+    from stablerep.curation.filters.language import Language
+    from stablerep.curation.filters.length import Length
+    from stablerep.curation.filters.letters import Letters
+    from stablerep.curation.filters.listed import BlockList, Concepts
+    from stablerep.curation.filters.near_duplicates import NearDuplicates
+    from stablerep.curation.filters.normalise import Normalise
+    from stablerep.curation.filters.patterns import PersonalData, Urls
+    from stablerep.curation.reading.engine import CaptionFiles
     from stablerep.curation.words import ImageNetNames, WordFile
 
     names = ImageNetNames()
@@ -86,7 +86,7 @@ def workflow(path: Path, language: bool) -> int:
     from kedro.io import DataCatalog
     from kedro.runner import SequentialRunner
 
-    from pipelines.config_loader import compose
+    from pipelines.config.loader import compose
     from pipelines.curation.pipeline import create_pipeline
 
     room = create_pipeline()
@@ -140,9 +140,9 @@ def _straightforward(
     import pandas as pd
     from datasketch import MinHash, MinHashLSH
 
-    from stablerep.curation.patterns import _DATE, _MAIL, _PHONE, _URL
+    from stablerep.caption_ids import caption_id_of
+    from stablerep.curation.filters.patterns import _DATE, _MAIL, _PHONE, _URL
     from stablerep.curation.words import ImageNetNames, WordFile
-    from stablerep.records import caption_id_of
 
     url, mail, date, phone = (re.compile(each) for each in (_URL, _MAIL, _DATE, _PHONE))
     names = ImageNetNames()
@@ -175,7 +175,7 @@ def _straightforward(
     frame["folded"] = frame["text"].apply(fold)
     frame = frame[frame["folded"].apply(lambda text: not blocked(text))]
     if language:
-        from stablerep.curation.language import Language
+        from stablerep.curation.filters.language import Language
 
         model = Language()._model
         top = frame["text"].apply(lambda text: model.predict(text.lower(), k=2))
@@ -204,7 +204,7 @@ def matching(texts: list[str]) -> dict[str, float]:
     import polars as pl
 
     from stablerep.curation.folding import folded
-    from stablerep.curation.reading import BATCH_SIZE
+    from stablerep.curation.reading.engine import BATCH_SIZE
     from stablerep.curation.words import ImageNetNames
 
     names = ImageNetNames()
@@ -262,7 +262,7 @@ def main() -> None:
     parser.add_argument("--language", action="store_true", help="with the language filter on both sides")
     parser.add_argument("--workflow", action="store_true", help="only what `kedro run` does, at each number")
     options = parser.parse_args()
-    from stablerep.curation.reading import CaptionFiles
+    from stablerep.curation.reading.engine import CaptionFiles
 
     batches = CaptionFiles(str(options.captions)).batches(Reading(Columns(options.column, None, None)))
     real = [text for batch in batches for text in batch["caption"].to_list()]

@@ -23,15 +23,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pipelines.config_loader import compose
+from pipelines.config.loader import compose
 from pipelines.evaluation.nodes import rebuild_encoder
 from pipelines.training.nodes import draw_images, plan_arm
-from stablerep.corpora.digit_scenes import NUM_CLASSES
+from stablerep.caption_ids import caption_id_of
+from stablerep.digit_scenes.scenes import NUM_CLASSES
 from stablerep.evaluation.evaluate import draw_probe_scenes, validation_accuracy
 from stablerep.evaluation.features import extract_features
 from stablerep.evaluation.knn import find_neighbours
 from stablerep.evaluation.settings import ProbeSettings, SceneSettings
-from stablerep.records import caption_id_of
 from stablerep.reporting.environment import describe_machine
 from stablerep.training.arms import ArmPlan, TrainedArm, train_arm
 from stablerep.training.batches import ImageSource

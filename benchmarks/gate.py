@@ -27,8 +27,8 @@ def _captions(num_rows: int, fails: bool) -> Any:
     import numpy as np
     import pandas as pd
 
-    from stablerep.corpora.grammar import draw_attributes, write_caption
-    from stablerep.records import caption_id_of
+    from stablerep.caption_ids import caption_id_of
+    from stablerep.digit_scenes.grammar import draw_attributes, write_caption
 
     rng = np.random.default_rng(0)
     texts = [f"{write_caption(draw_attributes(rng), rng)} {number}" for number in range(num_rows)]
@@ -41,7 +41,7 @@ def _captions(num_rows: int, fails: bool) -> Any:
 def _shipped() -> Any:
     import pandas as pd
 
-    from stablerep.records import caption_id_of
+    from stablerep.caption_ids import caption_id_of
 
     frame = pd.read_csv(PROJECT / "data/01_raw/captions.csv", dtype="str").rename(columns={"caption": "text"})
     frame.insert(0, "caption_id", frame["text"].map(caption_id_of))
@@ -65,7 +65,7 @@ def _time_captions(gates: dict[str, Any], frame: Any, folder: Path) -> float:
 def _time_images(gates: dict[str, Any], num_rows: int, folder: Path) -> float:
     import numpy as np
 
-    from stablerep.generation.image_hash import nearest_hashes
+    from stablerep.generation.image_sets.image_hash import nearest_hashes
 
     rng = np.random.default_rng(0)
     captions = _captions(max(1, num_rows // 4), fails=False)
@@ -86,7 +86,7 @@ def _time_images(gates: dict[str, Any], num_rows: int, folder: Path) -> float:
 
 def measure(kind: str, num_rows: int) -> float:
     """Returns the seconds of one gate, the import of Great Expectations among them."""
-    from pipelines.config_loader import compose
+    from pipelines.config.loader import compose
 
     gates = compose(PROJECT / "conf/params", {})["gates"]
     with tempfile.TemporaryDirectory() as folder:

@@ -32,17 +32,17 @@ import torch
 from torch import Tensor
 
 from benchmarks.random_stable_diffusion import save_random_stable_diffusion
-from pipelines.config_loader import compose
-from stablerep.corpora.grammar import draw_distinct_captions
-from stablerep.evaluation.judge import JudgeRecipe, load_judge, match_rates, save_judge, train_judge
+from pipelines.config.loader import compose
+from stablerep.caption_ids import caption_id_of
+from stablerep.digit_scenes.grammar import draw_distinct_captions
+from stablerep.digit_scenes.judge import JudgeRecipe, load_judge, match_rates, save_judge, train_judge
+from stablerep.generation.diffusion.identity import read_model_index
+from stablerep.generation.diffusion.precision import fastest_dtype
+from stablerep.generation.diffusion.settings import GenerationSettings
 from stablerep.generation.executors.local import LocalExecutor
-from stablerep.generation.identity import read_model_index
-from stablerep.generation.image_set import make_image_set
-from stablerep.generation.precision import fastest_dtype
-from stablerep.generation.settings import GenerationSettings
-from stablerep.records import caption_id_of
+from stablerep.generation.image_sets.image_set import make_image_set
 from stablerep.seeding import numpy_generator
-from stablerep.shards import read_images
+from stablerep.storage.shards import read_images
 
 ROOT = Path(__file__).parents[1]
 SIDES = {

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from stablerep.losses.multi_positive import multi_positive_loss
+from stablerep.methods.multi_positive import multi_positive_loss
 
 TEMPERATURE = 0.1
 NUM_MATRICES = 6  # float32 ones of N x N that the authors' form holds at its peak; the dense one holds 5

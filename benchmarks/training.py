@@ -29,24 +29,24 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import v2
 
-from pipelines.config_loader import compose
-from stablerep.batch import BatchSettings
-from stablerep.corpora.digit_scenes import draw_scenes_of_captions
-from stablerep.corpora.grammar import draw_distinct_captions
-from stablerep.losses.multi_positive import multi_positive_loss
-from stablerep.losses.stablerep import StableRep
+from pipelines.config.loader import compose
+from stablerep.caption_ids import caption_id_of
+from stablerep.digit_scenes.grammar import draw_distinct_captions
+from stablerep.digit_scenes.scenes import draw_scenes_of_captions
+from stablerep.methods.batch import BatchSettings
+from stablerep.methods.multi_positive import multi_positive_loss
+from stablerep.methods.stablerep import StableRep
 from stablerep.models.encoder import Encoder
 from stablerep.models.encoders import build_encoder
 from stablerep.models.heads import ProjectionHead
-from stablerep.records import caption_id_of
 from stablerep.seeding import numpy_generator
-from stablerep.shards import SHARDS_FOLDER, digest_of, encode_image, member_name, write_shard
+from stablerep.storage.shards import SHARDS_FOLDER, digest_of, encode_image, member_name, write_shard
 from stablerep.training.batches import GroupedSampler, ImageSource
 from stablerep.training.loop import Arm, run_arm
 from stablerep.training.settings import OptimisationSettings
 from stablerep.training.step import Networks
 from stablerep.training.stored_images import ImagesInMemory, StoredImages
-from stablerep.views import AugmentationSettings
+from stablerep.training.views import AugmentationSettings
 
 ROOT = Path(__file__).parents[1]
 PER_CAPTION = 4

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from pipelines.config_loader import compose
-from stablerep.views import Augmentation, AugmentationSettings
+from pipelines.config.loader import compose
+from stablerep.training.views import Augmentation, AugmentationSettings
 
 ROOT = Path(__file__).parents[1]
 

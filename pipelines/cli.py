@@ -15,8 +15,8 @@ from kedro import KedroDeprecationWarning
 from kedro.framework.cli.project import PARAMS_ARG_HELP
 from kedro.framework.cli.project import run as kedro_run
 
-from pipelines.causes import causes, first_cause
-from pipelines.termination import EXIT_CODE
+from pipelines.run.causes import causes, first_cause
+from pipelines.run.signals import EXIT_CODE
 from stablerep.errors import ConfigError, DataError, StableRepError, StoppedError
 
 PROJECT = Path(__file__).parents[1]
@@ -83,7 +83,7 @@ def _makers_of(dataset: str) -> list[str]:
 def _check_pipelines(names: list[str]) -> None:
     from kedro.framework.project import pipelines
 
-    from pipelines.typed import nearest
+    from pipelines.config.typed import nearest
 
     for name in names:
         if name not in pipelines:
@@ -94,7 +94,7 @@ def _split_params(context: click.Context, parameter: click.Parameter, value: Any
     # a mapping comes from `--config file`, already parsed
     if isinstance(value, dict):
         return value
-    from pipelines.params_option import parse_params
+    from pipelines.config.params_option import parse_params
 
     with told_in_one_message():
         return parse_params(value)
@@ -114,16 +114,16 @@ def _options() -> list[click.Parameter]:
 
 def _end_tracking() -> None:
     """Ends the MLflow runs that an interrupt left open; imports nothing where none was started."""
-    tracking = sys.modules.get("pipelines.tracking")
+    tracking = sys.modules.get("pipelines.tracking.run")
     if tracking is not None:
         tracking.end_open_runs("KILLED")
 
 
 def run(**options: Any) -> Any:
     """Runs pipelines; see `kedro run --help`."""
-    from pipelines.launched import check_launched, is_follower
-    from pipelines.run_lock import hold_data_folder
-    from pipelines.termination import Terminated, raising_on_termination
+    from pipelines.run.launcher import check_launched, is_follower
+    from pipelines.run.lock import hold_data_folder
+    from pipelines.run.signals import Terminated, raising_on_termination
 
     with told_in_one_message():
         names = [options["pipeline"]] if options["pipeline"] else []

@@ -13,15 +13,15 @@ from uuid import uuid4
 from kedro.io import AbstractDataset
 
 from stablerep.errors import DataError
-from stablerep.whole_files import written_whole
+from stablerep.storage.whole_files import written_whole
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     from matplotlib.figure import Figure
 
-    from stablerep.curation.edits import Edits
-    from stablerep.curation.reading import CaptionFiles
+    from stablerep.curation.people.edits import Edits
+    from stablerep.curation.reading.engine import CaptionFiles
     from stablerep.training.arms import TrainedArm
 
 
@@ -53,7 +53,7 @@ class CaptionFilesDataset(_PathDataset):
 
     def load(self) -> "CaptionFiles":
         """Returns the files, not read yet."""
-        from stablerep.curation.reading import CaptionFiles
+        from stablerep.curation.reading.engine import CaptionFiles
 
         return CaptionFiles(str(self._filepath))
 
@@ -66,11 +66,11 @@ class CaptionFilesDataset(_PathDataset):
 
 
 class TakedownsCSVDataset(_PathDataset):
-    """What was taken down; read by `stablerep.curation.takedowns`, written by `stablerep takedown`."""
+    """What was taken down; read by `stablerep.curation.people.takedowns`, written by `stablerep takedown`."""
 
     def load(self) -> "pd.DataFrame":
         """Returns what, kind, reason, date, who."""
-        from stablerep.curation.takedowns import read_takedowns
+        from stablerep.curation.people.takedowns import read_takedowns
 
         return read_takedowns(self._filepath)
 
@@ -80,11 +80,11 @@ class TakedownsCSVDataset(_PathDataset):
 
 
 class CaptionEditsCSVDataset(_PathDataset):
-    """What people edit of captions without touching their files; read by `stablerep.curation.edits`."""
+    """What people edit of captions without touching their files; read by `curation.people.edits`."""
 
     def load(self) -> "Edits":
         """Returns the edits, checked line by line."""
-        from stablerep.curation.edits import Edits, read_edits
+        from stablerep.curation.people.edits import Edits, read_edits
 
         return Edits(read_edits(self._filepath), self._filepath)
 
@@ -104,7 +104,7 @@ class LazyParquetDataset(_PathDataset):
 
     def save(self, data: "pl.LazyFrame") -> None:
         """Writes the table, a part of its rows at a time."""
-        from stablerep.lazy_tables import write_parquet
+        from stablerep.storage.lazy_tables import write_parquet
 
         write_parquet(self._filepath, data)
 

@@ -13,7 +13,7 @@ from pipelines import (
     tuning,
     validation,
 )
-from pipelines.arms import arms_to_register
+from pipelines.run.arms import arms_to_register
 
 
 def register_pipelines() -> dict[str, Pipeline]:

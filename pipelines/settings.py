@@ -1,9 +1,9 @@
 """Settings of the Kedro project; Kedro reads this module by its name."""
 
-from pipelines.arms import ArmsHooks
-from pipelines.config_loader import HydraConfigLoader
-from pipelines.hooks import TrackingHooks
-from pipelines.preflight import PreflightHooks
+from pipelines.config.loader import HydraConfigLoader
+from pipelines.run.arms import ArmsHooks
+from pipelines.run.preflight import PreflightHooks
+from pipelines.tracking.hooks import TrackingHooks
 
 CONFIG_LOADER_CLASS = HydraConfigLoader
 CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}

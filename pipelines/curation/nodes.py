@@ -5,18 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.instantiation import build
-from pipelines.model_folder import model_folder
-from pipelines.typed import typed
+from pipelines.config.build import build
+from pipelines.config.model_folder import model_folder
+from pipelines.config.typed import typed
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
     from stablerep.curation.curate import Curation
-    from stablerep.curation.edits import Edits
-    from stablerep.curation.filters import CaptionFilter, CaptionRewriter
-    from stablerep.curation.reading import CaptionFiles
+    from stablerep.curation.filter import CaptionFilter, CaptionRewriter
+    from stablerep.curation.people.edits import Edits
+    from stablerep.curation.reading.engine import CaptionFiles
 
 _TEXTS = dict.fromkeys(("caption", "source", "licence"), "str")
 WHERE = "conf/params/curation/<name>.yaml"
@@ -40,8 +40,8 @@ def curate_captions(
 
     from stablerep.curation.audit import Audit
     from stablerep.curation.curate import KEPT_COLUMNS, REJECTED_COLUMNS, curate
+    from stablerep.curation.people.takedowns import TakenDown
     from stablerep.curation.settings import AuditSettings, Reading
-    from stablerep.curation.takedowns import TakenDown
 
     reading = typed(Reading, settings["reading"], "captions.reading")
     audit = Audit(typed(AuditSettings, settings["audit"], "captions.audit"))
@@ -80,7 +80,7 @@ def filters_of(settings: dict[str, Any], generator_folder: Path) -> "list[Captio
         settings: the section; where a filter's model_folder is null, it is the catalog's generator.
         generator_folder: the catalog's.
     """
-    from stablerep.curation.limit import Limit
+    from stablerep.curation.filters.limit import Limit
 
     filters = []
     for index, entry in enumerate(settings["filters"]):

@@ -2,8 +2,8 @@
 
 from kedro.pipeline import Pipeline, node
 
-from pipelines.arms import Arm, encoder_of
 from pipelines.evaluation.nodes import extract_features, score_features
+from pipelines.run.arms import Arm, encoder_of
 
 
 def create_pipeline(arms: list[Arm]) -> Pipeline:

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.chosen_scorer import find_scorer
-from pipelines.instantiation import build
-from pipelines.model_folder import model_folder
+from pipelines.config.build import build
+from pipelines.config.chosen_scorer import find_scorer
+from pipelines.config.model_folder import model_folder
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from stablerep.alignment.scorer import Scorer
     from stablerep.alignment.settings import AlignmentPolicy
+    from stablerep.generation.diffusion.settings import GenerationSettings
     from stablerep.generation.executors.executor import Executor
-    from stablerep.generation.settings import GenerationSettings
 
 _HEALTH = ("pixel_std", "hash_distance_bits")
 
@@ -38,7 +38,7 @@ def generate_images(
 
     Further images that an earlier run's policy had drawn stay, until the policy has been applied again.
     """
-    from stablerep.generation.image_set import make_image_set
+    from stablerep.generation.image_sets.image_set import make_image_set
 
     if scoring is not None:
         # a scorer that is missing, or of other images, must cost none
@@ -139,8 +139,8 @@ def inspect_images(
     data_docs: Path,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Measures every image and passes the set through the image gate."""
-    from stablerep.generation.inspect import inspect_images as inspect
-    from stablerep.generation.inspect import without_taken_down
+    from stablerep.generation.image_sets.inspect import inspect_images as inspect
+    from stablerep.generation.image_sets.inspect import without_taken_down
     from stablerep.validation.gate import check_images
 
     wanted = without_taken_down(caption_set, takedowns)
@@ -200,8 +200,8 @@ def generation_settings(
     from hydra.utils import get_class
 
     from stablerep.errors import ConfigError
-    from stablerep.generation.precision import dtype_of_set, fastest_dtype
-    from stablerep.generation.settings import AUTO_DTYPE, GenerationSettings
+    from stablerep.generation.diffusion.precision import dtype_of_set, fastest_dtype
+    from stablerep.generation.diffusion.settings import AUTO_DTYPE, GenerationSettings
 
     values = {key: value for key, value in generation.items() if key != "model_folder"}
     scheduler = dict(values.pop("scheduler", None) or {})

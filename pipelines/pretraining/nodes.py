@@ -27,7 +27,7 @@ def measure_generator(
     from torchvision.transforms.functional import to_pil_image
 
     from pipelines.generation.nodes import generation_settings
-    from stablerep.reporting.model_card import measure, sample_grid, write_card
+    from stablerep.digit_scenes.model_card import measure, sample_grid, write_card
 
     settings = generation_settings(generation)
     figures = measure(generator_folder, settings, seed=recipe["seed"])

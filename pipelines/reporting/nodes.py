@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.chosen_scorer import find_scorer
-from pipelines.typed import typed
+from pipelines.config.chosen_scorer import find_scorer
+from pipelines.config.typed import typed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ def audit_images(
     from stablerep.alignment.audit import audit_pairs, audit_terms, no_rows, pick, read_terms
     from stablerep.curation.audit import Audit
     from stablerep.curation.settings import AuditSettings
-    from stablerep.shards import read_images
+    from stablerep.storage.shards import read_images
 
     audit = Audit(typed(AuditSettings, captions["audit"], "captions.audit"))
     scorer = find_scorer(scoring, scorer_folder)
@@ -75,12 +75,12 @@ def build_report(
     **others: Any,
 ) -> str:
     """Writes the page; `others` are the configuration by key and the arms' encoders."""
-    from stablerep.lazy_tables import num_rows
     from stablerep.reporting.environment import describe_machine
     from stablerep.reporting.gallery import make_gallery, pick_images
     from stablerep.reporting.report import ReportContent
     from stablerep.reporting.report import build_report as build
-    from stablerep.shards import read_images
+    from stablerep.storage.lazy_tables import num_rows
+    from stablerep.storage.shards import read_images
 
     configuration = {key: others[key] for key in CONFIGURATION_KEYS}
     encoders: list[TrainedArm] = [arm for name, arm in others.items() if name not in CONFIGURATION_KEYS]
@@ -116,7 +116,7 @@ def alignment_section(
 ) -> "AlignmentSection | None":
     """Returns the page's section on the scores; None where no image was scored."""
     from stablerep.reporting.alignment import make_section, pick_extremes
-    from stablerep.shards import read_images
+    from stablerep.storage.shards import read_images
 
     if image_manifest["alignment"].isna().all():
         return None

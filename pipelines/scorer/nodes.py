@@ -6,8 +6,8 @@ from typing import Any
 
 def train_scorer(recipe: dict[str, Any], scorer_work: Path, scorer_folder: Path) -> dict[str, float]:
     """Trains the scorer and returns its seconds."""
-    from stablerep.alignment.recipe import ScorerRecipe
-    from stablerep.alignment.training import train_scorer as train
+    from stablerep.digit_scenes.scorer_recipe import ScorerRecipe
+    from stablerep.digit_scenes.scorer_training import train_scorer as train
 
     return {"training_s": train(ScorerRecipe.from_mapping(recipe), scorer_work, scorer_folder)}
 
@@ -20,10 +20,10 @@ def measure_scorer(
     generation: dict[str, Any],
 ) -> tuple[str, dict[str, Any]]:
     """Measures the scorer on real and on generated images; returns its card and figures."""
+    from pipelines.config.model_folder import model_folder
     from pipelines.generation.nodes import generation_settings
-    from pipelines.model_folder import model_folder
     from stablerep.alignment.clip_arm import ClipArmScorer
-    from stablerep.reporting.scorer_card import measure, write_card
+    from stablerep.digit_scenes.scorer_card import measure, write_card
 
     scorer = ClipArmScorer(scorer_folder)
     folder = model_folder(generation, generator_folder)

@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines import live_rows
-from pipelines.instantiation import build_method
-from pipelines.model_folder import model_folder
+from pipelines.config.build import build_method
+from pipelines.config.model_folder import model_folder
+from pipelines.tracking import live_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,10 +54,10 @@ def plan_arm(
     seed: int,
 ) -> ArmPlan:
     """Builds one arm's plan from the configuration."""
-    from stablerep.batch import BatchSettings
+    from stablerep.methods.batch import BatchSettings
     from stablerep.training.arms import ArmPlan
     from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
-    from stablerep.views import AugmentationSettings
+    from stablerep.training.views import AugmentationSettings
 
     values = dict(optimisation)
     views = dict(values["augmentation"])
@@ -90,7 +90,7 @@ def read_synthetic_images(
     """Finds the accepted images of the generator; the digits that their captions name are their classes."""
     import torch
 
-    from stablerep.corpora.foreign_captions import digits_named
+    from stablerep.digit_scenes.foreign_captions import digits_named
     from stablerep.training.batches import ImageSource
     from stablerep.training.stored_images import StoredImages
 
@@ -119,8 +119,8 @@ def _draw_scenes(name: str, caption_set: pd.DataFrame, number: int, seed: int) -
     """Draws real scenes of captions; DataError where they tell of none."""
     import torch
 
-    from stablerep.corpora.digit_scenes import draw_scenes_of_captions
-    from stablerep.corpora.foreign_captions import check_captions_tell_of_digits
+    from stablerep.digit_scenes.foreign_captions import check_captions_tell_of_digits
+    from stablerep.digit_scenes.scenes import draw_scenes_of_captions
     from stablerep.training.batches import ImageSource
     from stablerep.training.stored_images import ImagesInMemory
 

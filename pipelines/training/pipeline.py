@@ -7,7 +7,7 @@ from functools import partial, update_wrapper
 
 from kedro.pipeline import Node, Pipeline, node, pipeline
 
-from pipelines.arms import Arm, encoder_of, namespace_of
+from pipelines.run.arms import Arm, encoder_of, namespace_of
 from pipelines.training.nodes import draw_images, draw_real_images, read_synthetic_images, train_arm
 
 _KEYS = ("arms", "batch", "methods", "model", "optimisation", "generation", "seed")

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.config.model_folder import model_folder
 from pipelines.evaluation.nodes import rebuild_encoder
 from pipelines.generation.nodes import executor_of, generation_settings, stored_images
-from pipelines.model_folder import model_folder
 from pipelines.training.nodes import plan_arm, read_synthetic_images
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def tune_guidance(
     """Runs what is missing of the study, and draws its curve. Held-out hands are never seen."""
     from stablerep.evaluation.evaluate import validation_accuracy
     from stablerep.evaluation.settings import ProbeSettings, SceneSettings
-    from stablerep.generation.identity import describe_generator
-    from stablerep.generation.image_set import make_image_set
+    from stablerep.generation.diffusion.identity import describe_generator
+    from stablerep.generation.image_sets.image_set import make_image_set
     from stablerep.training.arms import train_arm
     from stablerep.tuning.curve import draw_guidance_curve
     from stablerep.tuning.guidance import run_study

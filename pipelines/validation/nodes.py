@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.instantiation import build_method
+from pipelines.config.build import build_method
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,7 @@ def check_batch(
     num_captions: int, batch: dict[str, Any], arms: list[dict[str, str]], methods: dict[str, Any]
 ) -> None:
     """Raises DataError where the captions do not fill a batch of every arm."""
-    from stablerep.batch import BatchSettings
+    from stablerep.methods.batch import BatchSettings
     from stablerep.validation.batches import check_captions_fill_a_batch
 
     # built, for a setting that is left out has the class's default

@@ -7,7 +7,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from stablerep.records import caption_id_of
+from stablerep.caption_ids import caption_id_of
 
 pytestmark = pytest.mark.slow
 

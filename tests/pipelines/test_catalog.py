@@ -10,7 +10,7 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline, node
 from kedro.runner import SequentialRunner
 
-from pipelines.causes import first_cause
+from pipelines.run.causes import first_cause
 from stablerep.errors import DataError, StableRepError
 from stablerep.validation import schemas
 

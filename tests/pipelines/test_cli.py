@@ -15,8 +15,8 @@ from kedro.io import DatasetError
 from kedro.validation.exceptions import DataValidationError
 
 from pipelines import cli
-from pipelines.causes import first_cause
-from pipelines.run_lock import hold_data_folder
+from pipelines.run.causes import first_cause
+from pipelines.run.lock import hold_data_folder
 from stablerep.errors import ConfigError, DataError, StableRepError
 
 PROJECT = Path(__file__).parents[2]

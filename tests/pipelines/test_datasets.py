@@ -9,7 +9,6 @@ import pytest
 import torch
 from kedro.io import DatasetError
 
-from pipelines.causes import first_cause
 from pipelines.datasets import (
     CaptionEditsCSVDataset,
     CaptionFilesDataset,
@@ -20,6 +19,7 @@ from pipelines.datasets import (
     SecondsDataset,
     TakedownsCSVDataset,
 )
+from pipelines.run.causes import first_cause
 from stablerep.errors import DataError, StableRepError
 from stablerep.training.arms import TrainedArm
 

@@ -51,7 +51,7 @@ def test_every_dataset_between_rooms_is_in_the_catalog() -> None:
 
 
 def test_every_parameter_that_a_node_takes_is_composed() -> None:
-    from pipelines.config_loader import compose
+    from pipelines.config.loader import compose
 
     keys = set(compose(PROJECT / "conf/params", {}))
     for name, pipeline in register_pipelines().items():

@@ -1,7 +1,7 @@
 """The embedded scorer: the project's own CLIP arm, an encoder and a text tower in one space.
 
 A folder holds it: `model.safetensors`, `model.json` with the sizes, and `tokenizer/`.
-Source: arXiv:2103.00020; how it is trained: `stablerep.alignment.training`.
+Source: arXiv:2103.00020; how it is trained: `stablerep.digit_scenes.scorer_training`.
 Legend: N images, M texts, T tokens, D dimensions.
 """
 
@@ -16,12 +16,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from stablerep.alignment.recipe import ClipArmSizes
 from stablerep.alignment.scorer import id_of_files, score_pairs
+from stablerep.digit_scenes.scorer_recipe import ClipArmSizes
 from stablerep.errors import ConfigError, DataError, check_range
 from stablerep.models.encoders import build_encoder
 from stablerep.models.text import TextTower
-from stablerep.whole_files import written_whole
+from stablerep.storage.whole_files import written_whole
 
 WEIGHTS_FILE = "model.safetensors"
 SIZES_FILE = "model.json"

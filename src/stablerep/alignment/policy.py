@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from stablerep.alignment.settings import AlignmentPolicy
-from stablerep.shards import INTACT, REJECTED_MISALIGNED, REJECTED_UNSAFE
+from stablerep.storage.shards import INTACT, REJECTED_MISALIGNED, REJECTED_UNSAFE
 
 # Further image indices of captions, by caption id.
 Further = dict[str, tuple[int, ...]]

@@ -21,7 +21,7 @@ from stablerep.alignment.policy import (
     with_alignment,
 )
 from stablerep.alignment.settings import AlignmentPolicy
-from stablerep.shards import INTACT, REJECTED_MISALIGNED, REJECTED_UNSAFE
+from stablerep.storage.shards import INTACT, REJECTED_MISALIGNED, REJECTED_UNSAFE
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ import pandas as pd
 
 from stablerep.alignment.scorer import Scorer
 from stablerep.errors import DataError
-from stablerep.shards import INTACT, REJECTED_MISALIGNED, read_images
-from stablerep.whole_files import written_whole
+from stablerep.storage.shards import INTACT, REJECTED_MISALIGNED, read_images
+from stablerep.storage.whole_files import written_whole
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def score_image_set(
     Killed at any moment, the next call goes on from what was written within the last minute.
 
     Args:
-        manifest: as `stablerep.generation.image_set.make_manifest` gives it.
+        manifest: as `stablerep.generation.image_sets.image_set.make_manifest` gives it.
         texts: caption id -> what was drawn.
         store: the image set's folder; its scores lie in `alignment_scores.parquet`.
         scorer: asked only where a score is missing.

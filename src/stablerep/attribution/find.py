@@ -12,9 +12,9 @@ from stablerep.alignment.scores import read_scores
 from stablerep.attribution.png import read_record
 from stablerep.attribution.record import ImageRecord
 from stablerep.errors import DataError
-from stablerep.generation.image_set import MANIFEST_FILE, read_generators
-from stablerep.generation.software import read_software
-from stablerep.shards import (
+from stablerep.generation.accounts.software import read_software
+from stablerep.generation.image_sets.image_set import MANIFEST_FILE, read_generators
+from stablerep.storage.shards import (
     SHARDS_FOLDER,
     Record,
     ShardScan,

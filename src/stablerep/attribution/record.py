@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from stablerep.errors import DataError
-from stablerep.generation.identity import model_id_of
-from stablerep.shards import image_id_of
+from stablerep.generation.diffusion.identity import model_id_of
+from stablerep.storage.shards import image_id_of
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class ImageRecord:
         truncated: whether the caption was longer than the text encoder takes.
         set_seed: of the image set; with caption id and index it gives the noise.
         noise_seed: of the image's own noise.
-        digest: of the image's bytes, see `stablerep.shards.digest_of`.
+        digest: of the image's bytes, see `stablerep.storage.shards.digest_of`.
         width_px: as stored.
         height_px: as stored.
         generator_id: of model and settings.
-        generator: as `stablerep.generation.identity.describe_generator` gives it; empty where not known.
+        generator: as `diffusion.identity.describe_generator` gives it; empty where not known.
         software: name -> version of what made it; empty where nobody wrote it down.
     """
 

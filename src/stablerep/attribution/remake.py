@@ -8,10 +8,10 @@ from torch import Tensor
 
 from stablerep.attribution.record import ImageRecord
 from stablerep.errors import GeneratorError
-from stablerep.generation.generator import DiffusersGenerator, ImageRequest
-from stablerep.generation.identity import describe_generator
-from stablerep.generation.settings import GenerationSettings
-from stablerep.shards import decode_image, digest_of, encode_image
+from stablerep.generation.diffusion.generator import DiffusersGenerator, ImageRequest
+from stablerep.generation.diffusion.identity import describe_generator
+from stablerep.generation.diffusion.settings import GenerationSettings
+from stablerep.storage.shards import decode_image, digest_of, encode_image
 
 
 @dataclass(frozen=True)

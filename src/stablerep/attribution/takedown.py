@@ -8,10 +8,10 @@ import pandas as pd
 
 from stablerep.alignment.scores import read_scores, write_scores
 from stablerep.attribution.find import read_generator, scan_shards
-from stablerep.curation.takedowns import CAPTION, SOURCE
-from stablerep.generation.identity import model_id_of
-from stablerep.generation.image_set import MANIFEST_FILE, write_manifest
-from stablerep.shards import (
+from stablerep.curation.people.takedowns import CAPTION, SOURCE
+from stablerep.generation.diffusion.identity import model_id_of
+from stablerep.generation.image_sets.image_set import MANIFEST_FILE, write_manifest
+from stablerep.storage.shards import (
     SHARDS_FOLDER,
     Record,
     ShardScan,
@@ -47,7 +47,7 @@ def find_affected(store: Path, kind: str, what: str) -> list[AffectedCaption]:
 
     Args:
         store: the image set's folder; may be absent.
-        kind: see `stablerep.curation.takedowns.KINDS`.
+        kind: see `stablerep.curation.people.takedowns.KINDS`.
         what: likewise.
 
     Returns:

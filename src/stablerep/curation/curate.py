@@ -16,13 +16,13 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 
+from stablerep.caption_ids import caption_id_of
 from stablerep.curation.audit import Audit, AuditCounts
-from stablerep.curation.balance import Surveyed as SurveyedBalance
-from stablerep.curation.edits import Edits
-from stablerep.curation.filters import CaptionFilter, CaptionRewriter, CorpusFilter
-from stablerep.curation.takedowns import TakenDown
+from stablerep.curation.filter import CaptionFilter, CaptionRewriter, CorpusFilter
+from stablerep.curation.filters.balance import Surveyed as SurveyedBalance
+from stablerep.curation.people.edits import Edits
+from stablerep.curation.people.takedowns import TakenDown
 from stablerep.errors import ConfigError, DataError
-from stablerep.records import caption_id_of
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ def curate(
     such as the one for duplicates: an equal caption of another source stays.
 
     Args:
-        batches: of `stablerep.curation.reading.SCHEMA`.
+        batches: of `stablerep.curation.reading.engine.SCHEMA`.
         steps: in the order in which they run.
         folder: empty; the tables are written here.
         takedowns: what was taken down; no edit brings it back.
@@ -186,7 +186,7 @@ def _check(steps: Sequence[Step]) -> None:
         else:
             raise ConfigError(
                 f"captions.filters: got {step!r}; must be a CaptionFilter or a CaptionRewriter of "
-                f"stablerep.curation.filters. {where}"
+                f"stablerep.curation.filter. {where}"
             )
 
 

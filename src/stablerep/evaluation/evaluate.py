@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from stablerep.corpora.digit_scenes import (
+from stablerep.digit_scenes.scenes import (
     ATTRIBUTES,
     NUM_CLASSES,
     Scenes,

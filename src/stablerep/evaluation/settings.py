@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stablerep.corpora.digit_scenes import ATTRIBUTES
+from stablerep.digit_scenes.scenes import ATTRIBUTES
 from stablerep.errors import ConfigError, check_range
 
 _WHERE = "conf/params/evaluation/<name>.yaml"

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stablerep.losses.image_text import INITIAL_LOGIT_SCALE
+from stablerep.methods.image_text import INITIAL_LOGIT_SCALE
 
 
 class TextTower(nn.Module):

@@ -17,7 +17,7 @@ from stablerep.reporting.axes import plain
 from stablerep.reporting.figures import SOURCE_COLOURS
 from stablerep.reporting.gallery import scale_image
 from stablerep.reporting.inline import png_address
-from stablerep.shards import INTACT, REJECTED_MISALIGNED
+from stablerep.storage.shards import INTACT, REJECTED_MISALIGNED
 
 _NUM_BINS = 60
 _REJECTED_COLOUR = "#b3401b"
@@ -31,7 +31,7 @@ class ScoredPicture:
     Attributes:
         text: the caption.
         alignment: its score.
-        state: of the image, see `stablerep.shards`.
+        state: of the image, see `stablerep.storage.shards`.
         picture: data address of a PNG.
     """
 

@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from stablerep.corpora.digit_scenes import NUM_CLASSES
+from stablerep.digit_scenes.scenes import NUM_CLASSES
 from stablerep.errors import DataError
 from stablerep.evaluation.bootstrap import Interval
 from stablerep.evaluation.evaluate import LINEAR_PROBE

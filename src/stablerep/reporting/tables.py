@@ -11,7 +11,7 @@ import polars as pl
 from stablerep.errors import DataError
 from stablerep.evaluation.bootstrap import Interval, paired_difference
 from stablerep.evaluation.evaluate import KNN, LINEAR_PROBE
-from stablerep.lazy_tables import parts_of
+from stablerep.storage.lazy_tables import parts_of
 
 METRIC_TITLES = {LINEAR_PROBE: "linear probe", KNN: "nearest neighbours"}
 BASELINE = "stablerep"

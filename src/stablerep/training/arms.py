@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from stablerep.errors import ConfigError, StoppedError
-from stablerep.losses.method import Method
+from stablerep.methods.method import Method
 from stablerep.models.encoders import build_encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.text import TextTower

@@ -11,8 +11,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from stablerep.checkpoints import load_checkpoint, read_facts, save_checkpoint
-from stablerep.whole_files import written_whole
+from stablerep.storage.checkpoints import load_checkpoint, read_facts, save_checkpoint
+from stablerep.storage.whole_files import written_whole
 
 logger = logging.getLogger(__name__)
 Row = dict[str, float]

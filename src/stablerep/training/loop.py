@@ -17,7 +17,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from stablerep.errors import ConfigError, DataError, TrainingError
-from stablerep.losses.method import Embedded, Method
+from stablerep.methods.method import Embedded, Method
 from stablerep.seeding import seed_everything
 from stablerep.training.average import Average
 from stablerep.training.batches import Batch, GroupedSampler, ImageSource
@@ -28,7 +28,7 @@ from stablerep.training.reading import ReadBatch, read_ahead
 from stablerep.training.settings import OptimisationSettings
 from stablerep.training.step import ChunkedEncoder, Networks, gather, offset_of_captions
 from stablerep.training.stop import StopSignal
-from stablerep.views import Augmentation
+from stablerep.training.views import Augmentation
 
 logger = logging.getLogger(__name__)
 _NUM_TOLD = 20  # captions of a batch, in a message

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from stablerep.batch import BatchSettings
 from stablerep.errors import ConfigError, check_range
-from stablerep.views import AugmentationSettings
+from stablerep.methods.batch import BatchSettings
+from stablerep.training.views import AugmentationSettings
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ import torch.distributed as dist
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from stablerep.losses.image_text import MAX_LOGIT_SCALE
-from stablerep.losses.method import Embedded
+from stablerep.methods.image_text import MAX_LOGIT_SCALE
+from stablerep.methods.method import Embedded
 from stablerep.models.encoder import Encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.text import TextTower

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from stablerep.errors import DataError
-from stablerep.shards import SHARDS_FOLDER, decode_image, digest_of, locate_members
+from stablerep.storage.shards import SHARDS_FOLDER, decode_image, digest_of, locate_members
 
 logger = logging.getLogger(__name__)
 

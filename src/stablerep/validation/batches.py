@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from stablerep.batch import BatchSettings
 from stablerep.errors import DataError
+from stablerep.methods.batch import BatchSettings
 
 
 class BatchShape(Protocol):
-    """What of a method decides how many captions its batches hold; see `stablerep.losses.method`."""
+    """What of a method decides how many captions its batches hold; see `stablerep.methods.method`."""
 
     @property
     def images_per_caption(self) -> int:

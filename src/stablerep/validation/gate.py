@@ -14,11 +14,11 @@ from typing import Any
 import pandas as pd
 
 from stablerep.errors import ConfigError, GateError
+from stablerep.storage.whole_files import written_whole
 from stablerep.validation.captions import measure_captions
 from stablerep.validation.data_docs import render_page
 from stablerep.validation.rules import Rule, build_expectation, parse_rules
 from stablerep.validation.terms import NamedTerms
-from stablerep.whole_files import written_whole
 
 logger = logging.getLogger(__name__)
 
@@ -92,9 +92,9 @@ def check_images(
     """Checks the image set; otherwise as `check_captions`.
 
     Args:
-        images: a row an image, as `stablerep.generation.inspect.inspect_images` measures it, with its
+        images: a row an image, as `image_sets.inspect.inspect_images` measures it, with its
             caption's text.
-        captions: a row a caption, as `stablerep.generation.inspect.inspect_captions` measures it.
+        captions: a row a caption, as `stablerep.generation.image_sets.inspect.inspect_captions` measures it.
         gates: rules: `images` on the first table, `images_of_captions` on the second.
         docs_folder: the page goes into its folder `images`.
     """

@@ -15,13 +15,13 @@ from pandera.errors import SchemaErrors
 from pandera.typing import Series
 
 from stablerep.errors import DataError
-from stablerep.lazy_tables import parts_of
+from stablerep.storage.lazy_tables import parts_of
 
 _NUM_SHOWN = 5  # rows of a check in a message
 _MAX_VALUE_LENGTH = 60  # characters of one value in a message
 _WHOLE_TABLE = "DataFrameSchema"  # pandera's word for the checks of several columns
-_CAPTION_ID = r"^c-[0-9a-f]{16}$"  # stablerep.records.caption_id_of
-_DIGEST = r"^[0-9a-f]{32}$"  # stablerep.shards.digest_of
+_CAPTION_ID = r"^c-[0-9a-f]{16}$"  # stablerep.caption_ids.caption_id_of
+_DIGEST = r"^[0-9a-f]{32}$"  # stablerep.storage.shards.digest_of
 _DIGEST_OR_NONE = r"^([0-9a-f]{32})?$"
 _ARM_KEY = ["arm", "attribute", "metric"]
 _IMAGES = ["synthetic", "real", "drawn", "none"]
@@ -315,8 +315,8 @@ class AlignmentScores(Table):
 class AcceptedImages(ImageManifest):
     """One row an image that passed the gate, with its health; all are stored.
 
-    `pixel_std` and `hash_distance_bits` are of `stablerep.generation.inspect`; the second is missing where no
-    other image is near.
+    `pixel_std` and `hash_distance_bits` are of `generation.image_sets.inspect`; the second is missing where
+    no other image is near.
     """
 
     digest: Series[str] = pa.Field(str_matches=_DIGEST)

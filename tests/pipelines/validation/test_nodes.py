@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from pipelines.config_loader import compose
+from pipelines.config.loader import compose
 from pipelines.validation.nodes import check_captions
 from stablerep.errors import DataError, GateError
 

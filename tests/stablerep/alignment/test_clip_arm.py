@@ -5,9 +5,9 @@ import shutil
 import pytest
 import torch
 
-from stablerep.alignment.captioned_scenes import draw_captioned_scenes
 from stablerep.alignment.clip_arm import ClipArmScorer
-from stablerep.alignment.discrimination import area_under_curve, measure_discrimination
+from stablerep.digit_scenes.captioned_scenes import draw_captioned_scenes
+from stablerep.digit_scenes.discrimination import area_under_curve, measure_discrimination
 from stablerep.errors import ConfigError, DataError
 
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from stablerep.alignment.scores import SCORE_COLUMNS, SCORES_FILE, read_scores, score_image_set
+from stablerep.caption_ids import caption_id_of
 from stablerep.errors import DataError
-from stablerep.generation.image_set import make_manifest
-from stablerep.generation.plan import CaptionPlan, Wanted, make_image_entry, make_record
-from stablerep.records import caption_id_of
-from stablerep.shards import SHARDS_FOLDER, digest_of, encode_image, shard_name, write_shard
+from stablerep.generation.image_sets.image_set import make_manifest
+from stablerep.generation.image_sets.plan import CaptionPlan, Wanted, make_image_entry, make_record
+from stablerep.storage.shards import SHARDS_FOLDER, digest_of, encode_image, shard_name, write_shard
 from stablerep.validation.schemas import AlignmentScores
 
 TEXTS = ("a red", "some green", "all blue")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stablerep.generation.image_set import make_image_set
+from stablerep.generation.image_sets.image_set import make_image_set
 
 # by path: test folders are no packages
 _spec = importlib.util.spec_from_file_location(
@@ -41,6 +41,6 @@ def store(made_set, tmp_path):
 @pytest.fixture
 def image_id():
     """Returns the id of the second image of the first caption."""
-    from stablerep.records import caption_id_of
+    from stablerep.caption_ids import caption_id_of
 
     return f"{caption_id_of(TEXTS[0])}.1"

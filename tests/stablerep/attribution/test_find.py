@@ -7,10 +7,10 @@ import pytest
 
 from stablerep.attribution.find import find_image
 from stablerep.attribution.png import with_record
+from stablerep.caption_ids import caption_id_of
 from stablerep.errors import DataError
-from stablerep.generation.generator import image_noise_seed
-from stablerep.records import caption_id_of
-from stablerep.shards import SHARDS_FOLDER
+from stablerep.generation.diffusion.generator import image_noise_seed
+from stablerep.storage.shards import SHARDS_FOLDER
 
 
 def test_an_id_leads_to_the_whole_record(store, image_id):

@@ -9,8 +9,8 @@ from PIL import Image
 
 from stablerep.attribution.find import find_image
 from stablerep.attribution.png import DIGITAL_SOURCE_TYPE, read_record, with_record
+from stablerep.caption_ids import caption_id_of
 from stablerep.errors import DataError
-from stablerep.records import caption_id_of
 
 IPTC = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
 

@@ -10,8 +10,8 @@ from stablerep.attribution.find import find_image
 from stablerep.attribution.png import read_record, with_record
 from stablerep.attribution.remake import compare, remake, settings_of
 from stablerep.errors import GeneratorError
-from stablerep.generation.image_set import make_image_set
-from stablerep.shards import decode_image, encode_image
+from stablerep.generation.image_sets.image_set import make_image_set
+from stablerep.storage.shards import decode_image, encode_image
 
 
 def test_an_exported_image_is_made_again_bit_for_bit(store, image_id, tiny_generator):

@@ -5,9 +5,9 @@ import pytest
 
 from stablerep.attribution.find import find_image, scan_shards
 from stablerep.attribution.takedown import find_affected, remove_images
+from stablerep.caption_ids import caption_id_of
 from stablerep.errors import DataError
-from stablerep.records import caption_id_of
-from stablerep.shards import SHARDS_FOLDER, read_images
+from stablerep.storage.shards import SHARDS_FOLDER, read_images
 
 
 def images_of(store):

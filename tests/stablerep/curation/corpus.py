@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from stablerep.curation.curate import Step, curate
-from stablerep.curation.reading import SCHEMA
+from stablerep.curation.reading.engine import SCHEMA
 
 
 def frame_of(texts: Sequence[str], source: str = "test") -> pl.DataFrame:

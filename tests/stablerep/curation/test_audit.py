@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from stablerep.curation.audit import BALANCED, SKEWED, TOO_FEW, UNCLEAR, Audit
-from stablerep.curation.counterfactual import SwapTerms
+from stablerep.curation.filters.counterfactual import SwapTerms
 from stablerep.curation.settings import AuditSettings
 from stablerep.errors import ConfigError
 

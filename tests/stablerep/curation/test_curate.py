@@ -10,28 +10,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stablerep.caption_ids import caption_id_of
 from stablerep.curation.audit import Audit
-from stablerep.curation.balance import Balance
-from stablerep.curation.counterfactual import SwapTerms
 from stablerep.curation.curate import KEPT_COLUMNS, REJECTED_COLUMNS, Step, curate
-from stablerep.curation.duplicates import Duplicates
-from stablerep.curation.edits import Edit, Edits
-from stablerep.curation.empty import Empty
-from stablerep.curation.filters import CaptionFilter, CaptionRewriter
-from stablerep.curation.language import Language
-from stablerep.curation.length import Length
-from stablerep.curation.letters import Letters
-from stablerep.curation.limit import Limit
-from stablerep.curation.listed import BlockList, Concepts
-from stablerep.curation.near_duplicates import NearDuplicates
-from stablerep.curation.normalise import Normalise
-from stablerep.curation.patterns import PersonalData, Urls
-from stablerep.curation.readable import Readable
+from stablerep.curation.filter import CaptionFilter, CaptionRewriter
+from stablerep.curation.filters.balance import Balance
+from stablerep.curation.filters.counterfactual import SwapTerms
+from stablerep.curation.filters.duplicates import Duplicates
+from stablerep.curation.filters.empty import Empty
+from stablerep.curation.filters.language import Language
+from stablerep.curation.filters.length import Length
+from stablerep.curation.filters.letters import Letters
+from stablerep.curation.filters.limit import Limit
+from stablerep.curation.filters.listed import BlockList, Concepts
+from stablerep.curation.filters.near_duplicates import NearDuplicates
+from stablerep.curation.filters.normalise import Normalise
+from stablerep.curation.filters.patterns import PersonalData, Urls
+from stablerep.curation.filters.readable import Readable
+from stablerep.curation.people.edits import Edit, Edits
+from stablerep.curation.people.takedowns import TakenDown
 from stablerep.curation.settings import AuditSettings
-from stablerep.curation.takedowns import TakenDown
 from stablerep.curation.words import WordFile
 from stablerep.errors import ConfigError, DataError
-from stablerep.records import caption_id_of
 from stablerep.validation.schemas import CuratedCaptions, RejectedCaptions
 from tests.stablerep.curation.corpus import batches_of, frame_of, run
 

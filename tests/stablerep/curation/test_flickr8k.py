@@ -6,11 +6,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipelines.config_loader import compose
+from pipelines.config.loader import compose
 from pipelines.curation.nodes import curate_captions, describe_curation
-from stablerep.curation.edits import Edits
-from stablerep.curation.reading import CaptionFiles
-from stablerep.curation.takedowns import COLUMNS
+from stablerep.curation.people.edits import Edits
+from stablerep.curation.people.takedowns import COLUMNS
+from stablerep.curation.reading.engine import CaptionFiles
 
 PROJECT = Path(__file__).parents[3]
 FOLDER = Path(os.environ.get("STABLEREP_SHARED_DATA", PROJECT.parent / "shared/data"))

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stablerep.corpora.digit_scenes import Scenes
-from stablerep.corpora.hands import load_hands
+from stablerep.digit_scenes.hands import load_hands
+from stablerep.digit_scenes.scenes import Scenes
 from stablerep.errors import ConfigError, TrainingError
 from stablerep.evaluation import evaluate
 from stablerep.evaluation.bootstrap import accuracy_per_hand

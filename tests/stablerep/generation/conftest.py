@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from stablerep.generation.settings import GenerationSettings
-from stablerep.records import caption_id_of
+from stablerep.caption_ids import caption_id_of
+from stablerep.generation.diffusion.settings import GenerationSettings
 
 TEXT_WIDTH = 16
 

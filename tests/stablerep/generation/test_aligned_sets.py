@@ -9,10 +9,10 @@ from pipelines.generation.nodes import apply_policy, generate_images, score_imag
 from stablerep.attribution.find import find_image
 from stablerep.attribution.remake import compare, remake
 from stablerep.attribution.takedown import find_affected, remove_images
-from stablerep.curation.takedowns import COLUMNS
+from stablerep.curation.people.takedowns import COLUMNS
 from stablerep.errors import ConfigError, DataError
-from stablerep.generation import workers
-from stablerep.shards import image_id_of
+from stablerep.generation.image_sets import workers
+from stablerep.storage.shards import image_id_of
 from stablerep.validation.schemas import AcceptedImages, AlignmentScores, ImageManifest
 
 SCORER = Path(__file__).parents[3] / "data" / "06_models" / "scorer"

@@ -8,11 +8,11 @@ from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 from torch.nn import functional as F
 
-from pipelines.config_loader import compose
+from pipelines.config.loader import compose
 from pipelines.generation.nodes import generation_settings
-from stablerep.corpora.grammar import DIGITS
-from stablerep.generation.generator import DiffusersGenerator, ImageRequest
-from stablerep.generation.precision import fastest_dtype
+from stablerep.digit_scenes.grammar import DIGITS
+from stablerep.generation.diffusion.generator import DiffusersGenerator, ImageRequest
+from stablerep.generation.diffusion.precision import fastest_dtype
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "data" / "06_models" / "generator"

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 import torch
 
-from pipelines.config_loader import compose
+from pipelines.config.loader import compose
 from pipelines.generation.nodes import generate_images
 from pipelines.training.nodes import read_synthetic_images, train_arm
-from stablerep.curation.takedowns import COLUMNS
+from stablerep.caption_ids import caption_id_of
+from stablerep.curation.people.takedowns import COLUMNS
 from stablerep.models.encoders import build_encoder
-from stablerep.records import caption_id_of
 
 PARAMS = Path(__file__).parents[3] / "conf" / "params"
 TEXTS = ("a red bus by the sea", "two dogs on a lawn", "a bowl of soup", "a city at night")

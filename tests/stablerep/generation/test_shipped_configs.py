@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipelines.config_loader import compose
+from pipelines.config.loader import compose
 from pipelines.generation.nodes import generation_settings, model_folder
-from stablerep.generation.generator import DiffusersGenerator, ImageRequest
+from stablerep.generation.diffusion.generator import DiffusersGenerator, ImageRequest
 
 PROJECT = Path(__file__).parents[3]
 PARAMS = PROJECT / "conf" / "params"

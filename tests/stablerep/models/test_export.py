@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.config_loader import compose
+from pipelines.config.loader import compose
 from stablerep.models.encoders import build_encoder
 from stablerep.models.export import export_to_timm
 

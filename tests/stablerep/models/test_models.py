@@ -87,7 +87,7 @@ def test_batch_norm_per_view_is_the_head_on_each_slice_apart():
 
 
 def test_an_unknown_batch_norm_is_an_error_and_both_lists_agree():
-    from pipelines import schema
+    from pipelines.config import schema
     from stablerep.models import heads
 
     assert schema.BATCH_NORMS == heads.BATCH_NORMS

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from stablerep.corpora.digit_scenes import draw_scenes_of_captions
+from stablerep.digit_scenes.scenes import draw_scenes_of_captions
 from stablerep.evaluation.bootstrap import interval_over_hands
 from stablerep.reporting.gallery import make_gallery
 from stablerep.reporting.report import ReportContent

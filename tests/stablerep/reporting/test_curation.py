@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 from stablerep.curation.audit import Audit
-from stablerep.curation.balance import Balance
 from stablerep.curation.curate import Step, curate
+from stablerep.curation.filters.balance import Balance
+from stablerep.curation.filters.length import Length
 from stablerep.curation.ledger import audit_table, balance_table, ledger_of
-from stablerep.curation.length import Length
 from stablerep.curation.settings import AuditSettings
 from stablerep.curation.words import WordFile
 from stablerep.reporting.curation import build_curation_page

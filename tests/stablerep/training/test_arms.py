@@ -6,22 +6,22 @@ from dataclasses import replace
 import pytest
 import torch
 
-from stablerep.batch import BatchSettings
-from stablerep.corpora.digit_scenes import draw_scenes_of_captions
+from stablerep.digit_scenes.scenes import draw_scenes_of_captions
 from stablerep.errors import DataError, TrainingError
 from stablerep.generation.pretraining.architecture import build_tokenizer
-from stablerep.losses.clip import CLIP
-from stablerep.losses.simclr import SimCLR
-from stablerep.losses.stablerep import StableRep
-from stablerep.losses.stablerep_plus import StableRepPlus
-from stablerep.losses.supcon import SupCon
+from stablerep.methods.batch import BatchSettings
+from stablerep.methods.clip import CLIP
+from stablerep.methods.simclr import SimCLR
+from stablerep.methods.stablerep import StableRep
+from stablerep.methods.stablerep_plus import StableRepPlus
+from stablerep.methods.supcon import SupCon
 from stablerep.models.encoders import build_encoder
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import GroupedSampler, ImageSource
 from stablerep.training.loop import Arm, _inputs_of
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
 from stablerep.training.stored_images import ImagesInMemory
-from stablerep.views import AugmentationSettings
+from stablerep.training.views import AugmentationSettings
 
 ENCODER = {
     "_target_": "stablerep.models.residual.ResidualEncoder",

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from stablerep.batch import BatchSettings
-from stablerep.corpora.digit_scenes import draw_scenes_of_captions
-from stablerep.losses.stablerep import StableRep
+from stablerep.digit_scenes.scenes import draw_scenes_of_captions
+from stablerep.methods.batch import BatchSettings
+from stablerep.methods.stablerep import StableRep
 from stablerep.training import loop
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import ImageSource

@@ -15,18 +15,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from stablerep.batch import BatchSettings
-from stablerep.checkpoints import read_facts
-from stablerep.corpora.digit_scenes import draw_scenes_of_captions
+from stablerep.digit_scenes.scenes import draw_scenes_of_captions
 from stablerep.errors import StoppedError, TrainingError
-from stablerep.losses.stablerep import StableRep
+from stablerep.methods.batch import BatchSettings
+from stablerep.methods.stablerep import StableRep
+from stablerep.storage.checkpoints import read_facts
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import GroupedSampler, ImageSource
 from stablerep.training.checkpoint import Checkpoint, Progress
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
 from stablerep.training.stop import StopSignal
 from stablerep.training.stored_images import ImagesInMemory
-from stablerep.views import Augmentation
+from stablerep.training.views import Augmentation
 
 ENCODER = {"_target_": "stablerep.models.residual.ResidualEncoder", "channels": [8, 8], "map_channels": 4}
 CLOCKED = ("images_per_second", "waited_s", "waited_share")

@@ -12,13 +12,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from stablerep.batch import BatchSettings
 from stablerep.errors import ConfigError
-from stablerep.losses.clip import CLIP
-from stablerep.losses.simclr import SimCLR
-from stablerep.losses.stablerep import StableRep
-from stablerep.losses.stablerep_plus import StableRepPlus
-from stablerep.losses.supcon import SupCon
+from stablerep.methods.batch import BatchSettings
+from stablerep.methods.clip import CLIP
+from stablerep.methods.simclr import SimCLR
+from stablerep.methods.stablerep import StableRep
+from stablerep.methods.stablerep_plus import StableRepPlus
+from stablerep.methods.supcon import SupCon
 from stablerep.models.encoder import Encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.text import TextTower

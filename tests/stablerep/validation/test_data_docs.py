@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from stablerep.caption_ids import caption_id_of
 from stablerep.errors import GateError
-from stablerep.records import caption_id_of
 from stablerep.validation.gate import check_captions
 
 HOSTILE = [

@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pipelines.config_loader import compose
-from stablerep.corpora.grammar import VOCABULARIES
+from pipelines.config.loader import compose
+from stablerep.caption_ids import caption_id_of
+from stablerep.digit_scenes.grammar import VOCABULARIES
 from stablerep.errors import ConfigError, GateError
-from stablerep.records import caption_id_of
 from stablerep.validation.gate import check_captions, check_images
 
 ROOT = Path(__file__).parents[3]

@@ -9,9 +9,9 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from stablerep.caption_ids import caption_id_of
 from stablerep.errors import DataError
-from stablerep.lazy_tables import parts_of
-from stablerep.records import caption_id_of
+from stablerep.storage.lazy_tables import parts_of
 from stablerep.validation import schemas
 from stablerep.validation.schemas import (
     AcceptedImages,

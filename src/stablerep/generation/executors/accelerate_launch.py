@@ -19,8 +19,8 @@ from pathlib import Path
 from stablerep.errors import GeneratorError, check_range
 from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.executors.processes import Seat, make_in_processes
-from stablerep.generation.plan import ShardPlan
-from stablerep.generation.workers import MadeShard, Workshop
+from stablerep.generation.image_sets.plan import ShardPlan
+from stablerep.generation.image_sets.workers import MadeShard, Workshop
 from stablerep.processes import end_with
 
 logger = logging.getLogger(__name__)

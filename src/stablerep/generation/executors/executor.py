@@ -7,8 +7,8 @@ result does not depend on who makes it and when, and whoever dies costs the shar
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from stablerep.generation.plan import ShardPlan
-from stablerep.generation.workers import MadeShard, ShardMaker, Workshop
+from stablerep.generation.image_sets.plan import ShardPlan
+from stablerep.generation.image_sets.workers import MadeShard, ShardMaker, Workshop
 
 
 class Executor(Protocol):

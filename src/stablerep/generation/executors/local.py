@@ -7,8 +7,8 @@ import torch
 
 from stablerep.errors import check_range
 from stablerep.generation.executors.processes import Seat, make_in_processes, threads_of_a_process
-from stablerep.generation.plan import ShardPlan
-from stablerep.generation.workers import MadeShard, ShardMaker, Workshop
+from stablerep.generation.image_sets.plan import ShardPlan
+from stablerep.generation.image_sets.workers import MadeShard, ShardMaker, Workshop
 
 _WHERE = "conf/params/executor/local.yaml"
 

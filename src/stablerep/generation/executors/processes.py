@@ -19,8 +19,8 @@ import torch
 
 from stablerep.errors import StableRepError
 from stablerep.generation.executors.shard_queue import ShardQueue
-from stablerep.generation.plan import ShardPlan
-from stablerep.generation.workers import MadeShard, ShardMaker, Workshop
+from stablerep.generation.image_sets.plan import ShardPlan
+from stablerep.generation.image_sets.workers import MadeShard, ShardMaker, Workshop
 from stablerep.processes import end_with_parent, log_to_terminal
 
 _ADVICE = "a smaller generation.batch_size or execution.num_cpu_processes"

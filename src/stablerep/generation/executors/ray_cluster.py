@@ -13,12 +13,12 @@ from dataclasses import replace
 from typing import Any
 
 from stablerep.errors import ConfigError, GeneratorError, check_range
+from stablerep.generation.accounts.software import describe_software
 from stablerep.generation.executors.ray_crew import Crew, Post
 from stablerep.generation.executors.ray_worker import expected_of
 from stablerep.generation.executors.shard_queue import ShardQueue
-from stablerep.generation.plan import ShardPlan
-from stablerep.generation.software import describe_software
-from stablerep.generation.workers import MadeShard, Workshop
+from stablerep.generation.image_sets.plan import ShardPlan
+from stablerep.generation.image_sets.workers import MadeShard, Workshop
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from typing import Any
 from stablerep.errors import GeneratorError
 from stablerep.generation.executors.ray_worker import Expected, ShardWorker
 from stablerep.generation.executors.shard_queue import ShardQueue
-from stablerep.generation.plan import ShardPlan
-from stablerep.generation.workers import MadeShard, Workshop
+from stablerep.generation.image_sets.plan import ShardPlan
+from stablerep.generation.image_sets.workers import MadeShard, Workshop
 
 logger = logging.getLogger(__name__)
 

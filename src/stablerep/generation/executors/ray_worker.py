@@ -13,12 +13,12 @@ from uuid import uuid4
 import torch
 
 from stablerep.errors import DataError, GeneratorError
-from stablerep.generation.plan import ShardPlan
-from stablerep.generation.software import describe_software
-from stablerep.generation.workers import MadeShard, ShardMaker, Workshop
+from stablerep.generation.accounts.software import describe_software
+from stablerep.generation.image_sets.plan import ShardPlan
+from stablerep.generation.image_sets.workers import MadeShard, ShardMaker, Workshop
 from stablerep.processes import log_to_terminal
-from stablerep.shards import SHARDS_FOLDER
-from stablerep.whole_files import PARTIAL_SUFFIX
+from stablerep.storage.shards import SHARDS_FOLDER
+from stablerep.storage.whole_files import PARTIAL_SUFFIX
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 
 from stablerep.errors import GeneratorError
-from stablerep.generation.plan import ShardPlan
+from stablerep.generation.image_sets.plan import ShardPlan
 
 logger = logging.getLogger(__name__)
 

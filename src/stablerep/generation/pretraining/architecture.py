@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stablerep.corpora.grammar import vocabulary
+from stablerep.digit_scenes.grammar import vocabulary
 
 MAX_TOKENS = 16  # the longest caption of the grammar has 14 words, plus start and end
 TEXT_WIDTH = 128

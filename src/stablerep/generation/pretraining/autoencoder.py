@@ -11,12 +11,12 @@ from accelerate import PartialState
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from stablerep.corpora.digit_scenes import ATTRIBUTES, draw_scenes
+from stablerep.digit_scenes.scenes import ATTRIBUTES, draw_scenes
 from stablerep.generation.pretraining.architecture import build_autoencoder, reproducible_init
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
 from stablerep.generation.pretraining.stage import run_stage
 from stablerep.seeding import torch_generator
-from stablerep.whole_files import written_whole
+from stablerep.storage.whole_files import written_whole
 
 _POOL_CHUNK = 512
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stablerep.corpora.digit_scenes import ATTRIBUTES
-from stablerep.corpora.grammar import SceneAttributes, hide_attributes, write_caption
+from stablerep.digit_scenes.grammar import SceneAttributes, hide_attributes, write_caption
+from stablerep.digit_scenes.scenes import ATTRIBUTES
 from stablerep.generation.pretraining.architecture import (
     Denoiser,
     build_noise_scheduler,

@@ -10,8 +10,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from stablerep.checkpoints import load_checkpoint, save_checkpoint
 from stablerep.generation.pretraining.recipe import StageRecipe
+from stablerep.storage.checkpoints import load_checkpoint, save_checkpoint
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from stablerep.generation.image_set import make_image_set
-from stablerep.shards import SHARDS_FOLDER
+from stablerep.generation.image_sets.image_set import make_image_set
+from stablerep.storage.shards import SHARDS_FOLDER
 
 INKS = ("red", "teal", "navy")
 DIGITS = ("one", "two", "three", "four", "five")

@@ -9,7 +9,7 @@ import torch
 from stablerep.errors import ConfigError, GeneratorError
 from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.executors.processes import Seat, threads_of_a_process
-from stablerep.shards import SHARDS_FOLDER
+from stablerep.storage.shards import SHARDS_FOLDER
 
 NUM_STEPS = 3  # of each of the five shards, which are one batch each, of 1 to 5 images
 

@@ -15,7 +15,7 @@ from stablerep.errors import ConfigError, DataError, GeneratorError
 from stablerep.generation.executors import ray_cluster
 from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.executors.ray_cluster import RayExecutor
-from stablerep.shards import SHARDS_FOLDER
+from stablerep.storage.shards import SHARDS_FOLDER
 
 NUM_STEPS = 3  # of each of the five shards, which are one batch each, of 1 to 5 images
 

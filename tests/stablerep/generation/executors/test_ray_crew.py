@@ -9,7 +9,7 @@ from stablerep.errors import GeneratorError
 from stablerep.generation.executors import ray_crew
 from stablerep.generation.executors.ray_crew import Crew, Post
 from stablerep.generation.executors.shard_queue import ShardQueue
-from stablerep.generation.plan import ShardPlan
+from stablerep.generation.image_sets.plan import ShardPlan
 
 PLANS = [ShardPlan(name, []) for name in "abcdef"]
 

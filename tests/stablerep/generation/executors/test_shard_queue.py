@@ -4,7 +4,7 @@ import pytest
 
 from stablerep.errors import DataError, GeneratorError
 from stablerep.generation.executors.shard_queue import ShardQueue
-from stablerep.generation.plan import ShardPlan
+from stablerep.generation.image_sets.plan import ShardPlan
 
 PLANS = [ShardPlan(name, []) for name in ("a", "b", "c")]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from stablerep.corpora.grammar import draw_distinct_captions, vocabulary
+from stablerep.digit_scenes.grammar import draw_distinct_captions, vocabulary
 from stablerep.errors import ConfigError, GeneratorError
 from stablerep.generation.pretraining.architecture import MAX_TOKENS, build_tokenizer
 from stablerep.generation.pretraining.launch import pretrain_generator

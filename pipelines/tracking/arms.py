@@ -1,0 +1,184 @@
+"""What becomes of an arm in MLflow: a nested run, opened with its first row and followed while it is trained.
+
+Rows are sent by MLflow's own thread, so that a slow store holds up no step.
+"""
+
+import logging
+import tempfile
+from collections import defaultdict
+from collections.abc import Mapping
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+from mlflow.entities import Metric, Run
+from mlflow.exceptions import MlflowException
+from mlflow.utils.async_logging.run_operations import RunOperations
+
+from pipelines.tracking.captions import captions_of_arms, captions_tags, log_captions
+from pipelines.tracking.values import flatten, in_calls, log_params, metrics_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from kedro.io import DataCatalog
+
+    from stablerep.training.arms import TrainedArm
+
+logger = logging.getLogger(__name__)
+
+_MODEL_NEEDS = ("torch", "torchvision", "timm", "safetensors", "numpy")
+# of the parent's tags, what a nested run shares: who and what started it, and where
+_SHARED_TAGS = (
+    "mlflow.user",
+    "mlflow.source.name",
+    "mlflow.source.type",
+    "mlflow.source.git.commit",
+    "place",
+)
+
+
+class TrackedArms:
+    """The nested runs of a parent run's arms.
+
+    Args:
+        parent: the run.
+        parameters: as composed.
+        catalog: to find the captions behind the arms.
+    """
+
+    def __init__(self, parent: Run, parameters: dict[str, Any], catalog: "DataCatalog") -> None:
+        """Opens none yet."""
+        self._parameters, self._catalog = parameters, catalog
+        self._client = mlflow.MlflowClient()
+        # read again: what was started has not the tags that were set since
+        self._parent = self._client.get_run(parent.info.run_id)
+        self._run_of_arm: dict[str, str] = {}
+        self._ended: set[str] = set()
+        self._sent: defaultdict[str, dict[int, list[RunOperations]]] = defaultdict(dict)
+        self._unanswered: set[str] = set()
+
+    def run_of(self, arm: str) -> str | None:
+        """Returns the id of an arm's run, None where it was not trained in this one."""
+        return self._run_of_arm.get(arm)
+
+    def follow(self, arm: str, row: Mapping[str, float]) -> None:
+        """Sends a row of an arm's history; where the store does not answer, the training goes on without."""
+        if arm in self._unanswered:
+            return
+        try:
+            run_id = self._open(arm)
+            self._sent[arm][int(row["step"])] = [
+                self._client.log_batch(run_id, metrics=part, synchronous=False)
+                for part in in_calls(_row_metrics(row))
+            ]
+        except MlflowException as error:
+            self._unanswered.add(arm)
+            logger.warning("%s: MLflow has its metrics at its end, not before: %s", arm, error)
+
+    def log(self, arm: "TrainedArm") -> None:
+        """Logs a trained arm: rows that did not arrive, as a checkpoint's, and its model."""
+        with mlflow.start_run(run_id=self._open(arm.name), nested=True):
+            self._send_rest(arm)
+            self._log_model(arm)
+        self._ended.add(arm.name)
+
+    def end(self, status: str) -> None:
+        """Ends the runs of arms that were not trained to their end."""
+        mlflow.flush_async_logging()
+        for arm in self._run_of_arm.keys() - self._ended:
+            self._client.set_terminated(self._run_of_arm[arm], status)
+            self._ended.add(arm)
+
+    def _open(self, arm: str) -> str:
+        """Returns the id of an arm's run, which is made where there is none."""
+        if arm in self._run_of_arm:
+            return self._run_of_arm[arm]
+        known = self._parent.data.tags
+        tags = {tag: known[tag] for tag in _SHARED_TAGS if tag in known}
+        tags |= {"mlflow.parentRunId": self._parent.info.run_id}
+        if self._captions is not None:
+            tags |= captions_tags(self._captions)
+        run = self._client.create_run(self._parent.info.experiment_id, run_name=arm, tags=tags)
+        self._run_of_arm[arm] = run.info.run_id
+        log_params(self._client, run.info.run_id, self._params_of(arm))
+        return run.info.run_id
+
+    def _params_of(self, arm: str) -> dict[str, str]:
+        described = next(each for each in self._parameters["arms"] if each["name"] == arm)
+        method = described["method"]
+        return flatten(
+            {
+                **{"arm": arm, "method": method, "images": described["images"]},
+                "method_settings": self._parameters["methods"][method],
+                "encoder": self._parameters["model"]["encoder"],
+                **{key: self._parameters[key] for key in ("batch", "optimisation")},
+            }
+        )
+
+    @cached_property
+    def _captions(self) -> "pd.DataFrame | None":
+        """The captions behind the arms; with the first arm they are logged to the parent run."""
+        captions = captions_of_arms(self._catalog)
+        if captions is not None:
+            log_captions(captions, self._parent.info.run_id)
+        return captions
+
+    def _send_rest(self, arm: "TrainedArm") -> None:
+        arrived = [step for step, sent in self._sent.pop(arm.name, {}).items() if _have_arrived(sent)]
+        rest = arm.history[~arm.history["step"].isin(arrived)].select_dtypes("number")
+        rows: list[dict[str, float]] = [dict(row) for _, row in rest.astype(float).iterrows()]
+        for part in in_calls([metric for row in rows for metric in _row_metrics(row)]):
+            self._client.log_batch(self._run_of_arm[arm.name], metrics=part)
+
+    def _log_model(self, arm: "TrainedArm") -> None:
+        """Logs the encoder and registers it: a name an experiment, an alias an arm for its newest version."""
+        import numpy as np
+        import torch
+        from mlflow.models import infer_signature
+
+        from pipelines.datasets import save_arm
+        from stablerep.models.encoders import build_encoder
+
+        encoder = build_encoder(arm.encoder_config)
+        encoder.load_state_dict(arm.weights)
+        example = torch.zeros(1, 3, encoder.size_px, encoder.size_px)
+        with torch.inference_mode():
+            features = encoder.eval()(example)
+        name = registered_name(self._parameters["experiment_name"])
+        with tempfile.TemporaryDirectory() as folder:
+            files = Path(folder, "encoder")
+            save_arm(files, arm)
+            logged = mlflow.pyfunc.log_model(
+                name="encoder",
+                python_model=str(Path(__file__).with_name("encoder_model.py")),
+                artifacts={"encoder": str(files)},
+                input_example=example.numpy().astype(np.float32),
+                signature=infer_signature(example.numpy(), features.numpy()),
+                # named, or MLflow loads the model in another process to find them out
+                pip_requirements=[f"{each}=={version(each)}" for each in _MODEL_NEEDS],
+                registered_model_name=name,
+            )
+        number = str(logged.registered_model_version)
+        self._client.set_registered_model_alias(name, f"arm-{arm.name}", number)
+        self._client.set_model_version_tag(name, number, "arm", arm.name)
+
+
+def registered_name(experiment_name: str) -> str:
+    """Returns the name under which an experiment's encoders are registered: MLflow takes no / and no :."""
+    return f"stablerep-{experiment_name.replace('/', '-').replace(':', '-')}"
+
+
+def _row_metrics(row: Mapping[str, float]) -> list[Metric]:
+    return metrics_of({name: value for name, value in row.items() if name != "step"}, int(row["step"]))
+
+
+def _have_arrived(sent: list[RunOperations]) -> bool:
+    try:
+        for operations in sent:
+            operations.wait()
+    except MlflowException as error:
+        logger.warning("metrics did not arrive in MLflow and are sent again: %s", error)
+        return False
+    return True

@@ -1,0 +1,165 @@
+"""Which captions stand behind which encoder, in MLflow: written with each training, read for takedowns.
+
+A training's parent run holds `captions.parquet`, a row a caption: its id, source and licence, the number of
+its images and what made them. Every arm's run carries the table's digest, and the generator, as tags.
+"""
+
+import hashlib
+import logging
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from kedro.io import DataCatalog
+    from mlflow.entities import Run
+
+logger = logging.getLogger(__name__)
+
+_FILE = "captions.parquet"
+_DIGEST_TAG = "captions.digest"
+_GENERATOR_TAG = "captions.generator_id"
+_SYNTHETIC = "synthetic"
+_PARENT = "mlflow.parentRunId"
+
+
+@dataclass(frozen=True)
+class TrackedEncoder:
+    """An arm's run.
+
+    Attributes:
+        arm: its name.
+        images: what it was trained on: synthetic, real or drawn.
+        run_id: of the arm's run.
+        parent: name of the run that it is a part of.
+        started: date and time in UTC.
+        status: of the arm's run in MLflow, FINISHED where its encoder was kept.
+        num_captions: that came from what is asked for; None where the run does not tell its captions.
+    """
+
+    arm: str
+    images: str
+    run_id: str
+    parent: str
+    started: str
+    status: str
+    num_captions: int | None
+
+    def __str__(self) -> str:
+        end = "" if self.status == "FINISHED" else f", {self.status.lower()}"
+        run = f"run {self.run_id} of {self.parent!r}, {self.started} UTC{end}"
+        return f"{self.arm} ({self.images} images), {run}"
+
+
+def captions_of_arms(catalog: "DataCatalog") -> "pd.DataFrame | None":
+    """Returns a row a caption of a training, or None where the catalog has no image set.
+
+    Returns:
+        Columns caption_id, source, licence, num_images (accepted ones), generator_id and model_id (empty
+        without images), by caption id.
+    """
+    from stablerep.attribution.find import read_generator
+    from stablerep.generation.diffusion.identity import model_id_of
+
+    if any(name not in catalog for name in ("caption_set", "accepted_images", "image_store")):
+        return None
+    captions, images = catalog.load("caption_set"), catalog.load("accepted_images")
+    store = catalog.load("image_store")
+    grouped = images.groupby("caption_id")["generator_id"].agg(num_images="size", generator_id="first")
+    table = captions[["caption_id", "source", "licence"]].join(grouped, on="caption_id")
+    table = table.fillna({"num_images": 0, "generator_id": ""}).astype({"num_images": "int64"})
+    facts = {each: read_generator(store, each) for each in table["generator_id"].unique()}
+    models = {each: model_id_of(known) if known else "" for each, known in facts.items()}
+    table["model_id"] = table["generator_id"].map(models)
+    return table.sort_values("caption_id", ignore_index=True)
+
+
+def captions_tags(captions: "pd.DataFrame") -> dict[str, str]:
+    """Returns the tags of an arm's run."""
+    digest = hashlib.blake2b(captions.to_csv(index=False).encode(), digest_size=16).hexdigest()
+    generators = sorted(set(captions["generator_id"]) - {""})
+    return {_DIGEST_TAG: digest, _GENERATOR_TAG: ", ".join(generators)}
+
+
+def log_captions(captions: "pd.DataFrame", run_id: str) -> None:
+    """Logs the table to a run."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, _FILE)
+        captions.to_parquet(path, index=False)
+        mlflow.log_artifact(str(path), run_id=run_id)
+
+
+def find_encoders(uri: str, kind: str, what: str) -> list[TrackedEncoder]:
+    """Finds the encoders that came from a caption, a source or a generator.
+
+    Args:
+        uri: of the tracking store; a local file that is missing holds no runs, and is not made.
+        kind: see `stablerep.curation.people.takedowns.KINDS`.
+        what: likewise.
+
+    Returns:
+        Newest first. Arms on real scenes came from their captions' words and from no generator. Runs that do
+        not tell their captions, such as those of earlier versions, have `num_captions` None.
+    """
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
+        return []
+    mlflow.set_tracking_uri(uri)
+    runs: list[Run] = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    arms = [run for run in runs if "arm" in run.data.params and _PARENT in run.data.tags]
+    names = {run.info.run_id: run.info.run_name for run in runs}
+    tables: dict[str, Any] = {}
+    found = []
+    for run in arms:
+        digest = run.data.tags.get(_DIGEST_TAG)
+        if digest is not None and tables.get(digest) is None:
+            tables[digest] = _read_captions(run.data.tags[_PARENT])
+        table = tables.get(digest) if digest is not None else None
+        images = run.data.params.get("images", _SYNTHETIC)
+        number = None if table is None else _count(table, images, kind, what)
+        if number is None and images != _SYNTHETIC and kind == "generator":
+            number = 0
+        if number != 0:
+            found.append(_described(run, images, names, number))
+    return sorted(found, key=lambda each: each.started, reverse=True)
+
+
+def _count(table: "pd.DataFrame", images: str, kind: str, what: str) -> int:
+    if kind == "generator":
+        if images != _SYNTHETIC:
+            return 0
+        rows = table[(table["generator_id"] == what) | (table["model_id"] == what)]
+    else:
+        rows = table[table["caption_id" if kind == "caption" else "source"] == what]
+    return len(rows[rows["num_images"] > 0]) if images == _SYNTHETIC else len(rows)
+
+
+def _described(run: "Run", images: str, names: dict[str, str], number: int | None) -> TrackedEncoder:
+    started = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
+    parent = run.data.tags[_PARENT]
+    return TrackedEncoder(
+        arm=run.data.params["arm"],
+        images=images,
+        run_id=run.info.run_id,
+        parent=names.get(parent, parent),
+        started=f"{started:%Y-%m-%d %H:%M}",
+        status=run.info.status,
+        num_captions=number,
+    )
+
+
+def _read_captions(run_id: str) -> "pd.DataFrame | None":
+    import pandas as pd
+    from mlflow.exceptions import MlflowException
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=_FILE, dst_path=folder)
+            return pd.read_parquet(path)
+        except (MlflowException, OSError, ValueError) as error:
+            logger.warning("run %s: its %s cannot be read (%s)", run_id, _FILE, error)
+            return None

@@ -1,0 +1,246 @@
+"""What becomes of a run in MLflow: parameters, metrics by step, models, pictures, pages.
+
+The store is mlflow/mlflow.db unless MLFLOW_TRACKING_URI names another; its URI is absolute, because MLflow
+resolves a relative one against the current folder.
+"""
+
+import logging
+import os
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+# before mlflow is imported: it would report usage otherwise
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# a bar for each arm's few files
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+import mlflow
+
+from pipelines.config.loader import write_parameters
+from pipelines.run.arms import is_encoder
+from pipelines.run.causes import first_cause
+from pipelines.tracking.arms import TrackedArms
+from pipelines.tracking.values import flatten, in_calls, log_params, metrics_of
+from stablerep.errors import GateError, StoppedError
+
+logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
+# for each arm it warns that the environment has no pip (uv's has none)
+logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from kedro.io import DataCatalog
+
+EXPERIMENT = "stablerep"
+_MAX_TAG_CHARS = 5000  # below MLflow's limit of 8,000
+_NUM_GRID_CAPTIONS = 8  # rows of the picture of captions with their images
+
+
+def store_uri(project: Path) -> str:
+    """Returns the store's URI, absolute unless the environment names another."""
+    local = f"sqlite:///{project.absolute() / 'mlflow' / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI", local)
+
+
+def point_to_store(project: Path) -> None:
+    """Chooses the store and the experiment."""
+    if "MLFLOW_TRACKING_URI" in os.environ:
+        mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
+        mlflow.set_experiment(EXPERIMENT)
+        return
+    folder = project.absolute() / "mlflow"
+    folder.mkdir(exist_ok=True)
+    mlflow.set_tracking_uri(store_uri(project))
+    if mlflow.get_experiment_by_name(EXPERIMENT) is None:
+        mlflow.create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
+    mlflow.set_experiment(EXPERIMENT)
+
+
+def end_killed_runs(place: str) -> None:
+    """Marks what earlier runs of a place left open: as a run holds its data folder alone, they are dead."""
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        return
+    for run in client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'"):
+        if run.data.tags.get("place") == place:
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
+def end_open_runs(status: str) -> None:
+    """Ends what an interrupt left open; a run that nobody ends is shown as running for ever."""
+    while mlflow.active_run():
+        mlflow.end_run(status)
+
+
+def git_state(project: Path) -> dict[str, str]:
+    """Returns the commit and whether the tree differs from it; `unknown` outside a repository."""
+    state = {}
+    for name, command in (("commit", ["rev-parse", "HEAD"]), ("dirty", ["status", "--porcelain"])):
+        try:
+            done = subprocess.run(  # noqa: S603 -- fixed arguments
+                ["git", "-C", str(project), *command],  # noqa: S607
+                capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            state[f"git.{name}"] = str(bool(done.stdout)) if name == "dirty" else done.stdout.strip()
+        except (OSError, subprocess.CalledProcessError):
+            state[f"git.{name}"] = "unknown"
+    return state
+
+
+class Tracker:
+    """The parent run of one `kedro run`.
+
+    Args:
+        project: the project's folder.
+        catalog: to find what belongs together, such as the images of a manifest.
+        parameters: as composed.
+        pipeline: its name.
+    """
+
+    def __init__(
+        self, project: Path, catalog: "DataCatalog", parameters: dict[str, Any], pipeline: str
+    ) -> None:
+        """Starts the run."""
+        self._catalog, self._parameters = catalog, parameters
+        point_to_store(project)
+        place = f"{socket.gethostname()}:{project.absolute()}"
+        end_killed_runs(place)
+        name = f"{parameters['experiment_name']} {pipeline.strip('_')}"
+        self._run = mlflow.start_run(run_name=name)
+        self._client = mlflow.MlflowClient()
+        mlflow.set_tags({"pipeline": pipeline, "place": place, **git_state(project)})
+        log_params(self._client, self._run.info.run_id, flatten(parameters))
+        self._arms = TrackedArms(self._run, parameters, catalog)
+        with tempfile.TemporaryDirectory() as folder:
+            write_parameters(Path(folder, "params.yaml"), parameters)
+            mlflow.log_artifact(str(Path(folder, "params.yaml")))
+
+    def log_dataset(self, name: str, data: Any) -> None:
+        """Logs a dataset that was just saved, if MLflow is to show it."""
+        loggers: dict[str, Callable[[Any], Any]] = {
+            "curation_ledger": self._log_curation,
+            "curation_page": lambda page: mlflow.log_text(page, "curation.html"),
+            "caption_audit": self._log_audit,
+            "generation_ledger": self._log_ledger,
+            "image_manifest": self._log_manifest,
+            "alignment_ledger": self._log_alignment,
+            "metrics": self._log_scores,
+            "guidance_trials": self._log_trials,
+            "guidance_curve": lambda figure: mlflow.log_figure(figure, "guidance_curve.png"),
+            "report": lambda page: mlflow.log_text(page, "report.html"),
+        }
+        if is_encoder(name):
+            self._arms.log(data)
+        elif name in loggers:
+            loggers[name](data)
+
+    def log_row(self, arm: str, row: Mapping[str, float]) -> None:
+        """Logs a row of an arm's history while the arm is trained."""
+        self._arms.follow(arm, row)
+
+    def log_seconds(self, node: str, seconds: float) -> None:
+        """Logs how long a node took."""
+        mlflow.log_metric(f"seconds.{node}", seconds)
+
+    def finish(self) -> None:
+        """Ends the run well."""
+        self._arms.end("FINISHED")
+        mlflow.end_run("FINISHED")
+
+    def fail(self, error: Exception) -> None:
+        """Ends the run as failed; a gate's error brings its page along, and no other's of an earlier run.
+
+        One that a signal stopped has not failed: it is killed.
+        """
+        refusal, stopped = first_cause(error, GateError), first_cause(error, StoppedError)
+        status = "KILLED" if stopped else "FAILED"
+        told = refusal or stopped or error
+        mlflow.set_tag("error", f"{type(told).__name__}: {told}"[:_MAX_TAG_CHARS])
+        if refusal is not None and refusal.page is not None:
+            mlflow.log_artifact(str(refusal.page), f"data_docs/{refusal.page.parent.name}")
+        self._arms.end(status)
+        end_open_runs(status)
+
+    def _log_curation(self, ledger: Mapping[str, Any]) -> None:
+        numbers = {f"curation.{name}": value for name, value in ledger.items() if isinstance(value, int)}
+        for step in ledger["filters"]:
+            for reason, count in step["reasons"].items():
+                numbers[f"curation.{step['filter']}.{reason}"] = count
+        mlflow.log_metrics({name: float(value) for name, value in numbers.items()})
+
+    def _log_audit(self, audit: "pd.DataFrame") -> None:
+        names = audit["verdict"].str.cat(audit["when"], sep=".")
+        counts = names.value_counts().to_dict()
+        mlflow.log_metrics({f"curation.pairs_{name}": float(count) for name, count in counts.items()})
+
+    def _log_ledger(self, ledger: Mapping[str, Any]) -> None:
+        numbers = {
+            f"generation.{name}": float(value)
+            for name, value in ledger.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
+        mlflow.log_metrics(numbers)
+
+    def _log_alignment(self, ledger: Mapping[str, Any]) -> None:
+        flat = {**ledger, **ledger["quantiles"]}
+        numbers = {f"alignment.{name}": value for name, value in flat.items()}
+        mlflow.log_metrics({k: float(v) for k, v in numbers.items() if isinstance(v, int | float)})
+
+    def _log_manifest(self, manifest: "pd.DataFrame") -> None:
+        self._log_grid(manifest)
+        self._log_extremes(manifest)
+
+    def _log_extremes(self, manifest: "pd.DataFrame") -> None:
+        """Logs a picture of the worst images over that of the best."""
+        import torch
+        from torchvision.utils import make_grid
+
+        from stablerep.reporting.alignment import pick_extremes
+        from stablerep.storage.shards import read_images
+
+        parts = [rows for rows in pick_extremes(manifest) if len(rows)]
+        if not parts:
+            return
+        store = self._catalog.load("image_store")
+        images = torch.cat([read_images(store, rows)[0] for rows in parts])
+        grid = make_grid(images, nrow=len(parts[0]))
+        mlflow.log_image(grid.permute(1, 2, 0).numpy(), artifact_file="worst_and_best_aligned.png")
+
+    def _log_grid(self, manifest: "pd.DataFrame") -> None:
+        from torchvision.utils import make_grid
+
+        from stablerep.storage.shards import read_images
+
+        stored = manifest[manifest["state"] == "intact"]
+        if stored.empty:
+            return
+        wanted = stored["caption_id"].drop_duplicates().head(_NUM_GRID_CAPTIONS)
+        rows = stored[stored["caption_id"].isin(wanted)]
+        images, _ = read_images(self._catalog.load("image_store"), rows)
+        grid = make_grid(images, nrow=int(rows.groupby("caption_id").size().max()))
+        mlflow.log_image(grid.permute(1, 2, 0).numpy(), artifact_file="images_of_captions.png")
+
+    def _log_scores(self, metrics: "pd.DataFrame") -> None:
+        for arm, rows in metrics.groupby("arm"):
+            own = self._arms.run_of(str(arm))
+            # reference rows, and arms trained in an earlier session, have no run in this one
+            prefix = "" if own else f"{arm}."
+            values: dict[str, float] = {}
+            for row in rows.to_dict("records"):
+                name = f"{prefix}{row['metric']}.{row['attribute']}"
+                values |= {name: row["value"], f"{name}.low": row["low"], f"{name}.high": row["high"]}
+            for part in in_calls(metrics_of(values)):
+                self._client.log_batch(own or self._run.info.run_id, metrics=part)
+
+    def _log_trials(self, trials: "pd.DataFrame") -> None:
+        for number, row in enumerate(trials.to_dict("records")):
+            with mlflow.start_run(run_name=f"trial {row.get('trial', number)}", nested=True):
+                numbers = {name: value for name, value in row.items() if isinstance(value, int | float)}
+                mlflow.log_metrics({str(name): float(value) for name, value in numbers.items()})
+                texts = {str(name): str(value) for name, value in row.items() if name not in numbers}
+                mlflow.log_params(texts)

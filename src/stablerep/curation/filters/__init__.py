@@ -1,0 +1,1 @@
+"""The caption filters, one idea per file."""

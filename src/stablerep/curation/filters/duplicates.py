@@ -1,0 +1,48 @@
+"""Drops captions that were there before: equal captions are one caption."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from stablerep.curation.filter import Batches, CaptionFilter, CorpusFilter, reason_where
+from stablerep.curation.keys import equal_groups, numbers_of_ids
+
+
+@dataclass(frozen=True)
+class Duplicates(CorpusFilter):
+    """Keeps the first of the captions that share an id, that is, a text but for case and whitespace.
+
+    The score is how many equal captions came before.
+    """
+
+    name: ClassVar[str] = "duplicates"
+    obeys_people: ClassVar[bool] = False  # two rows of one id are one caption, whoever wants both
+
+    def survey(self, batches: Batches, folder: Path) -> CaptionFilter:
+        """Counts the equal captions before each; remembers four bytes a caption."""
+        path = folder / "ids"
+        with path.open("wb") as file:
+            for batch in batches():
+                numbers_of_ids(batch["caption_id"]).tofile(file)
+        before = np.zeros(path.stat().st_size // 8, dtype=np.uint32)
+        for places, firsts in equal_groups(path):
+            starts = np.flatnonzero(places == firsts)
+            sizes = np.diff(np.r_[starts, len(places)])
+            before[places] = np.arange(len(places)) - np.repeat(starts, sizes)
+        return _Surveyed(before)
+
+    def fault(self, score: pl.Expr) -> pl.Expr:
+        """Returns `exact_duplicate` for all but the first."""
+        return reason_where(score > 0, "exact_duplicate")
+
+
+@dataclass(frozen=True)
+class _Surveyed(Duplicates):
+    before: npt.NDArray[np.uint32]
+
+    def score(self, captions: pl.DataFrame) -> pl.Series:
+        return pl.Series(self.before[captions["place"].to_numpy()])

@@ -1,0 +1,73 @@
+"""Drops captions that hold an address of the web or of a person: no image shows them."""
+
+from typing import ClassVar
+
+import polars as pl
+
+from stablerep.curation.filter import CaptionFilter, reason_where
+
+# A host with one of the common ends or with a path, anything behind http:// or www., names of image files.
+_URL = (
+    r"(?i)(?:https?://|www\.)\S+|\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|net|org|info|biz|co\.uk|io)\b"
+    r"|\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}/[\w?#%~-]\S*"
+    r"|\b[\w-]+\.(?:jpe?g|png|gif|webp|bmp|tiff?)\b"
+)
+_MAIL = r"(?i)\b[a-z0-9._%+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+\b"
+# Eight digits or more, as telephone numbers are written: in three groups, in two behind a plus or the zero of
+# a trunk prefix, or in one; E.164 allows 15.
+_PHONE = (
+    r"(?:\+|\b)\d{1,4}(?:[ ().\-/]{1,2}\d{2,5}){2,5}\b"
+    r"|(?:\+\d{1,3}|\b0\d{1,4})(?:[ ().\-/]{1,2}\d{2,8}){1,5}\b"
+    r"|\+\d{8,15}\b|\b\d{10,15}\b"
+)
+_MIN_PHONE_DIGITS, _MAX_PHONE_DIGITS = 8, 15
+# 2012-05-14 and 10/12/2009 are dates
+_DATE = r"\b(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4})\b"
+
+
+class Urls(CaptionFilter):
+    """Drops captions with an address of the web or the name of an image file; the score is their number."""
+
+    name: ClassVar[str] = "urls"
+
+    def score(self, captions: pl.DataFrame) -> pl.Series:
+        """Counts addresses and file names, addresses of mail apart."""
+        # a dot stands in each
+        text = pl.col("text").str.replace_all(_MAIL, " ")
+        count = pl.when(pl.col("text").str.contains(".", literal=True)).then(text.str.count_matches(_URL))
+        return captions.select(count.otherwise(0)).to_series()
+
+    def fault(self, score: pl.Expr) -> pl.Expr:
+        """Returns `holds_url` for any."""
+        return reason_where(score > 0, "holds_url")
+
+
+class PersonalData(CaptionFilter):
+    """Drops captions with an address of mail or a telephone number.
+
+    The score is the number of addresses, and half of one more where there are telephone numbers.
+    """
+
+    name: ClassVar[str] = "personal_data"
+
+    def score(self, captions: pl.DataFrame) -> pl.Series:
+        """Counts addresses of mail and telephone numbers."""
+        text = pl.col("text")
+        mails = pl.when(text.str.contains("@", literal=True)).then(text.str.count_matches(_MAIL)).otherwise(0)
+        # most captions have not as many digits; in the others the numbers are looked at
+        some = text.str.contains(r"\d[^\p{L}]*\d[^\p{L}]*\d[^\p{L}]*\d")
+        found = text.str.replace_all(_DATE, " ").str.extract_all(_PHONE)
+        digits = pl.element().str.count_matches(r"\d")
+        long = found.list.eval(digits.is_between(_MIN_PHONE_DIGITS, _MAX_PHONE_DIGITS)).list.any()
+        phones = pl.when(some).then(long).otherwise(False)
+        return captions.select(mails.cast(pl.Float64) + 0.5 * phones.cast(pl.Float64)).to_series()
+
+    def fault(self, score: pl.Expr) -> pl.Expr:
+        """Returns `holds_mail_address` where one is, `holds_phone_number` where only those are."""
+        return (
+            pl.when(score >= 1)
+            .then(pl.lit("holds_mail_address"))
+            .when(score > 0)
+            .then(pl.lit("holds_phone_number"))
+            .otherwise(pl.lit(None, pl.String))
+        )

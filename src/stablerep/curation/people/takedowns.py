@@ -1,0 +1,205 @@
+"""Takedowns: captions, sources and generators of which no image is to be made or kept any more.
+
+A CSV file (RFC 4180) beside the captions file, kept in git, with the columns `what`, `kind`, `reason`, `date`
+and `who`. Curation rejects the captions, generation refuses the generators, so that no later run brings
+back what was taken down.
+"""
+
+import csv
+import io
+import re
+import unicodedata
+from dataclasses import astuple, dataclass
+from datetime import date
+from pathlib import Path
+from typing import ClassVar
+
+import pandas as pd
+import polars as pl
+
+from stablerep.curation.filter import CaptionFilter
+from stablerep.curation.reading.csv_lines import Row, decode_csv, split_csv
+from stablerep.errors import DataError
+from stablerep.storage.whole_files import written_whole
+
+COLUMNS = ("what", "kind", "reason", "date", "who")
+CAPTION, SOURCE, GENERATOR = "caption", "source", "generator"
+KINDS = (CAPTION, SOURCE, GENERATOR)
+_CAPTION_ID = re.compile(r"c-[0-9a-f]{16}")  # stablerep.caption_ids.caption_id_of
+_GENERATOR_ID = re.compile(r"[gm]-[0-9a-f]{16}")  # stablerep.generation.diffusion.identity
+_MAX_REASON_LENGTH = 60  # characters of a reject's reason
+
+
+@dataclass(frozen=True)
+class Takedown:
+    """One line of the file.
+
+    Attributes:
+        what: a caption's id (`c-...`), a generator's (`g-...`) or its model's (`m-...`, whatever the
+            settings), or a source as captions name it.
+        kind: one of `KINDS`.
+        reason: in people's words; the rejects carry it.
+        date: on which it was recorded, as 2026-01-31.
+        who: recorded it.
+    """
+
+    what: str
+    kind: str
+    reason: str
+    date: str
+    who: str
+
+    def fault(self) -> str | None:
+        """Returns what is wrong with it, None where nothing is."""
+        for name, value in zip(COLUMNS, astuple(self), strict=True):
+            if not value.strip() or value != value.strip():
+                return f"{name}: got {value!r}; must be a text without space around it"
+        if self.kind not in KINDS:
+            return f"kind: got {self.kind!r}; must be one of {', '.join(KINDS)}"
+        if self.kind != kind_of(self.what):
+            return f"what: got {self.what!r}, which is a {kind_of(self.what)}; must be a {self.kind}"
+        try:
+            date.fromisoformat(self.date)
+        except ValueError:
+            return f"date: got {self.date!r}; must be year, month and day, such as 2026-01-31"
+        return None
+
+
+def kind_of(what: str) -> str:
+    """Tells by its form whether a text names a caption, a generator or, if neither, a source."""
+    if _CAPTION_ID.fullmatch(what):
+        return CAPTION
+    return GENERATOR if _GENERATOR_ID.fullmatch(what) else SOURCE
+
+
+def read_takedowns(path: Path | str) -> pd.DataFrame:
+    """Reads the takedowns.
+
+    Returns:
+        Columns `COLUMNS` (str) in the file's order; no row where nothing was taken down.
+
+    Raises:
+        DataError: the file is missing (an absent file must not undo a takedown), unreadable, malformed, or
+            a line is none of a takedown; the line is named.
+    """
+    path = Path(path)
+    _, takedowns = _parse(path, _read(path))
+    return pd.DataFrame([astuple(each) for each in takedowns], columns=list(COLUMNS), dtype="str")
+
+
+def add_takedown(path: Path, takedown: Takedown) -> bool:
+    """Adds a line; what stands in the file stays as it is, byte for byte.
+
+    The file is replaced whole, so that a killed process leaves the old one or the new one.
+
+    Returns:
+        False where the same thing is taken down already; the file is left alone then.
+
+    Raises:
+        DataError: the file or the takedown is malformed, or the disk refuses; nothing is written then.
+    """
+    fault = takedown.fault()
+    if fault is not None:
+        raise DataError(f"takedown of {takedown.what!r}: {fault}.")
+    data = _read(path)
+    names, known = _parse(path, data)
+    if any(each.what == takedown.what and each.kind == takedown.kind for each in known):
+        return False
+    line = io.StringIO(newline="")
+    values = dict(zip(COLUMNS, astuple(takedown), strict=True))
+    csv.writer(line, lineterminator="\n").writerow([values[name] for name in names])
+    end = b"" if data.endswith((b"\n", b"\r")) else b"\n"
+    new = data + end + line.getvalue().encode("utf-8")
+    if _parse(path, new)[1] != [*known, takedown]:
+        raise DataError(f"takedown of {takedown.what!r}: cannot be written as CSV; must be plain text.")
+    _replace(path, new)
+    return True
+
+
+def taken_down(takedowns: pd.DataFrame, kind: str) -> set[str]:
+    """Returns what of a kind is taken down."""
+    return set(takedowns.loc[takedowns["kind"] == kind, "what"])
+
+
+def reason_of_reject(reason: str) -> str:
+    """Returns people's reason as rejects carry it: `Too old` is `taken_down_too_old`."""
+    return in_words_of_rejects("taken_down", reason)
+
+
+def in_words_of_rejects(what: str, reason: str) -> str:
+    """Returns what was done and people's reason for it in the form of the rejects' reasons."""
+    plain = unicodedata.normalize("NFKD", reason).encode("ascii", "ignore").decode().lower()
+    words = re.sub(r"[^a-z0-9]+", "_", plain)[:_MAX_REASON_LENGTH].strip("_")
+    return f"{what}_{words}" if words else what
+
+
+@dataclass(frozen=True)
+class TakenDown(CaptionFilter):
+    """Drops captions that were taken down, by themselves or with their source; nobody's edit keeps them.
+
+    Attributes:
+        takedowns: as `read_takedowns` gives them.
+    """
+
+    takedowns: pd.DataFrame
+    name: ClassVar[str] = "takedowns"
+    obeys_people: ClassVar[bool] = False
+
+    def score(self, captions: pl.DataFrame) -> pl.Series:
+        """Gives each caption the place of its takedown in the file, from 1; 0 where there is none."""
+        places: dict[str, dict[str, int]] = {CAPTION: {}, SOURCE: {}}
+        for number, (kind, what) in enumerate(
+            zip(self.takedowns["kind"], self.takedowns["what"], strict=True), 1
+        ):
+            places.setdefault(kind, {}).setdefault(what, number)
+        by_id, by_source = (
+            captions[column].replace_strict(places[kind], default=None, return_dtype=pl.Int64)
+            for column, kind in (("caption_id", CAPTION), ("source", SOURCE))
+        )
+        return by_id.fill_null(by_source).fill_null(0)
+
+    def fault(self, score: pl.Expr) -> pl.Expr:
+        """Returns the takedown's reason."""
+        reasons = {place: reason_of_reject(each) for place, each in enumerate(self.takedowns["reason"], 1)}
+        return score.cast(pl.Int64).replace_strict(reasons, default=None, return_dtype=pl.String)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}); must be there, so that nothing that was taken down "
+            f"comes back. Restore it with git, or write the line {','.join(COLUMNS)} into a new one."
+        ) from error
+
+
+def _parse(path: Path, data: bytes) -> tuple[list[str], list[Takedown]]:
+    """Returns the names of the columns in the file's order, and its lines."""
+    rows = split_csv(path, decode_csv(path, data))
+    names = [name.strip() for name in rows[0].fields] if rows else []
+    if sorted(names) != sorted(COLUMNS):
+        raise DataError(
+            f"{path}: line 1: got the columns {', '.join(map(repr, names)) or 'none'}; "
+            f"must be {','.join(COLUMNS)}. Mend the header."
+        )
+    return names, [_takedown(path, names, row) for row in rows[1:]]
+
+
+def _takedown(path: Path, names: list[str], row: Row) -> Takedown:
+    if len(row.fields) != len(names):
+        raise DataError(
+            f"{path}: line {row.line}: got {len(row.fields)} fields; must be {len(names)}. "
+            "Put a text that holds commas in double quotes."
+        )
+    takedown = Takedown(**{name: value.strip() for name, value in zip(names, row.fields, strict=True)})
+    fault = takedown.fault()
+    if fault is not None:
+        raise DataError(f"{path}: line {row.line}: {fault}. Mend the line, or restore the file with git.")
+    return takedown
+
+
+def _replace(path: Path, data: bytes) -> None:
+    with written_whole(path, "It is as it was. Make room or mend the permissions.") as beside:
+        beside.write_bytes(data)
+        beside.chmod(path.stat().st_mode)

@@ -1,0 +1,1 @@
+"""The embedded corpus: scenes of real handwritten digits, and everything that knows digits."""

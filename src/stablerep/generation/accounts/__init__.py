@@ -1,0 +1,1 @@
+"""What generation cost and with what it was done: ledger, energy, software."""

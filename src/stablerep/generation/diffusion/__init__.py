@@ -1,0 +1,1 @@
+"""Draws images with a diffusion model."""

@@ -1,0 +1,179 @@
+"""What a model folder is: checked before it is loaded, and named by a digest of its content.
+
+The generator id is a digest of the weights, of the networks' settings and of all that shapes a pixel, so
+that images made by anything else are told apart whatever the folder is called.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stablerep.curation.people.takedowns import GENERATOR
+from stablerep.errors import GeneratorError
+from stablerep.generation.diffusion.settings import GenerationSettings
+
+_SAFETY_PARTS = ("feature_extractor", "safety_checker")
+_SHAPING_SUFFIXES = (".safetensors", ".json", ".txt", ".model")
+# parts of settings alone; there may be a second tokenizer
+_WEIGHTLESS_PARTS = ("scheduler", "tokenizer", "feature_extractor")
+_MAX_HEADER_BYTES = 100_000_000  # the format's own bound
+_CHUNK_BYTES = 1 << 22
+
+
+def check_model_folder(folder: Path, settings: GenerationSettings) -> None:
+    """Raises GeneratorError unless the folder holds, whole, every part that its index names.
+
+    Args:
+        folder: in diffusers' format, as `save_pretrained` and a download of a model repository leave it.
+        settings: how it is used.
+    """
+    hint = _hint(folder, settings.repository)
+    if not folder.is_dir():
+        raise GeneratorError(
+            f"{folder.absolute()}: no such folder; it must hold a text-to-image model. {hint}"
+        )
+    missing, cut = [], []
+    if settings.safety_checker and not set(_SAFETY_PARTS) <= set(_listed_parts(folder)):
+        raise GeneratorError(
+            f"{folder}: generation.safety_checker is on and the model has none; model_index.json must name "
+            "safety_checker and feature_extractor. Download a model that has them, or set "
+            "generation.safety_checker=false and look at the images."
+        )
+    for part in _used_parts(folder, settings):
+        files = [path for path in (folder / part).glob("*") if path.is_file()]
+        weights = [path for path in files if path.suffix == ".safetensors"]
+        if not files:
+            missing.append(f"{part}/")
+        elif not weights and not part.startswith(_WEIGHTLESS_PARTS):
+            missing.append(f"{part}/*.safetensors")
+        cut += [f"{part}/{path.name}" for path in sorted(weights) if not _is_whole(path)]
+    if missing:
+        raise GeneratorError(
+            f"{folder}: the model is incomplete; {', '.join(missing)} must be there as well. {hint}"
+        )
+    if cut:
+        raise GeneratorError(
+            f"{folder}: half downloaded: {', '.join(cut)} must have the length that its header tells. {hint}"
+        )
+
+
+def _listed_parts(folder: Path) -> list[str]:
+    return sorted(part for part, (library, _) in read_model_index(folder).items() if library)
+
+
+def _used_parts(folder: Path, settings: GenerationSettings) -> list[str]:
+    unused = ("image_encoder",) if settings.safety_checker else ("image_encoder", *_SAFETY_PARTS)
+    return [part for part in _listed_parts(folder) if part not in unused]
+
+
+def _is_whole(path: Path) -> bool:
+    """Tells whether a safetensors file is as long as its header says.
+
+    Format: https://huggingface.co/docs/safetensors, eight bytes of the header's length, header, tensors.
+    """
+    with path.open("rb") as file:
+        header_length = int.from_bytes(file.read(8), "little")
+        if header_length > _MAX_HEADER_BYTES:
+            return False
+        try:
+            entries = json.loads(file.read(header_length))
+            ends = [entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return False
+    return path.stat().st_size == 8 + header_length + max(ends, default=0)
+
+
+def read_model_index(folder: Path) -> dict[str, tuple[str | None, str | None]]:
+    """Returns part -> (library, class) of the folder's model_index.json.
+
+    Raises:
+        GeneratorError: the file is missing or malformed.
+    """
+    path = folder / "model_index.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            part: (value[0], value[1])
+            for part, value in values.items()
+            if isinstance(value, list) and len(value) == 2
+        }
+    except (OSError, ValueError, AttributeError) as error:
+        raise GeneratorError(
+            f"{path}: cannot be read ({type(error).__name__}); a folder in diffusers' format has it. "
+            f"{_hint(folder, None)}"
+        ) from error
+
+
+def _hint(folder: Path, repository: str | None) -> str:
+    if repository is not None:
+        return (
+            f"Download it, whole and as safetensors: `hf download {repository} --local-dir {folder}`, or "
+            "name the folder where it lies: generation.model_folder."
+        )
+    return (
+        "The embedded generator comes with the project (`git checkout -- data/06_models/generator` restores "
+        "it, `make generator` trains it anew); any other model has to be downloaded whole, as safetensors, "
+        f"into {folder}."
+    )
+
+
+def describe_generator(folder: Path, settings: GenerationSettings) -> dict[str, Any]:
+    """Returns everything that shapes an image, JSON-able, with its digest as `generator_id`.
+
+    Args:
+        folder: of the model.
+        settings: how it is used.
+
+    Raises:
+        GeneratorError: see `check_model_folder`.
+    """
+    check_model_folder(folder, settings)
+    files = {
+        path.relative_to(folder).as_posix(): _file_digest(path)
+        for part in _used_parts(folder, settings)
+        for path in sorted((folder / part).rglob("*"))
+        if path.is_file() and path.suffix in _SHAPING_SUFFIXES
+    }
+    facts = {"files": files, **settings.facts_of_pixels()}
+    text = json.dumps(facts, sort_keys=True, default=str)
+    generator_id = "g-" + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    return {"generator_id": generator_id, "model": folder.name, **facts}
+
+
+def model_id_of(generator: Mapping[str, Any]) -> str:
+    """Returns the id of a generator's model alone: its weights and networks, however they are sampled.
+
+    Args:
+        generator: as `describe_generator` gives it.
+    """
+    text = json.dumps(generator["files"], sort_keys=True)
+    return "m-" + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def check_not_taken_down(generator: Mapping[str, Any], takedowns: pd.DataFrame) -> None:
+    """Raises GeneratorError for a generator that was taken down, by its own id or by its model's.
+
+    Args:
+        generator: as `describe_generator` gives it.
+        takedowns: as `stablerep.curation.people.takedowns.read_takedowns` gives them.
+    """
+    ids = (generator["generator_id"], model_id_of(generator))
+    for row in takedowns[takedowns["kind"] == GENERATOR].to_dict("records"):
+        if row["what"] in ids:
+            raise GeneratorError(
+                f"generator {row['what']} ({generator['model']}): taken down on {row['date']} by "
+                f"{row['who']}: {row['reason']}. Choose another with generator=<name>, or, if the takedown "
+                "was a mistake, remove its line from data/01_raw/takedowns.csv."
+            )
+
+
+def _file_digest(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()

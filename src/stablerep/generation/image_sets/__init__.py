@@ -1,0 +1,1 @@
+"""Makes an image set: plan, shards, manifest."""

@@ -1,0 +1,139 @@
+"""Makes one shard after the other, in whatever process an executor has it do so."""
+
+import logging
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from stablerep.generation.accounts.energy import gpu_energy_j
+from stablerep.generation.accounts.ledger import duration
+from stablerep.generation.diffusion.generator import DiffusersGenerator
+from stablerep.generation.diffusion.settings import GenerationSettings
+from stablerep.generation.image_sets.assembly import Assembly
+from stablerep.generation.image_sets.plan import ShardPlan, Wanted
+from stablerep.storage.shards import SHARDS_FOLDER, Record, member_name, open_shard, read_members
+
+logger = logging.getLogger(__name__)
+TELL_EVERY_S = 60.0
+MAX_PENDING_BATCHES = 2  # drawn and not yet written: what a slow disk may hold in memory
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where and how shards are made; the same in every process.
+
+    Attributes:
+        folder: of the model.
+        settings: of the generation.
+        wanted: what the image set is to be.
+        store: the image set's folder.
+    """
+
+    folder: Path
+    settings: GenerationSettings
+    wanted: Wanted
+    store: Path
+
+
+@dataclass(frozen=True)
+class MadeShard:
+    """A shard that was written.
+
+    Attributes:
+        name: of its file.
+        records: of its samples.
+        num_images: that were drawn for it.
+        load_s: seconds that its process took to start and to load the model.
+        gpu_energy_j: that the process's GPU took meanwhile, None where it does not tell.
+    """
+
+    name: str
+    records: list[Record]
+    num_images: int
+    load_s: float
+    gpu_energy_j: float | None = None
+
+
+class _Progress:
+    """Tells, every minute, how far a shard is: a large one takes hours."""
+
+    def __init__(self, name: str, num_images: int) -> None:
+        self.name, self.num_images, self.num_done = name, num_images, 0
+        self.started = self.told = time.monotonic()
+
+    def add(self, num: int) -> None:
+        self.num_done += num
+        now = time.monotonic()
+        if now - self.told < TELL_EVERY_S or self.num_done == self.num_images:
+            return
+        self.told = now
+        rate = self.num_done / max(1e-6, now - self.started)
+        logger.info(
+            "%s: %d of %d images drawn, %.1f images/s in this process, about %s left of this file",
+            self.name, self.num_done, self.num_images, rate,
+            duration((self.num_images - self.num_done) / rate),
+        )  # fmt: skip
+
+
+class ShardMaker:
+    """Makes shards one after the other; loads the model when the first image is to be drawn."""
+
+    def __init__(self, workshop: Workshop, started: float | None = None) -> None:
+        """Remembers the workshop.
+
+        Args:
+            workshop: where and how.
+            started: when its process was asked for, by this machine's monotonic clock; None for now.
+        """
+        self.workshop = workshop
+        self.started = time.monotonic() if started is None else started
+        self.load_s = 0.0
+        self.generator: DiffusersGenerator | None = None
+
+    def make(self, plan: ShardPlan) -> MadeShard:
+        """Draws what is missing, takes the rest from where it lies, writes the shard.
+
+        A batch is encoded and written while the next is drawn.
+        """
+        shop, energy_before = self.workshop, gpu_energy_j()
+        kept = self._read_kept(plan)
+        truncated = {c.caption_id: bool(c.truncated) for c in plan.captions}
+        requests = [request for caption in plan.captions for request in caption.requests()]
+        if requests:
+            if self.generator is None:
+                self.generator = DiffusersGenerator(shop.folder, shop.settings)
+                self.load_s = time.monotonic() - self.started
+            texts = {request.caption_id: request.text for request in requests}
+            too_long = self.generator.truncated(list(texts.values()))
+            truncated |= dict(zip(texts, too_long, strict=True))
+        with (
+            open_shard(shop.store / SHARDS_FOLDER / plan.name) as add,
+            ThreadPoolExecutor(1) as writer,
+        ):
+            assembly = Assembly(plan, shop.wanted, kept, truncated, add)
+            pending = deque([writer.submit(assembly.flush)])
+            if self.generator is not None and requests:
+                progress = _Progress(plan.name, len(requests))
+                for batch in self.generator.draw(requests, shop.wanted.seed):
+                    progress.add(len(batch.images))
+                    pending.append(writer.submit(assembly.take, batch))
+                    while len(pending) > MAX_PENDING_BATCHES:
+                        pending.popleft().result()
+            for each in pending:
+                each.result()
+        energy = gpu_energy_j()
+        taken = None if energy is None or energy_before is None else energy - energy_before
+        return MadeShard(plan.name, assembly.records, len(requests), self.load_s, taken)
+
+    def _read_kept(self, plan: ShardPlan) -> dict[tuple[str, int], bytes]:
+        wanted: dict[Path, dict[str, tuple[str, int]]] = {}
+        for caption in plan.captions:
+            for index, path in caption.kept.items():
+                member = member_name(caption.caption_id, index)
+                wanted.setdefault(path, {})[member] = (caption.caption_id, index)
+        images: dict[tuple[str, int], bytes] = {}
+        for path, keys in wanted.items():
+            images |= {keys[member]: data for member, data in read_members(path, set(keys)).items()}
+        return images

@@ -1,0 +1,1 @@
+"""How data lies on the disk: shards, whole files, checkpoints."""

@@ -1,0 +1,88 @@
+"""Checkpoints of a training: one safetensors file, written beside and renamed; no pickles."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from stablerep.storage.whole_files import written_whole
+
+
+def save_checkpoint(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    facts: Mapping[str, Any],
+    average: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Writes the state of a training; a kill at any moment leaves the last whole file.
+
+    Args:
+        path: the file.
+        model: its weights are stored under `model.`.
+        optimizer: its tensors are stored under `optimizer.<parameter index>.<name>`.
+        facts: JSON-able values, such as the step.
+        average: the moving average of the weights, stored under `average.`.
+
+    torch's random states are stored under `random.`.
+    """
+    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in (average or {}).items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
+    tensors["random.cpu"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    whole = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    with written_whole(path) as beside:
+        save_file(whole, beside, metadata={"facts": json.dumps(dict(facts))})
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Returns the facts of a checkpoint without its tensors.
+
+    Raises:
+        SafetensorError: the file is cut or damaged.
+        ValueError: it holds no facts, or none that can be read.
+    """
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+    if "facts" not in metadata:
+        raise ValueError("it has no facts of a training")
+    return json.loads(metadata["facts"])
+
+
+def load_checkpoint(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: dict[str, Tensor] | None = None,
+) -> dict[str, Any]:
+    """Restores what `save_checkpoint` wrote, in place, and returns its facts."""
+    with safe_open(path, framework="pt") as file:
+        facts = json.loads(file.metadata()["facts"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 -- no mapping
+    model.load_state_dict(_under(tensors, "model."))
+    for name, value in (average or {}).items():
+        value.copy_(tensors[f"average.{name}"])
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in _under(tensors, "optimizer.").items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    whole = optimizer.state_dict()
+    optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+    if "random.cpu" in tensors:
+        torch.set_rng_state(tensors["random.cpu"])
+    if "random.cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["random.cuda"])
+    return facts
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -1,0 +1,41 @@
+"""Captions that are not of the corpus are noticed before scenes are drawn of them."""
+
+import logging
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from stablerep.digit_scenes.foreign_captions import check_captions_tell_of_digits
+from stablerep.errors import DataError
+
+CAPTIONS = Path(__file__).parents[3] / "data/01_raw/captions.csv"
+
+
+def test_the_shipped_captions_pass_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    check_captions_tell_of_digits(pd.read_csv(CAPTIONS)["caption"].tolist())
+    assert not caplog.records
+
+
+def test_a_caption_of_no_digit_is_refused_with_what_to_do() -> None:
+    foreign = [f"a dog on beach {letter}" for letter in "abcde"]
+    with pytest.raises(DataError) as caught:
+        check_captions_tell_of_digits(["a nine", *foreign])
+    message = str(caught.value)
+    assert "got 5 of 6 captions" in message
+    assert "'a dog on beach a', 'a dog on beach b', 'a dog on beach c', ..." in message
+    assert "beach d" not in message
+    assert "images: synthetic" in message
+
+
+def test_a_digit_that_is_left_open_is_of_the_corpus(caplog: pytest.LogCaptureFixture) -> None:
+    check_captions_tell_of_digits(["a handwritten digit", "A number.", "a digit on striped paper"])
+    assert not caplog.records
+
+
+def test_unknown_words_are_counted_in_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        check_captions_tell_of_digits(["a nine", "a scarlet nine on a beach", "a scarlet two"])
+    (record,) = caplog.records
+    assert "2 of 3 captions" in record.getMessage()
+    assert "'scarlet', 'beach'" in record.getMessage()
