@@ -34,7 +34,7 @@ from stablerep.evaluation.knn import find_neighbours
 from stablerep.evaluation.settings import ProbeSettings, SceneSettings
 from stablerep.reporting.environment import describe_machine
 from stablerep.training.arms import ArmPlan, TrainedArm, train_arm
-from stablerep.training.batches import ImageSource
+from stablerep.image_sets.source import ImageSource
 
 ROOT = Path(__file__).parents[1]
 OURS = "configured"

@@ -41,11 +41,12 @@ from stablerep.models.encoders import build_encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.seeding import numpy_generator
 from stablerep.storage.shards import SHARDS_FOLDER, digest_of, encode_image, member_name, write_shard
-from stablerep.training.batches import GroupedSampler, ImageSource
+from stablerep.image_sets.source import ImageSource
+from stablerep.training.batches import GroupedSampler
 from stablerep.training.loop import Arm, run_arm
 from stablerep.training.settings import OptimisationSettings
 from stablerep.training.step import Networks
-from stablerep.training.stored_images import ImagesInMemory, StoredImages
+from stablerep.image_sets.stored_images import ImagesInMemory, StoredImages
 from stablerep.training.views import AugmentationSettings
 
 ROOT = Path(__file__).parents[1]

@@ -1,58 +1,72 @@
-"""Images to one encoder an arm: an instance of one sub-pipeline for each arm of the experiment.
+"""An image set to an encoder: one sub-pipeline per arm and seed.
 
-`kedro run --namespaces training.<arm>` trains one arm alone.
+`kedro run --namespaces training.<arm>` trains one arm alone, with each of its seeds.
 """
 
 from functools import partial, update_wrapper
+from typing import Any
 
-from kedro.pipeline import Node, Pipeline, node, pipeline
+from kedro.pipeline import Pipeline, node, pipeline
 
-from pipelines.run.arms import Arm, encoder_of, namespace_of
-from pipelines.training.nodes import draw_images, draw_real_images, read_synthetic_images, train_arm
-
-_KEYS = ("arms", "batch", "methods", "model", "optimisation", "generation", "seed")
-_SETTINGS = {f"params:{key}" for key in _KEYS}
+from pipelines.run.items import arm_namespace, encoder_of, image_set_of
+from pipelines.training.nodes import open_images, train_arm
 
 
-def create_pipeline(arms: list[Arm]) -> Pipeline:
-    """Returns the graph of the room.
+def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
+    """Returns the sub-pipelines of all arms and seeds.
 
     Args:
-        arms: name, method and images of each.
+        parameters: as composed.
     """
-    return sum((create_arm_pipeline(arm["name"], arm["images"]) for arm in arms), Pipeline([]))
+    arms = [
+        create_arm_pipeline(name, seed, parameters)
+        for seed in parameters["seeds"]
+        for name in parameters["arms"]
+    ]
+    return sum(arms, Pipeline([]))
 
 
-def create_arm_pipeline(name: str, images: str) -> Pipeline:
-    """Returns the sub-pipeline of an arm: its images, then its encoder."""
-    train = update_wrapper(partial(train_arm, name), train_arm)
+def create_arm_pipeline(name: str, seed: int, parameters: dict[str, Any]) -> Pipeline:
+    """Returns the sub-pipeline of one arm with one seed: its images are opened, then its encoder trained."""
+    arm = parameters["arms"][name]
+    train = update_wrapper(partial(train_arm, name, seed), train_arm)
     graph = Pipeline(
         [
-            _images_node(images),
+            node(
+                open_images,
+                ["image_set", "params:corpus", "params:encoder", "params:training"],
+                "images",
+                name="open_images",
+            ),
             node(
                 train,
-                ["images", "accepted_images", "generator_folder", "training_work", *sorted(_SETTINGS)],
+                [
+                    "images",
+                    "generator_folder",
+                    "training_work",
+                    "params:arm",
+                    "params:method",
+                    "params:encoder",
+                    "params:training",
+                    "params:generator",
+                ],
                 "encoder",
                 name="train_arm",
             ),
         ]
     )
-    shared = {each for each in graph.inputs() if not each.startswith("params:")}
-    parameters = {each for each in graph.inputs() if each.startswith("params:")}
+    own = {"params:arm": f"params:arms.{name}", "params:method": f"params:method.{arm['method']}"}
     return pipeline(
         graph,
-        inputs=shared,
-        outputs={"encoder": encoder_of(name)},
-        parameters=parameters,
-        namespace=namespace_of(name),
+        inputs={
+            "image_set": image_set_of(arm["images"]),
+            "generator_folder": "generator_folder",
+            "training_work": "training_work",
+        },
+        outputs={"encoder": encoder_of(name, seed)},
+        parameters={
+            **{f"params:{key}": f"params:{key}" for key in ("corpus", "encoder", "training", "generator")},
+            **own,
+        },
+        namespace=arm_namespace(name, seed),
     )
-
-
-def _images_node(images: str) -> Node:
-    if images == "synthetic":
-        inputs = ["accepted_images", "image_store", "caption_set", "params:optimisation"]
-        return node(read_synthetic_images, inputs, "images", name="read_images")
-    if images == "real":
-        return node(draw_real_images, ["caption_set", "params:seed"], "images", name="draw_images")
-    inputs = ["caption_set", "params:generation", "params:seed"]
-    return node(draw_images, inputs, "images", name="draw_images")

@@ -11,28 +11,8 @@ import torch
 from torch import Tensor
 
 from stablerep.errors import DataError
+from stablerep.image_sets.source import ImageSource
 from stablerep.seeding import numpy_generator
-from stablerep.training.stored_images import Pixels
-
-
-@dataclass(frozen=True)
-class ImageSource:
-    """What an arm learns from.
-
-    Attributes:
-        name: synthetic, real or drawn.
-        images: I of them.
-        caption_rows: (I,) int64, the row in `texts` of each image's caption.
-        texts: the captions.
-        labels: (I,) int64, the class of each image, -1 where it is not known; None where the images are of
-            no corpus with classes.
-    """
-
-    name: str
-    images: Pixels
-    caption_rows: Tensor
-    texts: tuple[str, ...]
-    labels: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from stablerep.errors import ConfigError, DataError, TrainingError
 from stablerep.methods.method import Embedded, Method
 from stablerep.seeding import seed_everything
 from stablerep.training.average import Average
-from stablerep.training.batches import Batch, GroupedSampler, ImageSource
+from stablerep.image_sets.source import ImageSource
+from stablerep.training.batches import Batch, GroupedSampler
 from stablerep.training.checkpoint import Checkpoint, Progress, Row
 from stablerep.training.monitor import spread_of, warn_of_collapse
 from stablerep.training.probe import knn_accuracy

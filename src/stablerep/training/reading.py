@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from stablerep.errors import DataError
-from stablerep.training.batches import Batch, ImageSource
-from stablerep.training.stored_images import UnreadableImageError
+from stablerep.image_sets.source import ImageSource
+from stablerep.training.batches import Batch
+from stablerep.image_sets.stored_images import UnreadableImageError
 
 logger = logging.getLogger(__name__)
 

@@ -17,10 +17,11 @@ from stablerep.methods.stablerep_plus import StableRepPlus
 from stablerep.methods.supcon import SupCon
 from stablerep.models.encoders import build_encoder
 from stablerep.training.arms import ArmPlan, train_arm
-from stablerep.training.batches import GroupedSampler, ImageSource
+from stablerep.image_sets.source import ImageSource
+from stablerep.training.batches import GroupedSampler
 from stablerep.training.loop import Arm, _inputs_of
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
-from stablerep.training.stored_images import ImagesInMemory
+from stablerep.image_sets.stored_images import ImagesInMemory
 from stablerep.training.views import AugmentationSettings
 
 ENCODER = {

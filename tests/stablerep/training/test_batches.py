@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from stablerep.errors import DataError
-from stablerep.training.batches import GroupedSampler, ImageSource
-from stablerep.training.stored_images import ImagesInMemory
+from stablerep.image_sets.source import ImageSource
+from stablerep.training.batches import GroupedSampler
+from stablerep.image_sets.stored_images import ImagesInMemory
 
 
 def source(num_captions=10, per_caption=4):

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from stablerep.models.encoder import Encoder
-from stablerep.training.batches import ImageSource
+from stablerep.image_sets.source import ImageSource
 from stablerep.training.probe import hold_out, knn_accuracy
-from stablerep.training.stored_images import ImagesInMemory, UnreadableImageError
+from stablerep.image_sets.stored_images import ImagesInMemory, UnreadableImageError
 
 
 class FirstPixel(Encoder):

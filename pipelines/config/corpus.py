@@ -1,0 +1,29 @@
+"""The corpus that the configuration names by `_target_`."""
+
+from typing import TYPE_CHECKING, Any
+
+from pipelines.config.build import build
+
+if TYPE_CHECKING:
+    from stablerep.corpora.corpus import Corpus
+
+_WHERE = "conf/params/corpus/<name>.yaml"
+
+
+def build_corpus(corpus: dict[str, Any], key: str = "corpus", where: str = _WHERE) -> "Corpus":
+    """Returns the corpus, or the evaluation set, of an entry; a fault names the entry's key."""
+    from stablerep.corpora.corpus import Corpus
+    from stablerep.errors import ConfigError
+
+    made = build(key, corpus, where)
+    if not isinstance(made, Corpus):
+        raise ConfigError(
+            f"{key}._target_: {corpus['_target_']} is a {type(made).__name__}; it must be a corpus, a class "
+            f"derived from stablerep.corpora.corpus.Corpus. Set it in {where}."
+        )
+    return made
+
+
+def build_evaluation_set(name: str, entry: dict[str, Any]) -> "Corpus":
+    """Returns an evaluation set of the experiment."""
+    return build_corpus(entry, f"evaluation_sets.{name}", "conf/params/experiment/<name>.yaml")

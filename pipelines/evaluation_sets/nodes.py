@@ -1,0 +1,26 @@
+"""Adapters of the evaluation sets."""
+
+from typing import TYPE_CHECKING, Any
+
+from pipelines.config.corpus import build_evaluation_set
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def index_evaluation_set(
+    name: str, evaluation_set: dict[str, Any], previous: "pd.DataFrame | None"
+) -> "pd.DataFrame":
+    """Returns one row per labelled image, with its split; files that did not change are not read again.
+
+    Raises:
+        DataError: the set has no images, no labels or a split without images.
+    """
+    from stablerep.corpora.corpus import index_of
+
+    return index_of(build_evaluation_set(name, evaluation_set), f"evaluation_sets.{name}", previous)
+
+
+def take_corpus_images(corpus_images: "pd.DataFrame") -> "pd.DataFrame":
+    """Returns the corpus's table: an evaluation set that is the corpus itself is not read twice."""
+    return corpus_images

@@ -1,0 +1,21 @@
+"""How many captions and images a set's settings ask for."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stablerep.image_sets.image_set import ImageSet
+
+
+def amounts_of(image_set: dict[str, Any], as_many_as: "ImageSet | None" = None) -> dict[str, int | None]:
+    """Returns `num_captions`, `images_per_caption` and `num_images`; None where nothing is asked for.
+
+    Args:
+        image_set: the set's settings.
+        as_many_as: the set whose number of images it is to have.
+    """
+    number = image_set.get("num_images") if as_many_as is None else len(as_many_as.images)
+    return {
+        "num_captions": image_set.get("num_captions"),
+        "images_per_caption": image_set.get("images_per_caption"),
+        "num_images": number,
+    }

@@ -1,0 +1,218 @@
+"""Adapters of a generated image set: draws the images, scores them, applies the policy, inspects the result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.config.build import build
+from pipelines.config.chosen_scorer import find_scorer
+from pipelines.config.generator import generator_settings, model_folder
+from pipelines.image_sets.amounts import amounts_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stablerep.alignment.scorer import Scorer
+    from stablerep.image_sets.image_set import ImageSet
+
+_HEALTH = ("pixel_std", "hash_distance_bits")
+
+
+def generate_images(
+    name: str,
+    caption_set: pd.DataFrame,
+    takedowns: pd.DataFrame,
+    generator_folder: Path,
+    place: Path,
+    image_set: dict[str, Any],
+    generator: dict[str, Any],
+    executor: dict[str, Any],
+    seeds: list[int],
+    alignment: dict[str, Any],
+    scorer_folder: Path | None,
+    as_many_as: ImageSet | None = None,
+    further: Mapping[str, Sequence[int]] | None = None,
+    keeps_spare: bool | None = None,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Makes the images that are missing; returns the manifest and the ledger of this run.
+
+    Further images that an earlier run's policy had drawn stay, until the policy has been applied again.
+    """
+    from stablerep.generation.image_sets.image_set import make_image_set
+
+    generator = own_generator(generator, image_set)
+    if further is None:
+        # a scorer that is missing, or of other images, must cost none
+        find_scorer(alignment, scorer_folder)
+        _check_scorer_fits(alignment, generator)
+    if keeps_spare is None:
+        keeps_spare = _policy(alignment).remakes
+    folder = model_folder(generator, generator_folder)
+    return make_image_set(
+        captions_of_set(name, caption_set, image_set, generator, as_many_as),
+        generator_settings(generator, place, folder),
+        folder,
+        place,
+        seeds[0],
+        takedowns,
+        build("executor", executor, "conf/params/executor/<name>.yaml"),
+        further,
+        keeps_spare,
+    )
+
+
+def own_generator(generator: dict[str, Any], image_set: dict[str, Any]) -> dict[str, Any]:
+    """Returns the section `generator` with what an image set overrides of it."""
+    return generator | {key: value for key, value in image_set.items() if key in generator and value is not None}
+
+
+def captions_of_set(
+    name: str,
+    caption_set: pd.DataFrame,
+    image_set: dict[str, Any],
+    generator: dict[str, Any],
+    as_many_as: ImageSet | None,
+) -> pd.DataFrame:
+    """Returns the first captions, as many as the set's numbers ask for."""
+    amounts = amounts_of(image_set, as_many_as)
+    number = amounts["num_captions"] or len(caption_set)
+    if amounts["num_images"] is not None:
+        number = min(number, -(-amounts["num_images"] // generator["images_per_caption"]))
+    return caption_set.head(number)
+
+
+def score_images(
+    drawn_images: pd.DataFrame,
+    caption_set: pd.DataFrame,
+    place: Path,
+    alignment: dict[str, Any],
+    scorer_folder: Path,
+) -> tuple[pd.DataFrame, int]:
+    """Scores the images that have no score yet; returns the scores and how many were computed."""
+    return _score(drawn_images, caption_set, place, find_scorer(alignment, scorer_folder))
+
+
+def _score(
+    manifest: pd.DataFrame, caption_set: pd.DataFrame, place: Path, scorer: Scorer | None
+) -> tuple[pd.DataFrame, int]:
+    from stablerep.alignment.scores import no_scores, score_image_set
+
+    if scorer is None:
+        return no_scores(), 0
+    texts = dict(zip(caption_set["caption_id"], caption_set["text"], strict=True))
+    return score_image_set(manifest, texts, place, scorer)
+
+
+def apply_policy(
+    name: str,
+    drawn_images: pd.DataFrame,
+    drawn_scores: tuple[pd.DataFrame, int],
+    caption_set: pd.DataFrame,
+    place: Path,
+    image_set: dict[str, Any],
+    generator: dict[str, Any],
+    alignment: dict[str, Any],
+    scorer_folder: Path,
+    **drawing: Any,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Rejects images, draws further ones where the policy says so; returns the manifest and the ledger."""
+    from stablerep.alignment.remake import apply_policy as apply
+
+    attributes = drawn_images.attrs
+
+    def draw(further: Mapping[str, Sequence[int]], keeps_spare: bool) -> tuple[pd.DataFrame, int]:
+        nonlocal attributes
+        manifest, ledger = generate_images(
+            name,
+            caption_set=caption_set,
+            place=place,
+            image_set=image_set,
+            generator=generator,
+            alignment=alignment,
+            scorer_folder=scorer_folder,
+            further=further,
+            keeps_spare=keeps_spare,
+            **drawing,
+        )
+        attributes = manifest.attrs
+        return manifest, ledger["num_made_images"]
+
+    def score(manifest: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+        return _score(manifest, caption_set, place, scorer)
+
+    scorer = find_scorer(alignment, scorer_folder)
+    scores, num_scored = drawn_scores
+    images_per_caption = own_generator(generator, image_set)["images_per_caption"]
+    aligned = apply(drawn_images, scores, images_per_caption, _policy(alignment), draw, score)
+    ledger = aligned.ledger | {"scorer_id": scorer.scorer_id if scorer else None}
+    ledger["num_scored"] += num_scored
+    aligned.manifest.attrs = attributes  # what the images cost
+    return aligned.manifest, ledger
+
+
+def inspect_images(
+    name: str,
+    image_manifest: pd.DataFrame,
+    generation_ledger: dict[str, Any],
+    alignment_ledger: dict[str, Any],
+    caption_set: pd.DataFrame,
+    takedowns: pd.DataFrame,
+    evaluation_captions: pd.DataFrame,
+    place: Path,
+    corpus: dict[str, Any],
+    image_set: dict[str, Any],
+    generator: dict[str, Any],
+    validation: dict[str, Any],
+    data_docs: Path,
+    as_many_as: ImageSet | None = None,
+) -> ImageSet:
+    """Measures every image, passes the set through the image gate, and finishes it.
+
+    Raises:
+        GateError: a rule of severity fail does not hold.
+    """
+    from pipelines.config.corpus import build_corpus
+    from stablerep.generation.image_sets.inspect import inspect_images as inspect
+    from stablerep.generation.image_sets.inspect import without_taken_down
+    from stablerep.image_sets.generated_set import from_generator
+    from stablerep.validation.gate import check_images
+
+    generator = own_generator(generator, image_set)
+    captions = captions_of_set(name, caption_set, image_set, generator, as_many_as)
+    wanted = without_taken_down(captions, takedowns)
+    images, of_captions = inspect(place, image_manifest, wanted, evaluation_captions["caption"])
+    images = images.assign(wanted_size_px=generator["saved_size_px"] or generator["size_px"])
+    of_captions = of_captions.assign(num_wanted=generator["images_per_caption"])
+    gate = check_images(images, of_captions, validation, data_docs / name)
+    facts = {"generation": generation_ledger, "alignment": alignment_ledger, "gate": gate}
+    health = images[["caption_id", "image_index", *_HEALTH]].astype(dict.fromkeys(_HEALTH, "float64"))
+    amounts = amounts_of(image_set, as_many_as)
+    labels = build_corpus(corpus).labels_of(list(captions["text"]))
+    return from_generator(name, image_manifest, health, captions, place, labels, amounts, facts)
+
+
+def _policy(alignment: dict[str, Any]) -> Any:
+    from stablerep.alignment.settings import AlignmentPolicy
+
+    return AlignmentPolicy(**alignment["policy"])
+
+
+def _check_scorer_fits(alignment: dict[str, Any], generator: dict[str, Any]) -> None:
+    """Refuses to reject another generator's images for the scores of the embedded scorer."""
+    import logging
+
+    from stablerep.errors import ConfigError
+
+    embedded = alignment["scorer"] is not None and not alignment["scorer"].get("folder")
+    if not (embedded and generator.get("model_folder")):
+        return
+    fault = (
+        f"alignment.scorer: got the embedded scorer, which knows the embedded corpus alone, for images of "
+        f"{generator['model_folder']}; must be another. Add --params alignment=transformers_clip, or "
+        "alignment=unscored."
+    )
+    if _policy(alignment).rejects:
+        raise ConfigError(fault)
+    logging.getLogger(__name__).warning("%s Nothing is rejected, but the scores mean nothing", fault)

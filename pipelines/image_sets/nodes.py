@@ -1,0 +1,66 @@
+"""Adapters of image sets that nothing is generated for: the corpus's own images, rendered ones, mixtures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.config.corpus import build_corpus
+from pipelines.image_sets.amounts import amounts_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stablerep.image_sets.image_set import ImageSet
+
+
+def take_corpus_images(
+    name: str,
+    corpus_images: pd.DataFrame,
+    takedowns: pd.DataFrame,
+    place: Path,
+    corpus: dict[str, Any],
+    image_set: dict[str, Any],
+    seeds: list[int],
+    as_many_as: ImageSet | None = None,
+) -> ImageSet:
+    """Takes the real images of the corpus's training split."""
+    from stablerep.image_sets.corpus_set import from_corpus
+
+    amounts = amounts_of(image_set, as_many_as)
+    known = build_corpus(corpus)
+    return from_corpus(name, corpus_images, place, takedowns, amounts, seeds[0], known.name)
+
+
+def render_images(
+    name: str,
+    caption_set: pd.DataFrame,
+    takedowns: pd.DataFrame,
+    place: Path,
+    corpus: dict[str, Any],
+    image_set: dict[str, Any],
+    seeds: list[int],
+    as_many_as: ImageSet | None = None,
+) -> ImageSet:
+    """Has the corpus render what each caption says."""
+    from stablerep.generation.image_sets.inspect import without_taken_down
+    from stablerep.image_sets.rendered_set import from_renderer
+
+    wanted = without_taken_down(caption_set, takedowns)
+    amounts = amounts_of(image_set, as_many_as)
+    return from_renderer(name, wanted, build_corpus(corpus), place, amounts, seeds[0])
+
+
+def mix_image_sets(
+    name: str,
+    place: Path,
+    image_set: dict[str, Any],
+    seeds: list[int],
+    as_many_as: ImageSet | None = None,
+    **parts: ImageSet,
+) -> ImageSet:
+    """Mixes shares of other sets."""
+    from stablerep.image_sets.mixture import mix
+
+    sets = {part: parts[f"part_{part}"] for part in image_set["of"]}
+    return mix(name, sets, image_set["of"], place, amounts_of(image_set, as_many_as), seeds[0])

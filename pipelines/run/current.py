@@ -1,0 +1,100 @@
+"""The run of this process: its configuration, and who follows its arms.
+
+Kedro registers pipelines, and calls nodes, without saying for which run. There is one run per process, so one
+object holds what both must know.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kedro.framework.hooks import hook_impl
+
+from pipelines.run.items import encoder_names, is_encoder
+
+if TYPE_CHECKING:
+    from kedro.framework.context import KedroContext
+    from kedro.io import DataCatalog
+    from kedro.pipeline import Pipeline
+
+Follower = Callable[[str, Mapping[str, float]], None]
+_WORK = "training_work"
+_PARAMS_FOLDER = Path(__file__).parents[2] / "conf" / "params"
+
+logger = logging.getLogger(__name__)
+
+
+class CurrentRun:
+    """What is known of the run.
+
+    Attributes:
+        parameters: as composed; None before there is a run.
+        followers: called with an arm's name and each row of its history as it is made. Kedro's hooks see
+            what a node returns when the node is done, which for an arm may be days later.
+    """
+
+    def __init__(self) -> None:
+        self.parameters: dict[str, Any] | None = None
+        self.followers: list[Follower] = []
+
+    def parameters_to_register(self) -> dict[str, Any]:
+        """Returns the run's parameters, or the default ones where no run has begun, as in `kedro registry`."""
+        if self.parameters is None:
+            from pipelines.config.loader import compose
+
+            self.parameters = compose(_PARAMS_FOLDER, {})
+        return self.parameters
+
+    def follow(self, follower: Follower) -> None:
+        """Adds a follower; it must not raise, or it ends the training."""
+        self.followers.append(follower)
+
+    def leave(self, follower: Follower) -> None:
+        """Removes a follower."""
+        self.followers.remove(follower)
+
+    def tell(self, arm: str, row: Mapping[str, float]) -> None:
+        """Hands a row to the followers; nodes in processes of their own (ParallelRunner) have none."""
+        for follower in self.followers:
+            follower(arm, row)
+
+
+CURRENT = CurrentRun()
+
+
+class ItemsHooks:
+    """Registers the pipelines of the run's own items; removes checkpoints when the run has ended."""
+
+    @hook_impl(tryfirst=True)
+    def after_context_created(self, context: "KedroContext") -> None:
+        """Registers again where the run has other items than those that are registered."""
+        from kedro.framework.project import PACKAGE_NAME, pipelines
+
+        parameters = context.config_loader["parameters"]
+        if parameters != CURRENT.parameters:
+            CURRENT.parameters = parameters
+            pipelines.configure(f"{PACKAGE_NAME}.pipeline_registry")
+
+    @hook_impl
+    def after_catalog_created(self, catalog: "DataCatalog") -> None:
+        """In a launcher's further processes encoders are not kept: the first process keeps them."""
+        from kedro.io import MemoryDataset
+
+        from pipelines.run.launcher import is_follower
+
+        if is_follower():
+            for name in encoder_names(CURRENT.parameters_to_register()):
+                catalog[name] = MemoryDataset()
+
+    @hook_impl
+    def after_pipeline_run(self, pipeline: "Pipeline", catalog: "DataCatalog") -> None:
+        """Removes the checkpoints of the arms that were trained.
+
+        Not earlier: a run that is stopped in its fifth arm finds the first four finished when it goes on.
+        """
+        from pipelines.run.launcher import is_follower
+
+        trained = [name for name in pipeline.all_outputs() if is_encoder(name)]
+        if trained and not is_follower():
+            catalog.load(_WORK).remove(trained)

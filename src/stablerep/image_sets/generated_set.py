@@ -1,0 +1,48 @@
+"""The image set of source `generated`: what the generator drew, the policy kept and the gate let pass."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stablerep.image_sets.image_set import CAPTION_COLUMNS, GENERATED, LABEL_PREFIX, ImageSet
+from stablerep.image_sets.selection import cut
+from stablerep.storage.shards import INTACT, image_id_of
+
+
+def from_generator(
+    name: str,
+    manifest: pd.DataFrame,
+    health: pd.DataFrame,
+    captions: pd.DataFrame,
+    folder: Path,
+    labels: Mapping[str, Sequence[int | None]],
+    amounts: dict[str, int | None],
+    facts: dict[str, Any],
+) -> ImageSet:
+    """Makes the set of the images that were not rejected.
+
+    Args:
+        name: of the set.
+        manifest: one row per image that was made, with its state.
+        health: measured of each image, by caption id and image index.
+        captions: of the set.
+        folder: of the set.
+        labels: task -> what each caption says of its classes, in the order of `captions`.
+        amounts: `num_images` is exact; the other numbers were obeyed when the images were made.
+        facts: what the set's ledger says.
+    """
+    # images that the safety checker blanked, or that do not show their caption, are not trained on
+    images = manifest[manifest["state"] == INTACT].merge(health, on=["caption_id", "image_index"], how="left")
+    ids = zip(images["caption_id"], images["image_index"], strict=True)
+    images = images.assign(image_id=[image_id_of(*each) for each in ids], part=name)
+    for task, values in labels.items():
+        known = dict(zip(captions["caption_id"], values, strict=True))
+        classes = images["caption_id"].map(known)
+        images[LABEL_PREFIX + task] = classes.astype("float64").fillna(-1).astype("int64")
+    images.attrs = {}  # what images cost changes nothing for what is trained on them
+    images = cut(images, name, num_images=amounts.get("num_images"))
+    known_captions = captions[list(CAPTION_COLUMNS)].reset_index(drop=True)
+    facts = {"num_images": len(images), **facts}
+    return ImageSet(name, GENERATED, images, known_captions, {name: GENERATED}, folder, manifest, facts)

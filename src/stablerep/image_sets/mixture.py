@@ -1,0 +1,85 @@
+"""The image set of source `mixture`: shares of other sets, such as half real and half synthetic."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from stablerep.image_sets.image_set import MIXTURE, ImageSet
+from stablerep.image_sets.selection import cut, in_random_order
+
+
+def mix(
+    name: str,
+    parts: Mapping[str, ImageSet],
+    shares: Mapping[str, float],
+    folder: Path,
+    amounts: dict[str, int | None],
+    seed: int,
+) -> ImageSet:
+    """Makes a set of shares of others.
+
+    Which captions of a part are taken follows from their hash, and all images of a caption come together. A
+    caption that is in two parts has the images of both, and they are positives of each other.
+
+    Args:
+        name: of the mixture.
+        parts: the sets by name.
+        shares: part -> share of the images; relative to their sum.
+        folder: of the mixture.
+        amounts: `num_images` in all; as many as the scarcest part allows where it is None. `num_captions` and
+            `images_per_caption` are applied to each part first.
+        seed: of the choice.
+    """
+    total = sum(shares.values())
+    ordered = {
+        part: cut(
+            in_random_order(each.images, "mixture", seed, part),
+            part,
+            amounts.get("num_captions"),
+            amounts.get("images_per_caption"),
+        )
+        for part, each in parts.items()
+    }
+    limit = min(int(len(ordered[part]) * total / share) for part, share in shares.items())
+    num_images = amounts.get("num_images") or limit
+    numbers = _split(num_images, {part: share / total for part, share in shares.items()})
+    chosen = {part: cut(ordered[part], part, num_images=number) for part, number in numbers.items()}
+    images = pd.concat([chosen[part].assign(image_id=_named(part, chosen[part])) for part in parts])
+    images = images.sort_values("caption_id", kind="stable", ignore_index=True)
+    captions = pd.concat([each.captions for each in parts.values()])
+    captions = captions[captions["caption_id"].isin(images["caption_id"])]
+    sources = {part: source for each in parts.values() for part, source in each.parts.items()}
+    return ImageSet(
+        name,
+        MIXTURE,
+        images,
+        captions.drop_duplicates("caption_id", ignore_index=True),
+        sources,
+        folder,
+        None,
+        {
+            "num_images": len(images),
+            "num_images_of": numbers,
+            "of": {
+                name: facts
+                for part, each in parts.items()
+                for name, facts in {**each.facts.get("of", {}), part: each.facts}.items()
+            },
+        },
+    )
+
+
+def _named(part: str, images: pd.DataFrame) -> "pd.Series[str]":
+    """Returns image ids that differ between parts."""
+    return part + "/" + images["image_id"]
+
+
+def _split(num_images: int, shares: Mapping[str, float]) -> dict[str, int]:
+    """Splits a number by shares; what rounding leaves over goes to the largest remainders."""
+    exact = {part: num_images * share for part, share in shares.items()}
+    numbers = {part: int(value) for part, value in exact.items()}
+    left = num_images - sum(numbers.values())
+    for part in sorted(exact, key=lambda each: numbers[each] - exact[each])[:left]:
+        numbers[part] += 1
+    return numbers
