@@ -1,6 +1,5 @@
 """What a node writes is whole: no kill and no full disk destroys what was there before."""
 
-import importlib
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 import yaml
 from kedro.framework.project import configure_project
 from kedro.io import DataCatalog, DatasetError
+from kedro.io.core import parse_dataset_definition
 from parse import parse
 
 import pipelines.datasets
@@ -41,18 +41,14 @@ def written_entries() -> dict[str, str]:
     }
 
 
-def dataset_type(path: str) -> type:
-    module, name = path.rsplit(".", 1)
-    return getattr(importlib.import_module(module), name)
-
-
 def test_every_dataset_that_a_node_writes_is_whole_or_in_memory() -> None:
     entries = written_entries()
     assert len(entries) > 30
     bare = {
         entry: path
         for entry, path in entries.items()
-        if entry not in IN_MEMORY.get(path, ()) and not issubclass(dataset_type(path), WholeFileDataset)
+        if entry not in IN_MEMORY.get(path, ())
+        and not issubclass(parse_dataset_definition({"type": path})[0], WholeFileDataset)
     }
     assert bare == {}
 
@@ -161,6 +157,15 @@ def test_a_damaged_file_is_named_with_what_to_do(kind: str, damage: str, tmp_pat
     told = str(first_cause(caught.value, DataError))
     assert f"{path}: cannot be read as" in told
     assert "kedro run" in told or "Remove it" in told
+
+
+@pytest.mark.parametrize("kind", sorted(set(SAMPLES) - {"EncoderDataset", "FigureDataset", "SecondsDataset"}))
+def test_a_missing_file_is_missing_and_not_damaged(kind: str, tmp_path: Path) -> None:
+    dataset, path = dataset_in(tmp_path, kind)
+    with pytest.raises(DatasetError) as caught:
+        dataset.load()
+    assert isinstance(caught.value.__cause__, FileNotFoundError)
+    assert str(path) in str(caught.value.__cause__)
 
 
 def test_a_lazy_table_damaged_in_its_middle_is_named_with_the_node_that_makes_it(tmp_path: Path) -> None:
