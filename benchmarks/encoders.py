@@ -32,9 +32,9 @@ from stablerep.evaluation.evaluate import draw_probe_scenes, validation_accuracy
 from stablerep.evaluation.features import extract_features
 from stablerep.evaluation.knn import find_neighbours
 from stablerep.evaluation.settings import ProbeSettings, SceneSettings
+from stablerep.image_sets.source import ImageSource
 from stablerep.reporting.environment import describe_machine
 from stablerep.training.arms import ArmPlan, TrainedArm, train_arm
-from stablerep.image_sets.source import ImageSource
 
 ROOT = Path(__file__).parents[1]
 OURS = "configured"

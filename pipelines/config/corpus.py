@@ -13,6 +13,7 @@ _WHERE = "conf/params/corpus/<name>.yaml"
 def build_corpus(corpus: dict[str, Any], key: str = "corpus", where: str = _WHERE) -> "Corpus":
     """Returns the corpus, or the evaluation set, of an entry; a fault names the entry's key."""
     from stablerep.corpora.corpus import Corpus
+
     from stablerep.errors import ConfigError
 
     made = build(key, corpus, where)

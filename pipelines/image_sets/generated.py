@@ -65,7 +65,9 @@ def generate_images(
 
 def own_generator(generator: dict[str, Any], image_set: dict[str, Any]) -> dict[str, Any]:
     """Returns the section `generator` with what an image set overrides of it."""
-    return generator | {key: value for key, value in image_set.items() if key in generator and value is not None}
+    return generator | {
+        key: value for key, value in image_set.items() if key in generator and value is not None
+    }
 
 
 def captions_of_set(

@@ -40,3 +40,12 @@ def test_terms_that_never_meet_have_no_lower_bound() -> None:
     assert math.isnan(low)
     assert high == pytest.approx(math.log2(-math.log(0.025) / 0.5))
     assert all(math.isnan(end) for end in pmi_interval(0, 1, 0, 2)[1:])
+
+
+def test_the_interval_holds_the_information_of_its_counts() -> None:
+    for num in (1, 2, 9, 40, 10**9):
+        for num_a in {1, num // 2, num} - {0}:
+            for num_both in {0, 1, num_a // 2, num_a}:
+                pmi, low, high = pmi_interval(num_a, num, num_both, num)
+                assert pmi <= high
+                assert low <= pmi if num_both else math.isnan(low)

@@ -32,7 +32,6 @@ TERM_TYPES = {
     "gap": "float64",
     "matched": "float64",
 }
-_Z = 1.959964  # of a normal distribution's central 95 %
 
 
 def read_terms(images: Tensor, audit: Audit, scorer: Scorer) -> npt.NDArray[np.bool_]:
@@ -116,10 +115,18 @@ def no_rows() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def wilson(num_of: int, num: int) -> tuple[float, float]:
-    """Returns the 95 % interval of a share (E. B. Wilson, 1927); (nan, nan) of nothing."""
+    """Returns the 95 % interval of a share (E. B. Wilson, 1927); (nan, nan) of nothing.
+
+    It lies in [0, 1] and holds num_of / num, also by floating point: scipy sets the end at a share of 0 or 1
+    to exactly that, where the formula misses it by rounding.
+
+    Args:
+        num_of: how many have the property, 0 to num.
+        num: of how many.
+    """
+    from scipy.stats import binomtest
+
     if not num:
         return math.nan, math.nan
-    share, z2 = num_of / num, _Z**2 / num
-    middle = (share + z2 / 2) / (1 + z2)
-    spread = _Z / (1 + z2) * math.sqrt(share * (1 - share) / num + z2 / (4 * num))
-    return middle - spread, middle + spread
+    interval = binomtest(num_of, num).proportion_ci(confidence_level=0.95, method="wilson")
+    return float(interval.low), float(interval.high)

@@ -5,6 +5,7 @@ else lies in the image set, so that a second run decides as the first did.
 """
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,8 @@ def find_threshold(manifest: pd.DataFrame, images_per_caption: int, policy: Alig
     """
     bounds = [] if policy.min_alignment is None else [policy.min_alignment]
     first = manifest.loc[manifest["image_index"] < images_per_caption, "alignment"].dropna()
-    num_dropped = int(policy.drop_share * len(first))
+    # exact: 0.29 * 100 is 28.999999999999996 in floating point, and one image too few would be dropped
+    num_dropped = int(Fraction(str(policy.drop_share)) * len(first))
     if num_dropped:
         bounds.append(float(np.sort(first.to_numpy())[num_dropped]))
     return max(bounds, default=None)

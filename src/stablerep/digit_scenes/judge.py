@@ -149,7 +149,8 @@ def _distance_inside_captions(features: Tensor, texts: Sequence[str]) -> float:
     for rows in groups.values():
         if len(rows) > 1:
             inner = unit[rows]
-            similar = inner @ inner.T
+            # above 1 by rounding, copies would be less than 0 apart
+            similar = (inner @ inner.T).clamp(-1, 1)
             apart = ~torch.eye(len(rows), dtype=torch.bool)
             distances.append(1 - similar[apart].mean())
     return float(torch.stack(distances).mean()) if distances else math.nan

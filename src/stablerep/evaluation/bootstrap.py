@@ -64,7 +64,7 @@ def interval_over_hands(per_hand: pd.Series, num_bootstrap: int, seed: int) -> I
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     value = float(scores.mean())
-    # of equal scores, resampled means differ from the mean by rounding
+    # of few resamples all may lie on one side of the mean, and of many by rounding
     return Interval(value, min(float(low), value), max(float(high), value), len(scores))
 
 

@@ -22,7 +22,7 @@ class Neighbours:
 
     Attributes:
         rows: (Q, K) int64 into the training images.
-        similarities: (Q, K) float32 cosine similarities.
+        similarities: (Q, K) float32 cosine similarities, in [-1, 1].
     """
 
     rows: np.ndarray
@@ -67,5 +67,6 @@ def find_neighbours(
     best = [(part @ bank.T).topk(num_neighbours, dim=1) for part in queries.split(batch_size)]
     return Neighbours(
         torch.cat([found.indices for found in best]).numpy(),
-        torch.cat([found.values for found in best]).numpy(),
+        # the product of two vectors of unit length can exceed 1 by rounding, to 1.0000005 in float32
+        torch.cat([found.values for found in best]).clamp(-1, 1).numpy(),
     )

@@ -127,4 +127,3 @@ class JoinedPixels:
         chosen.part_of = self.part_of[rows.numpy()]
         chosen.row_in_part = self.row_in_part[rows.numpy()]
         return chosen
-

@@ -7,8 +7,6 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 
-from stablerep.storage.whole_files import written_whole
-
 _PART_SIZE = 200_000  # rows in memory at a time
 
 
@@ -30,16 +28,19 @@ def num_rows(table: pl.LazyFrame) -> int:
     return int(table.select(pl.len()).collect().item())
 
 
-def write_parquet(path: Path, table: pl.LazyFrame) -> None:
-    """Writes a table by parts; the file is whole or not there.
+def write_parts(path: Path, table: pl.LazyFrame) -> None:
+    """Writes a table as a Parquet file, a part of its rows at a time.
+
+    Args:
+        path: of the file, which is half written where this fails: lend it from `whole_files.written_whole`.
+        table: may be larger than memory.
 
     Raises:
-        DataError: the disk refuses.
+        OSError: the disk refuses.
     """
-    with written_whole(path) as beside:
-        parts = (part.to_arrow(compat_level=pl.CompatLevel.oldest()) for part in parts_of(table))
-        first = next(parts)
-        with pq.ParquetWriter(beside, first.schema) as writer:
-            writer.write_table(first)
-            for part in parts:
-                writer.write_table(part)
+    parts = (part.to_arrow(compat_level=pl.CompatLevel.oldest()) for part in parts_of(table))
+    first = next(parts)
+    with pq.ParquetWriter(path, first.schema) as writer:
+        writer.write_table(first)
+        for part in parts:
+            writer.write_table(part)

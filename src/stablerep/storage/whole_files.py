@@ -8,11 +8,11 @@ from pathlib import Path
 from stablerep.errors import DataError
 
 PARTIAL_SUFFIX = ".partial"
-_ADVICE = "What is there is kept; make room or mend the permissions and run again."
+ADVICE = "What is there is kept; free some space or fix the permissions, and run again."
 
 
 @contextmanager
-def written_whole(path: Path, advice: str = _ADVICE, writer: str = "") -> Iterator[Path]:
+def written_whole(path: Path, advice: str = ADVICE, writer: str = "") -> Iterator[Path]:
     """Lends a name to write to, and puts what was written there in a file's place.
 
     What a kill leaves behind is overwritten by the next writer.
@@ -32,10 +32,9 @@ def written_whole(path: Path, advice: str = _ADVICE, writer: str = "") -> Iterat
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
-        _sync(beside, os.O_RDONLY)
+        sync(beside)
         beside.replace(path)
-        if hasattr(os, "O_DIRECTORY"):  # makes the rename durable
-            _sync(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        sync_folder(path.parent)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error}). {advice}") from error
     finally:
@@ -43,9 +42,16 @@ def written_whole(path: Path, advice: str = _ADVICE, writer: str = "") -> Iterat
             beside.unlink(missing_ok=True)
 
 
-def _sync(path: Path, flags: int) -> None:
+def sync(path: Path, flags: int = os.O_RDONLY) -> None:
+    """Waits until a file's content is on the disk."""
     descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the names in a folder are on the disk; without it a rename may be lost with the power."""
+    if hasattr(os, "O_DIRECTORY"):  # Windows cannot
+        sync(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from stablerep.errors import ConfigError, StoppedError
+from stablerep.image_sets.source import ImageSource
 from stablerep.methods.method import Method
 from stablerep.models.encoders import build_encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.text import TextTower
 from stablerep.seeding import seed_everything
-from stablerep.image_sets.source import ImageSource
 from stablerep.training.checkpoint import Checkpoint, Row
 from stablerep.training.loop import Arm, run_arm
 from stablerep.training.probe import hold_out

@@ -17,10 +17,10 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from stablerep.errors import ConfigError, DataError, TrainingError
+from stablerep.image_sets.source import ImageSource
 from stablerep.methods.method import Embedded, Method
 from stablerep.seeding import seed_everything
 from stablerep.training.average import Average
-from stablerep.image_sets.source import ImageSource
 from stablerep.training.batches import Batch, GroupedSampler
 from stablerep.training.checkpoint import Checkpoint, Progress, Row
 from stablerep.training.monitor import spread_of, warn_of_collapse

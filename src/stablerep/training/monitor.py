@@ -34,7 +34,8 @@ def spread_of(z_ND: Tensor) -> dict[str, float]:
     singular = torch.linalg.svdvals(z_ND - z_ND.mean(dim=0))
     share = singular / singular.sum().clamp(min=1e-12)
     entropy = -(share * share.clamp(min=1e-12).log()).sum()
-    rank = float(entropy.exp()) if float(singular.sum()) > 1e-6 else 1.0
+    # equal shares have the largest rank there is, which rounding would exceed
+    rank = min(float(entropy.exp()), float(min(z_ND.shape))) if float(singular.sum()) > 1e-6 else 1.0
     return {"embedding_std": float(deviation), "effective_rank": rank}
 
 

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from stablerep.models.encoder import Encoder
-from stablerep.seeding import numpy_generator
 from stablerep.image_sets.source import ImageSource
 from stablerep.image_sets.stored_images import UnreadableImageError
+from stablerep.models.encoder import Encoder
+from stablerep.seeding import numpy_generator
 
 
 def hold_out(

@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from stablerep.errors import DataError
 from stablerep.image_sets.source import ImageSource
-from stablerep.training.batches import Batch
 from stablerep.image_sets.stored_images import UnreadableImageError
+from stablerep.training.batches import Batch
 
 logger = logging.getLogger(__name__)
 

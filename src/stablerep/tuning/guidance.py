@@ -6,6 +6,7 @@ study goes on where it was.
 """
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ logger = logging.getLogger(__name__)
 SCALE = "guidance_scale"
 ACCURACY = "validation_accuracy"
 STUDY_FILE = "study.sqlite"
-TRIAL_COLUMNS = ("trial", SCALE, ACCURACY, "state", "seconds")
+SECONDS = "seconds"
+TRIAL_COLUMNS = ("trial", SCALE, ACCURACY, "state", SECONDS)
 
 # (guidance scale, trial number) -> metrics, `validation_accuracy` among them
 Objective = Callable[[float, int], Mapping[str, float]]
@@ -61,7 +63,7 @@ def run_study(
 
     Returns:
         A row a trial: trial, guidance_scale, validation_accuracy in [0, 1] (NaN unless complete), state
-        (complete or fail), seconds. Trials that were killed are rows with state fail.
+        (complete or fail), seconds. Trials that were killed are rows with state fail and seconds NaN.
 
     Raises:
         TrainingError: the objective gave no finite `validation_accuracy`.
@@ -103,16 +105,19 @@ def _run_trial(study: optuna.Study, objective: Objective, settings: StudySetting
     trial = study.ask()
     scale = trial.suggest_float(SCALE, settings.low, settings.high)
     logger.info("trial %d of %d: guidance scale %.3g", num_done + 1, settings.num_trials, scale)
+    started = time.monotonic()
     try:
         metrics = objective(scale, trial.number)
         accuracy = metrics.get(ACCURACY, float("nan"))
         if not 0 <= accuracy <= 1:
             raise TrainingError(f"trial {trial.number}: got {ACCURACY} {accuracy!r}; must be in [0, 1]")
     except Exception:
+        trial.set_user_attr(SECONDS, time.monotonic() - started)
         study.tell(trial, state=TrialState.FAIL)
         raise
     for name, value in metrics.items():
         trial.set_user_attr(name, float(value))
+    trial.set_user_attr(SECONDS, time.monotonic() - started)
     study.tell(trial, accuracy)
     logger.info("trial %d: %.1f %% on validation hands", num_done + 1, 100 * accuracy)
 
@@ -125,7 +130,8 @@ def trials_frame(study: optuna.Study) -> pd.DataFrame:
             SCALE: trial.params.get(SCALE, float("nan")),
             ACCURACY: trial.value if trial.value is not None else float("nan"),
             "state": trial.state.name.lower(),
-            "seconds": trial.duration.total_seconds() if trial.duration else float("nan"),
+            # not Optuna's duration: its times are the clock's, which may be set back during a trial
+            SECONDS: trial.user_attrs.get(SECONDS, float("nan")),
         }
         for trial in _trials(study, TrialState.COMPLETE, TrialState.FAIL)
     ]

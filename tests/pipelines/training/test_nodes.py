@@ -8,8 +8,8 @@ import torch
 
 from pipelines.training.nodes import draw_images, draw_real_images, read_synthetic_images
 from stablerep.errors import DataError
-from stablerep.storage.shards import SHARDS_FOLDER, digest_of, encode_image, write_shard
 from stablerep.image_sets.source import ImageSource
+from stablerep.storage.shards import SHARDS_FOLDER, digest_of, encode_image, write_shard
 
 
 def captions(*texts: str) -> pd.DataFrame:

@@ -84,8 +84,23 @@ def test_a_generator_that_ties_terms_together_is_found_out() -> None:
 def test_wilsons_interval() -> None:
     # E. B. Wilson's formula at 10 of 100, as tables have it
     assert wilson(10, 100) == pytest.approx((0.0552, 0.1744), abs=1e-4)
-    assert wilson(0, 10)[0] == pytest.approx(0)
     assert np.isnan(wilson(0, 0)).all()
+
+
+def test_wilsons_interval_of_none_and_of_all_ends_at_exactly_0_and_1() -> None:
+    # every size up to 5,000 was looked at once; the formula itself misses 0 first at 2, 1 at 20
+    for num in [*range(1, 300), 4_999, 2**40]:
+        (low, high), (all_low, all_high) = wilson(0, num), wilson(num, num)
+        assert low == 0 < high < 1, num
+        assert 0 < all_low < all_high == 1, num
+
+
+def test_wilsons_interval_holds_its_share() -> None:
+    for num in (1, 2, 7, 100):
+        for num_of in range(num + 1):
+            low, high = wilson(num_of, num)
+            assert 0 <= low <= num_of / num <= high <= 1
+    assert wilson(1, 2**40)[0] > 0 and wilson(2**40 - 1, 2**40)[1] < 1
 
 
 def test_the_images_picked_depend_on_no_order() -> None:

@@ -98,3 +98,9 @@ def test_spare_images_are_not_wanted():
 def test_a_policy_out_of_range_is_refused(values, words):
     with pytest.raises(ConfigError, match=words.replace("(", r"\(")):
         AlignmentPolicy(**values)
+
+
+def test_a_share_drops_as_many_as_its_decimals_say():
+    manifest = table(*((f"c{n:03}", 0, n / 100) for n in range(100)))
+    for percent in range(1, 51):  # 0.29 * 100 is 28.999999999999996
+        assert find_threshold(manifest, 1, AlignmentPolicy(drop_share=percent / 100)) == percent / 100

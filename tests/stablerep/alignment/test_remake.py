@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from stablerep.alignment.remake import apply_policy
+from stablerep.alignment.remake import apply_policy, summarise
 from stablerep.alignment.settings import AlignmentPolicy
 
 
@@ -142,3 +142,11 @@ def test_what_was_not_scored_has_no_distribution(studio):
     aligned = apply_policy(studio.manifest(), nothing, 2, AlignmentPolicy(), studio.draw, studio.score)
     assert aligned.ledger["mean"] is None and aligned.ledger["quantiles"]["q50"] is None
     assert aligned.ledger["num_intact"] == 6
+
+
+@pytest.mark.parametrize("score", [-1.0, 0.1, 1.0])
+def test_the_figures_of_equal_scores_are_that_score(score):
+    table = pd.DataFrame({"caption_id": "a", "image_index": range(7), "state": "intact", "alignment": score})
+    ledger = summarise(table, 7, None)
+    figures = [ledger[name] for name in ("mean", "min", "max", "mean_of_accepted")]
+    assert {*figures, *ledger["quantiles"].values()} == {score}

@@ -54,3 +54,11 @@ def test_a_judge_is_read_back_as_it_was_written(tmp_path):
     again = load_judge(tmp_path / "judge.safetensors")
     images = torch.rand(2, 3, 32, 32)
     assert all(torch.equal(judge(images)[k], again(images)[k]) for k in judge(images))
+
+
+def test_copies_are_not_less_than_nothing_apart():
+    images = torch.rand(50, 3, 32, 32, generator=torch.Generator().manual_seed(0)).repeat_interleave(2, dim=0)
+    texts = [f"a nine number {row // 2}" for row in range(100)]
+    for row in range(0, 100, 2):
+        rates = match_rates(AttributeJudge(), images[row : row + 2], texts[row : row + 2])
+        assert 0 <= rates["diversity"] < 1e-5

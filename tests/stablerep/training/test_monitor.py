@@ -33,3 +33,11 @@ def test_a_collapse_is_warned_of_and_a_healthy_run_is_not(caplog):
         assert not caplog.records
         warn_of_collapse("arm", 40, {"embedding_std": 0.01, "effective_rank": 1.0})
     assert "collapsing at step 40" in caplog.text
+
+
+@pytest.mark.parametrize("num_dimensions", [1, 6, 10, 64, 100])
+def test_an_even_spread_has_the_full_rank_and_no_more(num_dimensions):
+    axes = torch.eye(num_dimensions)
+    rank = spread_of(torch.cat([axes, -axes]))["effective_rank"]
+    assert rank == pytest.approx(num_dimensions)
+    assert 1 <= rank <= num_dimensions

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from stablerep.models.encoder import Encoder
 from stablerep.image_sets.source import ImageSource
-from stablerep.training.probe import hold_out, knn_accuracy
 from stablerep.image_sets.stored_images import ImagesInMemory, UnreadableImageError
+from stablerep.models.encoder import Encoder
+from stablerep.training.probe import hold_out, knn_accuracy
 
 
 class FirstPixel(Encoder):

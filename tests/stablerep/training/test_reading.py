@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 
 from stablerep.errors import DataError
-from stablerep.storage.shards import SHARDS_FOLDER, digest_of, member_name, open_shard, read_images
 from stablerep.image_sets.source import ImageSource
+from stablerep.image_sets.stored_images import ImagesInMemory, StoredImages, UnreadableImageError
+from stablerep.storage.shards import SHARDS_FOLDER, digest_of, member_name, open_shard, read_images
 from stablerep.training.batches import Batch, GroupedSampler
 from stablerep.training.reading import read_ahead
-from stablerep.image_sets.stored_images import ImagesInMemory, StoredImages, UnreadableImageError
 
 NUM_CAPTIONS, PER_CAPTION, SIDE = 6, 3, 4
 

@@ -17,16 +17,16 @@ from safetensors.torch import load_file, save_file
 
 from stablerep.digit_scenes.scenes import draw_scenes_of_captions
 from stablerep.errors import StoppedError, TrainingError
+from stablerep.image_sets.source import ImageSource
+from stablerep.image_sets.stored_images import ImagesInMemory
 from stablerep.methods.batch import BatchSettings
 from stablerep.methods.stablerep import StableRep
 from stablerep.storage.checkpoints import read_facts
 from stablerep.training.arms import ArmPlan, train_arm
-from stablerep.image_sets.source import ImageSource
 from stablerep.training.batches import GroupedSampler
 from stablerep.training.checkpoint import Checkpoint, Progress
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
 from stablerep.training.stop import StopSignal
-from stablerep.image_sets.stored_images import ImagesInMemory
 from stablerep.training.views import Augmentation
 
 ENCODER = {"_target_": "stablerep.models.residual.ResidualEncoder", "channels": [8, 8], "map_channels": 4}

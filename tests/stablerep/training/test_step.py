@@ -13,6 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from stablerep.errors import ConfigError
+from stablerep.image_sets.source import ImageSource
+from stablerep.image_sets.stored_images import ImagesInMemory
 from stablerep.methods.batch import BatchSettings
 from stablerep.methods.clip import CLIP
 from stablerep.methods.simclr import SimCLR
@@ -23,11 +25,9 @@ from stablerep.models.encoder import Encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.text import TextTower
 from stablerep.training import loop
-from stablerep.image_sets.source import ImageSource
 from stablerep.training.loop import Arm, run_arm
 from stablerep.training.settings import OptimisationSettings
 from stablerep.training.step import Networks
-from stablerep.image_sets.stored_images import ImagesInMemory
 
 ROOT = Path(__file__).parents[3]
 METHODS = {

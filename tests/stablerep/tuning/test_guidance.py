@@ -126,3 +126,16 @@ def test_the_curve_shows_the_complete_trials_by_scale() -> None:
 def test_the_curve_of_no_trial_is_empty() -> None:
     (axes,) = draw_guidance_curve(pd.DataFrame(columns=list(TRIAL_COLUMNS))).axes
     assert len(axes.lines[0].get_xdata()) == 0
+
+
+def test_seconds_are_those_of_the_trial_and_unknown_of_a_killed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 1_000, 7))
+    monkeypatch.setattr("stablerep.tuning.guidance.time.monotonic", lambda: float(next(clock)))
+    for error in (TrainingError, KeyboardInterrupt):
+        with pytest.raises(error):
+            run_study(Peak(0, error), SETTINGS, tmp_path, "a")
+    trials = run_study(Peak(), replace(SETTINGS, num_trials=1), tmp_path, "a")
+    assert trials["state"].tolist() == ["fail", "fail", "complete"]
+    assert trials["seconds"].fillna(-1).tolist() == [7, -1, 7]

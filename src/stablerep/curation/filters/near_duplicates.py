@@ -69,7 +69,9 @@ class NearDuplicates(CorpusFilter):
 
     def fault(self, score: pl.Expr) -> pl.Expr:
         """Returns `near_duplicate` from the bound on."""
-        return reason_where(score >= self.min_similarity, "near_duplicate")
+        # in float32, as in the survey: float32(0.9) is below 0.9, so in float64 the caption would stay
+        bound = pl.lit(self.min_similarity, pl.Float32)
+        return reason_where(score.cast(pl.Float32) >= bound, "near_duplicate")
 
 
 @dataclass(frozen=True)

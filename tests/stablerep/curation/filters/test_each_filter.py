@@ -377,6 +377,17 @@ def test_semantic_duplicates_are_found_among_thousands_and_none_by_a_second_run(
     assert set(by_hand) == set(order[:300][kept[order[:300]]])
 
 
+@pytest.mark.parametrize("percent", range(50, 100))
+def test_a_caption_at_the_bound_is_dropped_whatever_the_rounding(percent: int) -> None:
+    bound = percent / 100
+    pair = np.array([[1, 0], [bound, np.sqrt(1 - bound**2)]], dtype=np.float32)
+    scores = pl.Series("score", compare(pair, np.arange(2, dtype=np.uint64), bound)).cast(pl.Float64)
+    for step in (SemanticDuplicates("", bound), NearDuplicates(bound)):
+        # as curation applies a threshold: to the score as float64
+        faults = scores.to_frame().select(step.fault(pl.col("score")).alias("fault"))["fault"]
+        assert faults.is_not_null().to_list() == [False, True]
+
+
 def test_alike_embeddings_are_compared_with_what_was_kept_before() -> None:
     angles = np.deg2rad([0, 10, 20, 90])
     unit = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)

@@ -1,0 +1,31 @@
+"""The catalog's dataset types; heavy libraries are imported when a dataset is loaded or saved, not before.
+
+Whatever nodes write derives from `WholeFileDataset`: a killed save or a full disk leaves what was there.
+"""
+
+from pipelines.datasets.encoder import EncoderDataset, save_arm
+from pipelines.datasets.inputs import CaptionEditsCSVDataset, CaptionFilesDataset, TakedownsCSVDataset
+from pipelines.datasets.path import FolderDataset, PathDataset
+from pipelines.datasets.pictures import FigureDataset, ImageDataset
+from pipelines.datasets.tables import LazyParquetDataset, ParquetDataset
+from pipelines.datasets.texts import JSONDataset, SecondsDataset, TextDataset
+from pipelines.datasets.whole import WholeFileDataset, WholeFolderDataset
+
+__all__ = [
+    "CaptionEditsCSVDataset",
+    "CaptionFilesDataset",
+    "EncoderDataset",
+    "FigureDataset",
+    "FolderDataset",
+    "ImageDataset",
+    "JSONDataset",
+    "LazyParquetDataset",
+    "ParquetDataset",
+    "PathDataset",
+    "SecondsDataset",
+    "TakedownsCSVDataset",
+    "TextDataset",
+    "WholeFileDataset",
+    "WholeFolderDataset",
+    "save_arm",
+]

@@ -1,0 +1,53 @@
+"""Text files, JSON files and the seconds of nodes."""
+
+import json
+from pathlib import Path
+from typing import Any, NewType
+
+from pipelines.datasets.whole import WholeFileDataset
+
+# kedro-viz tells a preview's kind from the name of this type
+JSONPreview = NewType("JSONPreview", str)
+
+
+class TextDataset(WholeFileDataset):
+    """Text in UTF-8, such as a page or a model card."""
+
+    form = "text in UTF-8"
+
+    def _write(self, beside: Path, data: str) -> None:
+        beside.write_text(data, encoding="utf-8")
+
+    def _read(self, path: Path) -> str:
+        return path.read_text(encoding="utf-8")
+
+
+class JSONDataset(WholeFileDataset):
+    """Whatever JSON can hold."""
+
+    form = "JSON"
+
+    def _write(self, beside: Path, data: Any) -> None:
+        beside.write_text(json.dumps(data, indent=2), encoding="utf-8")
+
+    def _read(self, path: Path) -> Any:
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def preview(self) -> JSONPreview:
+        """Returns the data as a string for kedro-viz."""
+        return JSONPreview(json.dumps(self._read(self._filepath)))
+
+
+class SecondsDataset(JSONDataset):
+    """Seconds by node; the tracking hook adds to it after each node."""
+
+    def _read(self, path: Path) -> dict[str, float]:
+        """Returns node name -> seconds; nothing where no run has written yet."""
+        return dict(super()._read(path)) if path.exists() else {}
+
+    def _write(self, beside: Path, data: dict[str, float]) -> None:
+        """Adds to what is there; a node's newer figure replaces its older one."""
+        super()._write(beside, {**self.load(), **data})
+
+    def _advice(self) -> str:
+        return "Remove it: the next run writes a new one."
