@@ -3,9 +3,11 @@
 from kedro.pipeline import Pipeline
 
 from pipelines import (
+    corpus,
     curation,
     evaluation,
-    generation,
+    evaluation_sets,
+    image_sets,
     pretraining,
     reporting,
     scorer,
@@ -13,28 +15,36 @@ from pipelines import (
     tuning,
     validation,
 )
-from pipelines.run.arms import arms_to_register
+from pipelines.run.current import CURRENT
+from pipelines.run.items import needs_captions, needs_corpus_images
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Returns the pipelines; `__default__` is the whole path from captions to the report.
+    """Returns the pipelines; `__default__` is the whole path to the report.
 
-    `tuning` and `pretraining` take hours where the others take minutes, and `pretraining` and `scorer` make
-    what is shipped, so they stand on their own. Rooms that have a part for each arm are given the arms of
-    the run's configuration.
+    What the path begins with follows from the image sets: captions are curated and checked where a set is
+    made of captions, and the corpus's images are listed where they are used. `tuning` and `pretraining` take
+    hours where the others take minutes, and `pretraining` and `scorer` make what is shipped, so these are
+    not part of the path.
     """
-    arms = arms_to_register()
+    parameters = CURRENT.parameters_to_register()
     path = {
-        "curation": curation.create_pipeline(),
-        "validation": validation.create_pipeline(),
-        "generation": generation.create_pipeline(),
-        "training": training.create_pipeline(arms),
-        "evaluation": evaluation.create_pipeline(arms),
-        "reporting": reporting.create_pipeline(arms),
+        "image_sets": image_sets.create_pipeline(parameters),
+        "training": training.create_pipeline(parameters),
+        "evaluation_sets": evaluation_sets.create_pipeline(parameters),
+        "evaluation": evaluation.create_pipeline(parameters),
+        "reporting": reporting.create_pipeline(parameters),
     }
+    captions = {"curation": curation.create_pipeline(), "validation": validation.create_pipeline()}
+    images = {"corpus": corpus.create_pipeline()}
+    if needs_captions(parameters):
+        path = captions | path
+    if needs_corpus_images(parameters):
+        path = images | path
     apart = {
         "tuning": tuning.create_pipeline(),
         "pretraining": pretraining.create_pipeline(),
         "scorer": scorer.create_pipeline(),
     }
-    return {**path, **apart, "__default__": sum(path.values(), Pipeline([]))}
+    default = sum(path.values(), Pipeline([]))
+    return {**captions, **images, **path, **apart, "__default__": default}

@@ -40,16 +40,17 @@ def attribution() -> None:
 @click.argument("image")
 @click.option("--remake", "wants_remake", is_flag=True, help="Draw it again from the record, and compare.")
 @click.option("--model", type=click.Path(path_type=Path), help="The model's folder; else the embedded one's.")
+@click.option("--image-set", help="The image set to look in; needed where several have the image.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
-def show(image: str, wants_remake: bool, model: Path | None, as_json: bool) -> None:
+def show(
+    image: str, wants_remake: bool, model: Path | None, image_set: str | None, as_json: bool
+) -> None:
     """Print where IMAGE came from: an image id, <caption id>.<k>, or the path of an exported PNG.
 
     Ends with exit code 1 where its bytes are not those that were recorded.
     """
     with told_in_one_message():
-        from stablerep.attribution.find import find_image
-
-        found = find_image(image, catalog_path("image_store"))
+        found = _find(image, image_set)
         click.echo(found.record.to_json() if as_json else "\n".join(_lines(found)))
         if wants_remake:
             # apart from the JSON, which programs read
@@ -114,15 +115,15 @@ def _remade(found: "FoundImage", model: Path | None) -> str:
 @attribution.command()
 @click.argument("images", nargs=-1, required=True)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-def export(images: tuple[str, ...], folder: Path) -> None:
+@click.option("--image-set", help="The image set to look in; needed where several have an image.")
+def export(images: tuple[str, ...], folder: Path, image_set: str | None) -> None:
     """Write IMAGES, by id, to FOLDER as PNG files that carry their record and say that a model drew them."""
     with told_in_one_message():
-        from stablerep.attribution.find import find_image
         from stablerep.attribution.png import with_record
 
         written = {}
         for image in images:
-            found = find_image(image, catalog_path("image_store"))
+            found = _find(image, image_set)
             if found.data is None or not found.intact:
                 raise DataError(f"image {found.record.image_id}: {_state(found)}. {_hint(found)}")
             written[folder / f"{found.record.image_id}.png"] = with_record(found.data, found.record)
@@ -182,8 +183,8 @@ def takedown(what: str, reason: str | None, who: str | None, yes: bool, shows_al
 
 
 def _stores() -> list[Path]:
-    """Returns the folders of image sets: the one that is trained on, and those of the guidance study."""
-    return [catalog_path("image_store"), *sorted(catalog_path("study_folder").glob("images-*/"))]
+    """Returns the folders of generated image sets: those of arms, and those of the guidance study."""
+    return [*image_stores().values(), *sorted(catalog_path("study_folder").glob("images-*/"))]
 
 
 @contextmanager
@@ -227,17 +228,17 @@ def _encoders(kind: str, what: str) -> "list[TrackedEncoder]":
 
 
 def _check_known(kind: str, what: str) -> None:
-    """Raises DataError unless the captions file holds it: nothing came from it, so it may be mistyped."""
+    """Raises DataError unless the corpus has such captions: nothing came from it, so it may be mistyped."""
+    from pipelines.config.corpus import build_corpus
     from pipelines.config.loader import compose
-    from pipelines.config.typed import nearest, typed
     from stablerep.caption_ids import caption_id_of
-    from stablerep.curation.reading.engine import CaptionFiles
     from stablerep.curation.settings import Reading
+    from stablerep.nearest_name import nearest
 
     parameters = compose(PROJECT / "conf/params", {})
-    reading = typed(Reading, parameters["captions"]["reading"], "captions.reading")
+    reading = Reading(**parameters["curation"]["reading"])
     sources: set[str] = set()
-    for batch in CaptionFiles(str(catalog_path("captions"))).batches(reading):
+    for batch in build_corpus(parameters["corpus"]).caption_batches(reading):
         sources |= set(batch["source"].unique())
         if (kind == "source" and what in sources) or (
             kind == "caption" and what in map(caption_id_of, batch["caption"])
@@ -279,6 +280,55 @@ def _echo_some(lines: Sequence[str], shows_all: bool) -> None:
         click.echo(f"  {line}")
     if len(lines) > len(shown):
         click.echo(f"  and {len(lines) - len(shown)} more; --all lists them")
+
+
+# --------------------------------------------------------------------------------------- image sets
+
+
+def image_stores() -> dict[str, Path]:
+    """Returns the folders of the generated image sets that are there, by the sets' names."""
+    from stablerep.storage.shards import SHARDS_FOLDER
+
+    folder = catalog_path("image_set_of_{set}").parent
+    return {path.parent.name: path.parent for path in sorted(folder.glob(f"*/{SHARDS_FOLDER}"))}
+
+
+def _find(image: str, image_set: str | None) -> "FoundImage":
+    """Finds an image in the one image set that has it.
+
+    Raises:
+        ConfigError: there is no such image set.
+        DataError: no set has the image, or several have it.
+    """
+    from stablerep.attribution.find import find_image
+    from stablerep.errors import ConfigError
+    from stablerep.nearest_name import nearest
+
+    stores = image_stores()
+    if not stores:
+        raise DataError(
+            f"image {image!r}: no image set has been generated yet. Make one: kedro run --pipelines image_sets"
+        )
+    if image_set is not None:
+        if image_set not in stores:
+            raise ConfigError(f"--image-set: got {image_set!r}; {nearest(image_set, stores)}")
+        return find_image(image, stores[image_set])
+    found: dict[str, FoundImage] = {}
+    fault: DataError | None = None
+    for name, store in stores.items():
+        try:
+            found[name] = find_image(image, store)
+        except DataError as error:
+            fault = fault or error
+    if not found and fault is not None:
+        raise fault
+    digests = {each.record.digest for each in found.values()}
+    if len(digests) > 1:
+        raise DataError(
+            f"image {image!r}: in the image sets {', '.join(found)}, with different pixels. Name one with "
+            "--image-set."
+        )
+    return next(iter(found.values()))
 
 
 # --------------------------------------------------------------------------------------- paths

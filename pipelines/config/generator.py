@@ -27,6 +27,12 @@ def named_folder(named: str | None, embedded: Path | None) -> Path:
     return (project or Path.cwd()) / str(named)
 
 
+def own_generator(generator: dict[str, Any], image_set: dict[str, Any]) -> dict[str, Any]:
+    """Returns the section `generator` with what an image set overrides of it."""
+    own = {key: value for key, value in image_set.items() if key in generator and value is not None}
+    return generator | own
+
+
 def generator_settings(
     generator: dict[str, Any], store: Path | None = None, folder: Path | None = None
 ) -> "GenerationSettings":

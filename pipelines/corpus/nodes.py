@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from pipelines.config.corpus import build_corpus
+from pipelines.config.corpus import build_corpus, index_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,6 +14,4 @@ def index_corpus(corpus: dict[str, Any], previous_corpus_images: "pd.DataFrame |
     Raises:
         DataError: the corpus has no images of its own, or they cannot be used.
     """
-    from stablerep.corpora.corpus import index_of
-
     return index_of(build_corpus(corpus), "corpus", previous_corpus_images)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.build import build
-from pipelines.config.model_folder import model_folder
+from pipelines.config.corpus import build_corpus
+from pipelines.config.generator import model_folder
 from pipelines.config.typed import typed
 
 if TYPE_CHECKING:
@@ -16,14 +17,13 @@ if TYPE_CHECKING:
     from stablerep.curation.curate import Curation
     from stablerep.curation.filter import CaptionFilter, CaptionRewriter
     from stablerep.curation.people.edits import Edits
-    from stablerep.curation.reading.engine import CaptionFiles
 
 _TEXTS = dict.fromkeys(("caption", "source", "licence"), "str")
 WHERE = "conf/params/curation/<name>.yaml"
 
 
 def curate_captions(
-    captions: "CaptionFiles",
+    corpus: dict[str, Any],
     takedowns: "pd.DataFrame",
     caption_edits: "Edits",
     generator_folder: Path,
@@ -43,12 +43,12 @@ def curate_captions(
     from stablerep.curation.people.takedowns import TakenDown
     from stablerep.curation.settings import AuditSettings, Reading
 
-    reading = typed(Reading, settings["reading"], "captions.reading")
-    audit = Audit(typed(AuditSettings, settings["audit"], "captions.audit"))
+    reading = typed(Reading, settings["reading"], "curation.reading")
+    audit = Audit(typed(AuditSettings, settings["audit"], "curation.audit"))
     steps = filters_of(settings, generator_folder)
     shutil.rmtree(curation_work, ignore_errors=True)
     curation_work.mkdir(parents=True)
-    batches = _validated(captions.batches(reading))
+    batches = _validated(build_corpus(corpus).caption_batches(reading))
     try:
         curation = curate(batches, steps, curation_work, TakenDown(takedowns), caption_edits, audit)
     except BaseException:
@@ -74,7 +74,7 @@ def _validated(batches: "Iterator[pl.DataFrame]") -> "Iterator[pl.DataFrame]":
 
 
 def filters_of(settings: dict[str, Any], generator_folder: Path) -> "list[CaptionFilter | CaptionRewriter]":
-    """Makes the filters of the section `captions`, the cut to max_captions last.
+    """Makes the filters of the section `curation`, the cut to max_captions last.
 
     Args:
         settings: the section; where a filter's model_folder is null, it is the catalog's generator.
@@ -87,7 +87,7 @@ def filters_of(settings: dict[str, Any], generator_folder: Path) -> "list[Captio
         named = (
             {"model_folder": str(model_folder(entry, generator_folder))} if "model_folder" in entry else {}
         )
-        filters.append(build(f"captions.filters[{index}]", {**entry, **named}, WHERE))
+        filters.append(build(f"curation.filters[{index}]", {**entry, **named}, WHERE))
     if settings["max_captions"] is not None:
         filters.append(Limit(settings["max_captions"]))
     return filters
@@ -105,7 +105,7 @@ def describe_curation(
     from stablerep.curation.settings import AuditSettings
     from stablerep.reporting.curation import build_curation_page
 
-    audit = Audit(typed(AuditSettings, settings["audit"], "captions.audit"))
+    audit = Audit(typed(AuditSettings, settings["audit"], "curation.audit"))
     ledger, balance = ledger_of(curation), balance_table(curation)
     pairs = audit_table(curation, audit)
     page = build_curation_page(curation, audit)

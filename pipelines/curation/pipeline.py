@@ -1,4 +1,4 @@
-"""Captions in, curated captions and rejects out, and a page that tells what became of them."""
+"""The corpus's captions in; curated captions, rejects with reasons, and a page about them out."""
 
 from kedro.pipeline import Pipeline, node
 
@@ -6,25 +6,25 @@ from pipelines.curation.nodes import curate_captions, describe_curation
 
 
 def create_pipeline() -> Pipeline:
-    """Returns the graph of the room."""
+    """Returns the graph."""
     return Pipeline(
         [
             node(
                 curate_captions,
                 [
-                    "captions",
+                    "params:corpus",
                     "takedowns",
                     "caption_edits",
                     "generator_folder",
                     "curation_work",
-                    "params:captions",
+                    "params:curation",
                 ],
                 ["curated_captions", "rejected_captions", "caption_scores", "curation"],
                 name="curate_captions",
             ),
             node(
                 describe_curation,
-                ["curation", "params:captions"],
+                ["curation", "params:curation"],
                 ["curation_ledger", "concept_balance", "caption_audit", "curation_page"],
                 name="describe_curation",
             ),

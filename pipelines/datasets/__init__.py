@@ -4,10 +4,11 @@ Whatever nodes write derives from `WholeFileDataset`: a killed save or a full di
 """
 
 from pipelines.datasets.encoder import EncoderDataset, save_arm
+from pipelines.datasets.image_sets import ImageSetDataset
 from pipelines.datasets.inputs import CaptionEditsCSVDataset, CaptionFilesDataset, TakedownsCSVDataset
 from pipelines.datasets.path import FolderDataset, PathDataset
 from pipelines.datasets.pictures import FigureDataset, ImageDataset
-from pipelines.datasets.tables import LazyParquetDataset, ParquetDataset
+from pipelines.datasets.tables import LazyParquetDataset, ParquetDataset, PreviousParquetDataset
 from pipelines.datasets.texts import JSONDataset, SecondsDataset, TextDataset
 from pipelines.datasets.whole import WholeFileDataset, WholeFolderDataset
 
@@ -18,10 +19,12 @@ __all__ = [
     "FigureDataset",
     "FolderDataset",
     "ImageDataset",
+    "ImageSetDataset",
     "JSONDataset",
     "LazyParquetDataset",
     "ParquetDataset",
     "PathDataset",
+    "PreviousParquetDataset",
     "SecondsDataset",
     "TakedownsCSVDataset",
     "TextDataset",

@@ -47,7 +47,7 @@ class EncoderDataset(WholeFolderDataset):
         return TrainedArm(**described, weights=weights, history=history)
 
     def _advice(self) -> str:
-        return f"Run `kedro run --namespaces training.{self._filepath.name}`."
+        return f"Run `kedro run --namespaces training.{self._filepath.parent.name}.{self._filepath.name}`."
 
 
 def save_arm(folder: Path, arm: "TrainedArm") -> None:
@@ -63,6 +63,7 @@ def save_arm(folder: Path, arm: "TrainedArm") -> None:
         "name": arm.name,
         "method": arm.method,
         "images": arm.images,
+        "seed": arm.seed,
         "encoder_config": arm.encoder_config,
     }
     (folder / "encoder.json").write_text(json.dumps(described, indent=2), encoding="utf-8")

@@ -1,13 +1,17 @@
 """Tables as Parquet files: whole in memory with pandas, or a part at a time with polars."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NewType
 
 from pipelines.datasets.whole import WholeFileDataset
+from stablerep.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
+
+logger = logging.getLogger(__name__)
 
 # kedro-viz tells a preview's kind from the name of this type
 TablePreview = NewType("TablePreview", dict[str, Any])
@@ -56,3 +60,24 @@ class LazyParquetDataset(_ParquetFileDataset):
         except pl.exceptions.PolarsError as error:
             raise ValueError(error) from error
         return table
+
+
+class PreviousParquetDataset(ParquetDataset):
+    """The table that an earlier run left, for a node that goes on from it; never written under this name."""
+
+    def load(self) -> "pd.DataFrame | None":
+        """Returns the table; None where there is none, or it cannot be read and is made anew."""
+        if not self._filepath.exists():
+            return None
+        try:
+            return super().load()
+        except DataError as error:
+            logger.warning("%s It is made again from the start.", error)
+            return None
+
+    def _exists(self) -> bool:
+        return True
+
+    def save(self, data: "pd.DataFrame") -> None:
+        """Raises DataError."""
+        self._refuse()

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from pipelines.config.corpus import build_evaluation_set
+from pipelines.config.corpus import build_evaluation_set, index_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,8 +16,6 @@ def index_evaluation_set(
     Raises:
         DataError: the set has no images, no labels or a split without images.
     """
-    from stablerep.corpora.corpus import index_of
-
     return index_of(build_evaluation_set(name, evaluation_set), f"evaluation_sets.{name}", previous)
 
 

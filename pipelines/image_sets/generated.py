@@ -1,4 +1,4 @@
-"""Adapters of a generated image set: draws the images, scores them, applies the policy, inspects the result."""
+"""Adapters of a generated image set: draws images, scores them, applies the policy, inspects the result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.config.build import build
 from pipelines.config.chosen_scorer import find_scorer
-from pipelines.config.generator import generator_settings, model_folder
+from pipelines.config.generator import generator_settings, model_folder, own_generator
 from pipelines.image_sets.amounts import amounts_of
 
 if TYPE_CHECKING:
@@ -61,13 +61,6 @@ def generate_images(
         further,
         keeps_spare,
     )
-
-
-def own_generator(generator: dict[str, Any], image_set: dict[str, Any]) -> dict[str, Any]:
-    """Returns the section `generator` with what an image set overrides of it."""
-    return generator | {
-        key: value for key, value in image_set.items() if key in generator and value is not None
-    }
 
 
 def captions_of_set(

@@ -4,25 +4,23 @@ Kedro registers pipelines, and calls nodes, without saying for which run. There 
 object holds what both must know.
 """
 
-import logging
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
-from pipelines.run.items import encoder_names, is_encoder
+from pipelines.run.items import arm_and_seed, encoder_names, is_encoder
 
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
     from kedro.io import DataCatalog
     from kedro.pipeline import Pipeline
 
-Follower = Callable[[str, Mapping[str, float]], None]
+Follower = Callable[[str, int, Mapping[str, float]], None]
 _WORK = "training_work"
 _PARAMS_FOLDER = Path(__file__).parents[2] / "conf" / "params"
-
-logger = logging.getLogger(__name__)
 
 
 class CurrentRun:
@@ -30,7 +28,7 @@ class CurrentRun:
 
     Attributes:
         parameters: as composed; None before there is a run.
-        followers: called with an arm's name and each row of its history as it is made. Kedro's hooks see
+        followers: called with an arm's name, its seed and each row of its history as it is made. Kedro's hooks see
             what a node returns when the node is done, which for an arm may be days later.
     """
 
@@ -39,7 +37,7 @@ class CurrentRun:
         self.followers: list[Follower] = []
 
     def parameters_to_register(self) -> dict[str, Any]:
-        """Returns the run's parameters, or the default ones where no run has begun, as in `kedro registry`."""
+        """Returns the run's parameters; the default ones where there is no run, as in `kedro registry`."""
         if self.parameters is None:
             from pipelines.config.loader import compose
 
@@ -54,10 +52,10 @@ class CurrentRun:
         """Removes a follower."""
         self.followers.remove(follower)
 
-    def tell(self, arm: str, row: Mapping[str, float]) -> None:
+    def tell(self, arm: str, seed: int, row: Mapping[str, float]) -> None:
         """Hands a row to the followers; nodes in processes of their own (ParallelRunner) have none."""
         for follower in self.followers:
-            follower(arm, row)
+            follower(arm, seed, row)
 
 
 CURRENT = CurrentRun()
@@ -95,6 +93,9 @@ class ItemsHooks:
         """
         from pipelines.run.launcher import is_follower
 
-        trained = [name for name in pipeline.all_outputs() if is_encoder(name)]
-        if trained and not is_follower():
-            catalog.load(_WORK).remove(trained)
+        if is_follower():
+            return
+        for dataset in pipeline.all_outputs():
+            if is_encoder(dataset):
+                arm, seed = arm_and_seed(dataset)
+                shutil.rmtree(Path(catalog.load(_WORK), f"seed_{seed}", arm), ignore_errors=True)

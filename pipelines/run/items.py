@@ -63,7 +63,7 @@ def arm_and_seed(dataset: str) -> tuple[str, int]:
 
 
 def sets_needed_by(name: str, parameters: Parameters) -> list[str]:
-    """Returns the image sets that a set is made from: the parts of a mixture, and the one it is as large as."""
+    """Returns the sets that a set is made from: the parts of a mixture, and the one it is as large as."""
     settings = parameters["image_sets"][name]
     parts = list(settings.get("of") or {})
     return list(dict.fromkeys([*parts, *filter(None, [settings.get("as_many_as")])]))

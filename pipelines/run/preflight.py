@@ -1,4 +1,4 @@
-"""What is looked at before the first node of a run: faults that would else be noticed after work was done.
+"""Checks before the first node of a run: faults that would otherwise be noticed after work was done.
 
 A fault found here leaves everything under data/ as it was, and starts no run in MLflow.
 """
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.framework.hooks import hook_impl
 
 from pipelines.config.build import build_method
-from pipelines.run.arms import is_encoder
+from pipelines.run.items import is_encoder
 from stablerep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from kedro.io import DataCatalog
     from kedro.pipeline import Pipeline
 
-# The nodes that draw images with the model.
+    from stablerep.corpora.corpus import Corpus
+
+# The last part of the names of the nodes that draw images with the model.
 DRAWING = {"generate_images", "tune_guidance"}
+_ARMS = "conf/params/experiment/<name>.yaml"
 
 
 class PreflightHooks:
-    """Checks before a run what its nodes would stumble over."""
+    """Checks before a run what its nodes would fail on."""
 
     def __init__(self) -> None:
-        """Holds nothing until a context is there."""
         self._parameters: dict[str, Any] = {}
 
     @hook_impl
@@ -44,65 +46,131 @@ def check_before_run(pipeline: "Pipeline", catalog: "DataCatalog", parameters: d
 
     Args:
         pipeline: the nodes that are to run.
-        catalog: where their inputs lie.
+        catalog: where their inputs are.
         parameters: as composed.
 
     Raises:
-        ConfigError: a method or the encoder refuses its settings.
+        ConfigError: a method, the encoder, the corpus or an evaluation set refuses its settings, or an arm
+            cannot be trained on its image set.
         GeneratorError: images are to be drawn, and the model is missing or incomplete.
-        DataError: arms are to be trained on captions that are too few.
+        DataError: the corpus or an evaluation set cannot be read, or arms are to be trained on captions that
+            are too few.
     """
-    nodes = {node.name for node in pipeline.nodes}
+    from pipelines.config.corpus import build_corpus, build_evaluation_set
+
+    nodes = {node.name.rsplit(".", 1)[-1] for node in pipeline.nodes}
     taken = pipeline.inputs()
-    if "params:methods" in taken:
-        for name, entry in parameters["methods"].items():
+    if any(name.startswith("params:method") for name in taken):
+        for name, entry in parameters["method"].items():
             build_method(name, entry)
-    if "params:model" in taken:
-        _check_encoder(parameters["model"]["encoder"])
+    if "params:encoder" in taken:
+        check_encoder(parameters["encoder"]["backbone"])
+    if "params:corpus" in taken:
+        corpus = build_corpus(parameters["corpus"])
+        corpus.check()
+        check_image_sets(corpus, parameters)
+        check_arms(corpus, parameters)
+    for name, entry in parameters["evaluation_sets"].items():
+        if f"params:evaluation_sets.{name}" in taken and entry != parameters["corpus"]:
+            build_evaluation_set(name, entry).check()
     if not nodes.isdisjoint(DRAWING):
-        _check_model(catalog, parameters["generation"])
-    if any(map(is_encoder, pipeline.all_outputs())) and "captions" in taken:
-        _check_captions(catalog, parameters)
+        _check_models(catalog, parameters, nodes)
+    if any(map(is_encoder, pipeline.all_outputs())) and "curate_captions" in nodes:
+        _check_captions(corpus, parameters)
 
 
-def _check_encoder(encoder: dict[str, Any]) -> None:
+def check_encoder(backbone: dict[str, Any]) -> None:
+    """Raises ConfigError where the encoder does not take images of its size."""
     import torch
 
     from stablerep.models.encoders import build_encoder
 
     # shapes alone: no memory is taken and no weight is drawn
     with torch.device("meta"), torch.no_grad():
-        built = build_encoder(encoder)
+        built = build_encoder(backbone)
         try:
             built(torch.zeros(2, 3, built.size_px, built.size_px))
         except (RuntimeError, AssertionError, ValueError) as error:
             raise ConfigError(
-                f"model.encoder: {encoder.get('name', encoder['_target_'])} takes no images of "
+                f"encoder.backbone: {backbone.get('name', backbone['_target_'])} takes no images of "
                 f"{built.size_px} px ({error}); must be one that does. "
-                "Set model.encoder in conf/params/encoder/<name>.yaml."
+                "Set encoder.backbone in conf/params/encoder/<name>.yaml."
             ) from error
 
 
-def _check_model(catalog: "DataCatalog", generation: dict[str, Any]) -> None:
-    from pipelines.config.model_folder import model_folder
-    from pipelines.generation.nodes import generation_settings
+def check_image_sets(corpus: "Corpus", parameters: dict[str, Any]) -> None:
+    """Raises ConfigError for an image set that the corpus cannot give."""
+    for name, settings in parameters["image_sets"].items():
+        if settings["source"] == "rendered" and not corpus.can_render:
+            raise ConfigError(
+                f"image_sets.{name}.source: rendered, but corpus {corpus.name!r} cannot render captions. "
+                f"Choose source generated or corpus. Set it in {_ARMS}."
+            )
+    flips = parameters["training"]["augmentation"]["flip_probability"]
+    if not corpus.mirrorable and flips > 0:
+        raise ConfigError(
+            f"training.augmentation.flip_probability: got {flips:g}; must be 0 for corpus {corpus.name!r}, "
+            "whose mirrored images do not show the same. Set it to 0, or choose another corpus."
+        )
+
+
+def check_arms(corpus: "Corpus", parameters: dict[str, Any]) -> None:
+    """Raises ConfigError for an arm that cannot be trained on its image set, with the reason."""
+    for name, arm in parameters["arms"].items():
+        method = build_method(arm["method"], parameters["method"][arm["method"]])
+        settings = parameters["image_sets"][arm["images"]]
+        reason = _why_not(method, settings, corpus, parameters)
+        if reason:
+            raise ConfigError(
+                f"arms.{name}: method {arm['method']} cannot be trained on image set {arm['images']!r}: "
+                f"{reason} Change arms.{name} in {_ARMS}."
+            )
+
+
+def _why_not(
+    method: Any, settings: dict[str, Any], corpus: "Corpus", parameters: dict[str, Any]
+) -> str | None:
+    source = settings["source"]
+    if getattr(method, "uses_text", False) and source == "corpus" and not corpus.has_captions():
+        return f"it needs captions, and corpus {corpus.name!r} has none."
+    if getattr(method, "uses_labels", False) and not corpus.tasks():
+        return f"it needs labels, and corpus {corpus.name!r} has none."
+    wanted = getattr(method, "images_per_caption", 1)
+    default = parameters["generator"]["images_per_caption"] if source == "generated" else 1
+    there = settings.get("images_per_caption") or default
+    if source in ("generated", "rendered") and wanted > there:
+        return f"it draws {wanted} images of each caption, and the set has {there}."
+    return None
+
+
+def _check_models(catalog: "DataCatalog", parameters: dict[str, Any], nodes: set[str]) -> None:
+    from pipelines.config.generator import generator_settings, model_folder, own_generator
     from stablerep.generation.diffusion.identity import check_model_folder
 
-    folder = model_folder(generation, catalog.load("generator_folder"))
-    check_model_folder(folder, generation_settings(generation))
+    base = parameters["generator"]
+    sections = [
+        own_generator(base, settings)
+        for settings in parameters["image_sets"].values()
+        if settings["source"] == "generated" and "generate_images" in nodes
+    ]
+    for generator in sections or [base]:
+        folder = model_folder(generator, catalog.load("generator_folder"))
+        check_model_folder(folder, generator_settings(generator))
 
 
-def _check_captions(catalog: "DataCatalog", parameters: dict[str, Any]) -> None:
+def _check_captions(corpus: "Corpus", parameters: dict[str, Any]) -> None:
     """Compares a batch with the most that curation can keep; the validation room knows how many it kept."""
-    from pipelines.config.typed import typed
-    from pipelines.validation.nodes import check_batch
+    from pipelines.config.batches import check_batches
     from stablerep.curation.settings import Reading
-    from stablerep.methods.batch import BatchSettings
 
-    limit = parameters["captions"]["max_captions"]
-    batch = parameters["batch"]
-    reading = typed(Reading, parameters["captions"]["reading"], "captions.reading")
-    # a batch of one view a caption is the most that can be asked for: nobody reads millions to know it
-    most = catalog.load("captions").count(reading, enough=BatchSettings(**batch).num_views)
-    at_most = most if limit is None else min(most, limit)
-    check_batch(at_most, batch, parameters["arms"], parameters["methods"])
+    curation, training = parameters["curation"], parameters["training"]
+    limit = curation["max_captions"]
+    batch = training["batch"]
+    # a batch of one view per caption is the most that can be asked for: millions need not be read to know it
+    enough = batch["captions"] * batch["images_per_caption"] * 2
+    reading = Reading(**curation["reading"])
+    most = corpus.count_captions(reading, enough)
+    check_batches(
+        most if limit is None else min(most, limit),
+        *(parameters[key] for key in ("image_sets", "arms", "method", "training")),
+    )

@@ -7,7 +7,6 @@ import logging
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,16 +16,20 @@ from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.async_logging.run_operations import RunOperations
 
-from pipelines.tracking.captions import captions_of_arms, captions_tags, log_captions
+from pipelines.config.arm_plan import training_of
+from pipelines.config.generator import own_generator
+from pipelines.run.items import image_set_of
+from pipelines.tracking.captions import captions_of, captions_tags, log_captions
 from pipelines.tracking.values import flatten, in_calls, log_params, metrics_of
 
 if TYPE_CHECKING:
-    import pandas as pd
     from kedro.io import DataCatalog
 
     from stablerep.training.arms import TrainedArm
 
 logger = logging.getLogger(__name__)
+
+_Key = tuple[str, int]  # an arm and its seed
 
 _MODEL_NEEDS = ("torch", "torchvision", "timm", "safetensors", "numpy")
 # of the parent's tags, what a nested run shares: who and what started it, and where
@@ -54,35 +57,38 @@ class TrackedArms:
         self._client = mlflow.MlflowClient()
         # read again: what was started has not the tags that were set since
         self._parent = self._client.get_run(parent.info.run_id)
-        self._run_of_arm: dict[str, str] = {}
-        self._ended: set[str] = set()
-        self._sent: defaultdict[str, dict[int, list[RunOperations]]] = defaultdict(dict)
-        self._unanswered: set[str] = set()
+        self._run_of_arm: dict[_Key, str] = {}
+        self._ended: set[_Key] = set()
+        self._sent: defaultdict[_Key, dict[int, list[RunOperations]]] = defaultdict(dict)
+        self._unanswered: set[_Key] = set()
+        self._tags_of_images: dict[str, dict[str, str]] = {}
 
-    def run_of(self, arm: str) -> str | None:
-        """Returns the id of an arm's run, None where it was not trained in this one."""
-        return self._run_of_arm.get(arm)
+    def run_of(self, arm: str, seed: int) -> str | None:
+        """Returns the id of an arm's run with a seed, None where it was not trained in this one."""
+        return self._run_of_arm.get((arm, seed))
 
-    def follow(self, arm: str, row: Mapping[str, float]) -> None:
+    def follow(self, arm: str, seed: int, row: Mapping[str, float]) -> None:
         """Sends a row of an arm's history; where the store does not answer, the training goes on without."""
-        if arm in self._unanswered:
+        key = arm, seed
+        if key in self._unanswered:
             return
         try:
-            run_id = self._open(arm)
-            self._sent[arm][int(row["step"])] = [
+            run_id = self._open(key)
+            self._sent[key][int(row["step"])] = [
                 self._client.log_batch(run_id, metrics=part, synchronous=False)
                 for part in in_calls(_row_metrics(row))
             ]
         except MlflowException as error:
-            self._unanswered.add(arm)
+            self._unanswered.add(key)
             logger.warning("%s: MLflow has its metrics at its end, not before: %s", arm, error)
 
     def log(self, arm: "TrainedArm") -> None:
         """Logs a trained arm: rows that did not arrive, as a checkpoint's, and its model."""
-        with mlflow.start_run(run_id=self._open(arm.name), nested=True):
+        key = arm.name, arm.seed
+        with mlflow.start_run(run_id=self._open(key), nested=True):
             self._send_rest(arm)
             self._log_model(arm)
-        self._ended.add(arm.name)
+        self._ended.add(key)
 
     def end(self, status: str) -> None:
         """Ends the runs of arms that were not trained to their end."""
@@ -91,46 +97,54 @@ class TrackedArms:
             self._client.set_terminated(self._run_of_arm[arm], status)
             self._ended.add(arm)
 
-    def _open(self, arm: str) -> str:
+    def _open(self, key: _Key) -> str:
         """Returns the id of an arm's run, which is made where there is none."""
-        if arm in self._run_of_arm:
-            return self._run_of_arm[arm]
+        if key in self._run_of_arm:
+            return self._run_of_arm[key]
+        arm, seed = key
         known = self._parent.data.tags
         tags = {tag: known[tag] for tag in _SHARED_TAGS if tag in known}
         tags |= {"mlflow.parentRunId": self._parent.info.run_id}
-        if self._captions is not None:
-            tags |= captions_tags(self._captions)
-        run = self._client.create_run(self._parent.info.experiment_id, run_name=arm, tags=tags)
-        self._run_of_arm[arm] = run.info.run_id
-        log_params(self._client, run.info.run_id, self._params_of(arm))
+        tags |= self._captions_tags(self._parameters["arms"][arm]["images"])
+        one = len(self._parameters["seeds"]) == 1
+        name = arm if one else f"{arm} seed {seed}"
+        run = self._client.create_run(self._parent.info.experiment_id, run_name=name, tags=tags)
+        self._run_of_arm[key] = run.info.run_id
+        log_params(self._client, run.info.run_id, self._params_of(arm, seed))
         return run.info.run_id
 
-    def _params_of(self, arm: str) -> dict[str, str]:
-        described = next(each for each in self._parameters["arms"] if each["name"] == arm)
-        method = described["method"]
+    def _params_of(self, arm: str, seed: int) -> dict[str, str]:
+        described = self._parameters["arms"][arm]
+        method, images = described["method"], described["images"]
+        image_set = self._parameters["image_sets"][images]
+        drawn = {}
+        if image_set["source"] == "generated":
+            drawn = {"guidance_scale": own_generator(self._parameters["generator"], image_set)["guidance_scale"]}
         return flatten(
             {
-                **{"arm": arm, "method": method, "images": described["images"]},
-                "method_settings": self._parameters["methods"][method],
-                "encoder": self._parameters["model"]["encoder"],
-                **{key: self._parameters[key] for key in ("batch", "optimisation")},
+                **{"arm": arm, "seed": seed, "method": method, "images": images},
+                **drawn,
+                "source": image_set["source"],
+                "method_settings": self._parameters["method"][method],
+                "encoder": self._parameters["encoder"]["backbone"],
+                "training": training_of(described, self._parameters["training"]),
             }
         )
 
-    @cached_property
-    def _captions(self) -> "pd.DataFrame | None":
-        """The captions behind the arms; with the first arm they are logged to the parent run."""
-        captions = captions_of_arms(self._catalog)
-        if captions is not None:
-            log_captions(captions, self._parent.info.run_id)
-        return captions
+    def _captions_tags(self, images: str) -> dict[str, str]:
+        """Returns the tags of an image set's captions; with its first arm they are logged to the parent run."""
+        if images not in self._tags_of_images:
+            captions = captions_of(self._catalog.load(image_set_of(images)))
+            log_captions(captions, images, self._parent.info.run_id)
+            self._tags_of_images[images] = captions_tags(captions)
+        return self._tags_of_images[images]
 
     def _send_rest(self, arm: "TrainedArm") -> None:
-        arrived = [step for step, sent in self._sent.pop(arm.name, {}).items() if _have_arrived(sent)]
+        arrived = [step for step, sent in self._sent.pop((arm.name, arm.seed), {}).items() if _have_arrived(sent)]
         rest = arm.history[~arm.history["step"].isin(arrived)].select_dtypes("number")
         rows: list[dict[str, float]] = [dict(row) for _, row in rest.astype(float).iterrows()]
         for part in in_calls([metric for row in rows for metric in _row_metrics(row)]):
-            self._client.log_batch(self._run_of_arm[arm.name], metrics=part)
+            self._client.log_batch(self._run_of_arm[arm.name, arm.seed], metrics=part)
 
     def _log_model(self, arm: "TrainedArm") -> None:
         """Logs the encoder and registers it: a name an experiment, an alias an arm for its newest version."""
@@ -161,8 +175,9 @@ class TrackedArms:
                 registered_model_name=name,
             )
         number = str(logged.registered_model_version)
-        self._client.set_registered_model_alias(name, f"arm-{arm.name}", number)
+        self._client.set_registered_model_alias(name, f"arm-{arm.name}-seed-{arm.seed}", number)
         self._client.set_model_version_tag(name, number, "arm", arm.name)
+        self._client.set_model_version_tag(name, number, "seed", str(arm.seed))
 
 
 def registered_name(experiment_name: str) -> str:

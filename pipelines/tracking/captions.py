@@ -1,7 +1,8 @@
 """Which captions stand behind which encoder, in MLflow: written with each training, read for takedowns.
 
-A training's parent run holds `captions.parquet`, a row a caption: its id, source and licence, the number of
-its images and what made them. Every arm's run carries the table's digest, and the generator, as tags.
+A training's parent run holds `captions/<image set>.parquet`, one row per caption: its id, source and licence,
+the number of its images and what made them. Every arm's run carries the digest of its set's table, and the
+generator, as tags.
 """
 
 import hashlib
@@ -16,15 +17,15 @@ import mlflow
 
 if TYPE_CHECKING:
     import pandas as pd
-    from kedro.io import DataCatalog
     from mlflow.entities import Run
+
+    from stablerep.image_sets.image_set import ImageSet
 
 logger = logging.getLogger(__name__)
 
-_FILE = "captions.parquet"
+_FOLDER = "captions"
 _DIGEST_TAG = "captions.digest"
 _GENERATOR_TAG = "captions.generator_id"
-_SYNTHETIC = "synthetic"
 _PARENT = "mlflow.parentRunId"
 
 
@@ -34,7 +35,7 @@ class TrackedEncoder:
 
     Attributes:
         arm: its name.
-        images: what it was trained on: synthetic, real or drawn.
+        images: name of the image set that it was trained on.
         run_id: of the arm's run.
         parent: name of the run that it is a part of.
         started: date and time in UTC.
@@ -56,25 +57,27 @@ class TrackedEncoder:
         return f"{self.arm} ({self.images} images), {run}"
 
 
-def captions_of_arms(catalog: "DataCatalog") -> "pd.DataFrame | None":
-    """Returns a row a caption of a training, or None where the catalog has no image set.
+def captions_of(image_set: "ImageSet") -> "pd.DataFrame":
+    """Returns one row per caption of an image set.
 
     Returns:
-        Columns caption_id, source, licence, num_images (accepted ones), generator_id and model_id (empty
-        without images), by caption id.
+        Columns caption_id, source, licence, num_images (that may be trained on), generator_id and model_id
+        (empty without generated images), by caption id.
     """
     from stablerep.attribution.find import read_generator
     from stablerep.generation.diffusion.identity import model_id_of
 
-    if any(name not in catalog for name in ("caption_set", "accepted_images", "image_store")):
-        return None
-    captions, images = catalog.load("caption_set"), catalog.load("accepted_images")
-    store = catalog.load("image_store")
-    grouped = images.groupby("caption_id")["generator_id"].agg(num_images="size", generator_id="first")
-    table = captions[["caption_id", "source", "licence"]].join(grouped, on="caption_id")
+    images = image_set.images
+    generators = images["generator_id"].fillna("") if "generator_id" in images else ""
+    grouped = images.assign(generator_id=generators).groupby("caption_id")["generator_id"]
+    counted = grouped.agg(num_images="size", generator_id="max")
+    table = image_set.captions[["caption_id", "source", "licence"]].join(counted, on="caption_id")
     table = table.fillna({"num_images": 0, "generator_id": ""}).astype({"num_images": "int64"})
-    facts = {each: read_generator(store, each) for each in table["generator_id"].unique()}
-    models = {each: model_id_of(known) if known else "" for each, known in facts.items()}
+    stores = [image_set.folder.parent / part for part, kind in image_set.parts.items() if kind == "generated"]
+    models = {"": ""}
+    for generator_id in set(table["generator_id"]) - {""}:
+        known = [facts for store in stores if (facts := read_generator(store, generator_id))]
+        models[generator_id] = model_id_of(known[0]) if known else ""
     table["model_id"] = table["generator_id"].map(models)
     return table.sort_values("caption_id", ignore_index=True)
 
@@ -86,12 +89,12 @@ def captions_tags(captions: "pd.DataFrame") -> dict[str, str]:
     return {_DIGEST_TAG: digest, _GENERATOR_TAG: ", ".join(generators)}
 
 
-def log_captions(captions: "pd.DataFrame", run_id: str) -> None:
-    """Logs the table to a run."""
+def log_captions(captions: "pd.DataFrame", images: str, run_id: str) -> None:
+    """Logs the table of an image set to a run."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, _FILE)
+        path = Path(folder, f"{images}.parquet")
         captions.to_parquet(path, index=False)
-        mlflow.log_artifact(str(path), run_id=run_id)
+        mlflow.log_artifact(str(path), _FOLDER, run_id=run_id)
 
 
 def find_encoders(uri: str, kind: str, what: str) -> list[TrackedEncoder]:
@@ -103,8 +106,8 @@ def find_encoders(uri: str, kind: str, what: str) -> list[TrackedEncoder]:
         what: likewise.
 
     Returns:
-        Newest first. Arms on real scenes came from their captions' words and from no generator. Runs that do
-        not tell their captions, such as those of earlier versions, have `num_captions` None.
+        Newest first. Runs without a table of their captions, such as those of earlier versions, have
+        `num_captions` None.
     """
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
         return []
@@ -116,26 +119,21 @@ def find_encoders(uri: str, kind: str, what: str) -> list[TrackedEncoder]:
     found = []
     for run in arms:
         digest = run.data.tags.get(_DIGEST_TAG)
+        images = run.data.params.get("images", "")
         if digest is not None and tables.get(digest) is None:
-            tables[digest] = _read_captions(run.data.tags[_PARENT])
+            tables[digest] = _read_captions(run.data.tags[_PARENT], images)
         table = tables.get(digest) if digest is not None else None
-        images = run.data.params.get("images", _SYNTHETIC)
-        number = None if table is None else _count(table, images, kind, what)
-        if number is None and images != _SYNTHETIC and kind == "generator":
-            number = 0
+        number = None if table is None else _count(table, kind, what)
         if number != 0:
             found.append(_described(run, images, names, number))
     return sorted(found, key=lambda each: each.started, reverse=True)
 
 
-def _count(table: "pd.DataFrame", images: str, kind: str, what: str) -> int:
+def _count(table: "pd.DataFrame", kind: str, what: str) -> int:
+    trained = table[table["num_images"] > 0]
     if kind == "generator":
-        if images != _SYNTHETIC:
-            return 0
-        rows = table[(table["generator_id"] == what) | (table["model_id"] == what)]
-    else:
-        rows = table[table["caption_id" if kind == "caption" else "source"] == what]
-    return len(rows[rows["num_images"] > 0]) if images == _SYNTHETIC else len(rows)
+        return int(((trained["generator_id"] == what) | (trained["model_id"] == what)).sum())
+    return int((trained["caption_id" if kind == "caption" else "source"] == what).sum())
 
 
 def _described(run: "Run", images: str, names: dict[str, str], number: int | None) -> TrackedEncoder:
@@ -152,14 +150,15 @@ def _described(run: "Run", images: str, names: dict[str, str], number: int | Non
     )
 
 
-def _read_captions(run_id: str) -> "pd.DataFrame | None":
+def _read_captions(run_id: str, images: str) -> "pd.DataFrame | None":
     import pandas as pd
     from mlflow.exceptions import MlflowException
 
+    file = f"{_FOLDER}/{images}.parquet"
     with tempfile.TemporaryDirectory() as folder:
         try:
-            path = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=_FILE, dst_path=folder)
+            path = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=file, dst_path=folder)
             return pd.read_parquet(path)
         except (MlflowException, OSError, ValueError) as error:
-            logger.warning("run %s: its %s cannot be read (%s)", run_id, _FILE, error)
+            logger.warning("run %s: its %s cannot be read (%s)", run_id, file, error)
             return None

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
+from pipelines.run.current import CURRENT
+
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
     from kedro.io import DataCatalog
@@ -46,13 +48,12 @@ class TrackingHooks:
 
         if is_follower():
             return
-        from pipelines.tracking import live_rows
         from pipelines.tracking.run import Tracker
 
         self._catalog = catalog
         names = run_params.get("pipeline_names") or ["__default__"]
         self._tracker = Tracker(self._project, catalog, self._parameters, "+".join(names))
-        live_rows.follow(self._tracker.log_row)
+        CURRENT.follow(self._tracker.log_row)
 
     @hook_impl
     def before_node_run(self, node: "Node") -> None:
@@ -88,9 +89,7 @@ class TrackingHooks:
 
     def _let_go(self) -> "Tracker | None":
         """Returns the tracker, which is told nothing more."""
-        from pipelines.tracking import live_rows
-
         tracker, self._tracker = self._tracker, None
         if tracker is not None:
-            live_rows.leave(tracker.log_row)
+            CURRENT.leave(tracker.log_row)
         return tracker

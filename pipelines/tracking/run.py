@@ -21,9 +21,10 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 import mlflow
 
 from pipelines.config.loader import write_parameters
-from pipelines.run.arms import is_encoder
 from pipelines.run.causes import first_cause
+from pipelines.run.items import image_set_of, is_encoder
 from pipelines.tracking.arms import TrackedArms
+from pipelines.tracking.image_sets import log_image_set
 from pipelines.tracking.values import flatten, in_calls, log_params, metrics_of
 from stablerep.errors import GateError, StoppedError
 
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "stablerep"
 _MAX_TAG_CHARS = 5000  # below MLflow's limit of 8,000
-_NUM_GRID_CAPTIONS = 8  # rows of the picture of captions with their images
 
 
 def store_uri(project: Path) -> str:
@@ -126,9 +126,6 @@ class Tracker:
             "curation_ledger": self._log_curation,
             "curation_page": lambda page: mlflow.log_text(page, "curation.html"),
             "caption_audit": self._log_audit,
-            "generation_ledger": self._log_ledger,
-            "image_manifest": self._log_manifest,
-            "alignment_ledger": self._log_alignment,
             "metrics": self._log_scores,
             "guidance_trials": self._log_trials,
             "guidance_curve": lambda figure: mlflow.log_figure(figure, "guidance_curve.png"),
@@ -136,12 +133,14 @@ class Tracker:
         }
         if is_encoder(name):
             self._arms.log(data)
+        elif name.startswith(image_set_of("")):
+            log_image_set(data)
         elif name in loggers:
             loggers[name](data)
 
-    def log_row(self, arm: str, row: Mapping[str, float]) -> None:
+    def log_row(self, arm: str, seed: int, row: Mapping[str, float]) -> None:
         """Logs a row of an arm's history while the arm is trained."""
-        self._arms.follow(arm, row)
+        self._arms.follow(arm, seed, row)
 
     def log_seconds(self, node: str, seconds: float) -> None:
         """Logs how long a node took."""
@@ -178,61 +177,14 @@ class Tracker:
         counts = names.value_counts().to_dict()
         mlflow.log_metrics({f"curation.pairs_{name}": float(count) for name, count in counts.items()})
 
-    def _log_ledger(self, ledger: Mapping[str, Any]) -> None:
-        numbers = {
-            f"generation.{name}": float(value)
-            for name, value in ledger.items()
-            if isinstance(value, int | float) and not isinstance(value, bool)
-        }
-        mlflow.log_metrics(numbers)
-
-    def _log_alignment(self, ledger: Mapping[str, Any]) -> None:
-        flat = {**ledger, **ledger["quantiles"]}
-        numbers = {f"alignment.{name}": value for name, value in flat.items()}
-        mlflow.log_metrics({k: float(v) for k, v in numbers.items() if isinstance(v, int | float)})
-
-    def _log_manifest(self, manifest: "pd.DataFrame") -> None:
-        self._log_grid(manifest)
-        self._log_extremes(manifest)
-
-    def _log_extremes(self, manifest: "pd.DataFrame") -> None:
-        """Logs a picture of the worst images over that of the best."""
-        import torch
-        from torchvision.utils import make_grid
-
-        from stablerep.reporting.alignment import pick_extremes
-        from stablerep.storage.shards import read_images
-
-        parts = [rows for rows in pick_extremes(manifest) if len(rows)]
-        if not parts:
-            return
-        store = self._catalog.load("image_store")
-        images = torch.cat([read_images(store, rows)[0] for rows in parts])
-        grid = make_grid(images, nrow=len(parts[0]))
-        mlflow.log_image(grid.permute(1, 2, 0).numpy(), artifact_file="worst_and_best_aligned.png")
-
-    def _log_grid(self, manifest: "pd.DataFrame") -> None:
-        from torchvision.utils import make_grid
-
-        from stablerep.storage.shards import read_images
-
-        stored = manifest[manifest["state"] == "intact"]
-        if stored.empty:
-            return
-        wanted = stored["caption_id"].drop_duplicates().head(_NUM_GRID_CAPTIONS)
-        rows = stored[stored["caption_id"].isin(wanted)]
-        images, _ = read_images(self._catalog.load("image_store"), rows)
-        grid = make_grid(images, nrow=int(rows.groupby("caption_id").size().max()))
-        mlflow.log_image(grid.permute(1, 2, 0).numpy(), artifact_file="images_of_captions.png")
-
     def _log_scores(self, metrics: "pd.DataFrame") -> None:
-        for arm, rows in metrics.groupby("arm"):
-            own = self._arms.run_of(str(arm))
+        for (arm, seed), rows in metrics.groupby(["arm", "seed"]):
+            own = self._arms.run_of(str(arm), int(seed))
             # reference rows, and arms trained in an earlier session, have no run in this one
-            prefix = "" if own else f"{arm}."
+            prefix = "" if own else f"{arm}.seed_{seed}."
             values: dict[str, float] = {}
             for row in rows.to_dict("records"):
-                name = f"{prefix}{row['metric']}.{row['attribute']}"
+                name = f"{prefix}{row['set']}.{row['task']}.{row['evaluation']}.{row['metric']}"
                 values |= {name: row["value"], f"{name}.low": row["low"], f"{name}.high": row["high"]}
             for part in in_calls(metrics_of(values)):
                 self._client.log_batch(own or self._run.info.run_id, metrics=part)

@@ -44,4 +44,4 @@ def train_arm(
 
     folder = model_folder(generator, generator_folder)
     plan = plan_arm(name, arm, method, encoder, training_of(arm, training), folder, seed)
-    return train(plan, images, training_work / f"seed_{seed}", partial(CURRENT.tell, name))
+    return train(plan, images, training_work / f"seed_{seed}", partial(CURRENT.tell, name, seed))

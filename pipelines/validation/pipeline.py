@@ -6,7 +6,7 @@ from pipelines.validation.nodes import check_captions
 
 
 def create_pipeline() -> Pipeline:
-    """Returns the graph of the room."""
+    """Returns the graph."""
     return Pipeline(
         [
             node(
@@ -14,10 +14,11 @@ def create_pipeline() -> Pipeline:
                 [
                     "curated_captions",
                     "evaluation_captions",
-                    "params:gates",
-                    "params:batch",
+                    "params:validation",
+                    "params:image_sets",
                     "params:arms",
-                    "params:methods",
+                    "params:method",
+                    "params:training",
                     "data_docs",
                 ],
                 ["caption_set", "caption_gate"],

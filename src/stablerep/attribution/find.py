@@ -200,13 +200,13 @@ def _sample(store: Path, caption_id: str) -> tuple[Path, Record]:
                 return path, sample
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
-                f"{path}: {member} is no record. Run `kedro run --pipelines generation`: what is damaged is "
+                f"{path}: {member} is no record. Run `kedro run --pipelines image_sets`: what is damaged is "
                 "made again."
             ) from error
     raise DataError(
         f"caption {caption_id!r}: no image of it in {folder} ({len(shards)} shards); must be a caption of "
-        "the image set. Their ids stand in data/05_model_input/image_manifest.parquet; `kedro run "
-        "--pipelines generation` makes the set."
+        "the image set. Their ids are in its table finished/images.parquet; `kedro run --pipelines image_sets` "
+        "makes the set."
     )
 
 

@@ -1,4 +1,4 @@
-"""The image set of source `rendered`: the corpus draws what each caption says, as a perfect generator would."""
+"""The image set of source `rendered`: the corpus draws what each caption says, like a perfect generator."""
 
 from pathlib import Path
 from typing import Any

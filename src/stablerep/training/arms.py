@@ -39,7 +39,8 @@ class TrainedArm:
     Attributes:
         name: of the arm.
         method: name of its method.
-        images: name of its image source.
+        images: name of its image set.
+        seed: of weights, order and views.
         encoder_config: what `models.encoders.build_encoder` takes.
         weights: the encoder's state.
         history: a row every `log_every` steps; columns as in `training.loop.run_arm`.
@@ -48,6 +49,7 @@ class TrainedArm:
     name: str
     method: str
     images: str
+    seed: int
     encoder_config: dict[str, Any]
     weights: dict[str, Tensor]
     history: pd.DataFrame
@@ -159,7 +161,13 @@ def train_arm(
     history = run_arm(arm, networks, plan.optimisation, tokenize, log, checkpoint)
     weights = {k: v.detach().clone().contiguous() for k, v in encoder.state_dict().items()}
     return TrainedArm(
-        plan.name, plan.method_name, plan.images, plan.encoder_config, weights, pd.DataFrame(history)
+        plan.name,
+        plan.method_name,
+        plan.images,
+        plan.seed,
+        plan.encoder_config,
+        weights,
+        pd.DataFrame(history),
     )
 
 

@@ -23,9 +23,7 @@ _WHOLE_TABLE = "DataFrameSchema"  # pandera's word for the checks of several col
 _CAPTION_ID = r"^c-[0-9a-f]{16}$"  # stablerep.caption_ids.caption_id_of
 _DIGEST = r"^[0-9a-f]{32}$"  # stablerep.storage.shards.digest_of
 _DIGEST_OR_NONE = r"^([0-9a-f]{32})?$"
-_ARM_KEY = ["arm", "attribute", "metric"]
-_IMAGES = ["synthetic", "real", "drawn", "none"]
-_METRICS = ["linear_probe", "knn"]
+_ENCODER_KEY = ["arm", "seed", "set", "task", "evaluation"]
 _NOT_EMPTY = {"min_value": 1}
 
 
@@ -312,102 +310,76 @@ class AlignmentScores(Table):
         unique = ["caption_id", "image_index"]
 
 
-class AcceptedImages(ImageManifest):
-    """One row an image that passed the gate, with its health; all are stored.
+class ImageSetImages(Table):
+    """One row per image of a finished image set; its source adds where the pixels are, and labels."""
 
-    `pixel_std` and `hash_distance_bits` are of `generation.image_sets.inspect`; the second is missing where
-    no other image is near.
-    """
-
+    image_id: Series[str] = pa.Field(str_length=_NOT_EMPTY, unique=True)
+    caption_id: Series[str] = pa.Field(str_matches=_CAPTION_ID)
+    part: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     digest: Series[str] = pa.Field(str_matches=_DIGEST)
-    width_px: Series[int] = pa.Field(ge=1)
-    height_px: Series[int] = pa.Field(ge=1)
-    state: Series[str] = pa.Field(isin=["intact"])
-    pixel_std: Series[float] = pa.Field(ge=0, le=0.5)
-    hash_distance_bits: Series[float] = pa.Field(ge=0, le=15, nullable=True)
+    label: Series[int] | None = pa.Field(alias=r"^label\..+$", regex=True, ge=-1)
+
+    class Config(Table.Config):
+        """Columns of the set's source may stand beside these."""
+
+        strict = False
 
 
-class Features(Table):
-    """What the encoder of each arm makes of each scene of evaluation."""
+class ImageSetCaptions(Table):
+    """The captions of a finished image set; the text is empty for images without captions."""
 
-    arm: Series[str] = pa.Field(str_length=_NOT_EMPTY)
-    method: Series[str] = pa.Field(str_length=_NOT_EMPTY)
-    images: Series[str] = pa.Field(isin=_IMAGES)
-    split: Series[str] = pa.Field(isin=["train", "validation", "test"])
-    hand_id: Series[int] = pa.Field(ge=0)
-    digit: Series[int] = pa.Field(ge=0, le=9)
-    ink: Series[int] = pa.Field(ge=0)
-    ground: Series[int] = pa.Field(ge=0)
-    texture: Series[int] = pa.Field(ge=0)
-    features: Series[object]
-
-    @pa.check("features", name="a finite float32 vector")
-    @classmethod
-    def features_are_finite_vectors(cls, features: pd.Series) -> "pd.Series[bool]":
-        """Checks each row's array."""
-        return features.map(
-            lambda vector: (
-                isinstance(vector, np.ndarray)
-                and vector.ndim == 1
-                and vector.dtype == np.float32
-                and bool(np.isfinite(vector).all())
-            )
-        ).astype(bool)
-
-    @pa.dataframe_check(name="as long as the arm's first features")
-    @classmethod
-    def features_of_an_arm_are_of_one_length(cls, frame: pd.DataFrame) -> "pd.Series[bool]":
-        """Checks that the vectors of an arm can be stacked."""
-        lengths = frame["features"].map(np.size)
-        return lengths == lengths.groupby(frame["arm"]).transform("first")
-
-    @pa.dataframe_check(name="no hand in two splits")
-    @classmethod
-    def no_hand_is_in_two_splits(cls, frame: pd.DataFrame) -> "pd.Series[bool]":
-        """Checks that no hand is learnt from and judged by."""
-        return frame.groupby("hand_id")["split"].transform("nunique") == 1
+    caption_id: Series[str] = pa.Field(unique=True, str_matches=_CAPTION_ID)
+    text: Series[str]
+    source: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    licence: Series[str] = pa.Field(str_length=_NOT_EMPTY)
 
 
 class Metrics(Table):
-    """Accuracies of every arm with 95 % intervals over hands, all in [0, 1]."""
+    """What each encoder scores on each task of each evaluation set, with 95 % intervals over units."""
 
     arm: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    seed: Series[int] = pa.Field(ge=0)
     method: Series[str] = pa.Field(str_length=_NOT_EMPTY)
-    images: Series[str] = pa.Field(isin=_IMAGES)
-    attribute: Series[str] = pa.Field(str_length=_NOT_EMPTY)
-    metric: Series[str] = pa.Field(isin=_METRICS)
-    value: Series[float] = pa.Field(ge=0, le=1)
-    low: Series[float] = pa.Field(ge=0, le=1)
-    high: Series[float] = pa.Field(ge=0, le=1)
-    num_hands: Series[int] = pa.Field(ge=1)
-    validation: Series[float] = pa.Field(ge=0, le=1)
-    probe_c: Series[float] = pa.Field(gt=0, nullable=True)  # kNN has none
+    images: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    set: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    task: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    evaluation: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    metric: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    value: Series[float]
+    low: Series[float]
+    high: Series[float]
+    num_units: Series[int] = pa.Field(ge=1)
+    num_images: Series[int] = pa.Field(ge=1)
+    validation: Series[float] = pa.Field(nullable=True)  # none where nothing was chosen on it
+    chosen: Series[str]
 
     class Config(Table.Config):
-        """One row an arm, attribute and metric."""
+        """One row per encoder, task, evaluation and metric."""
 
-        unique = _ARM_KEY
+        unique = [*_ENCODER_KEY, "metric"]
 
     @pa.dataframe_check(name="low <= value <= high")
     @classmethod
     def interval_holds_the_value(cls, frame: pd.DataFrame) -> "pd.Series[bool]":
-        """Checks that the bounds lie around the value."""
+        """Checks that the bounds are around the value."""
         return (frame["low"] <= frame["value"]) & (frame["value"] <= frame["high"])
 
 
-class HandScores(Table):
-    """Each arm's accuracy on each held-out hand, for paired intervals."""
+class UnitScores(Table):
+    """Each encoder's score on each unit of a test split, for paired intervals."""
 
     arm: Series[str] = pa.Field(str_length=_NOT_EMPTY)
-    attribute: Series[str] = pa.Field(str_length=_NOT_EMPTY)
-    metric: Series[str] = pa.Field(isin=_METRICS)
-    hand_id: Series[int] = pa.Field(ge=0)
-    accuracy: Series[float] = pa.Field(ge=0, le=1)
+    seed: Series[int] = pa.Field(ge=0)
+    set: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    task: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    evaluation: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    unit: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    score: Series[float]
 
     class Config(Table.Config):
-        """One row an arm, attribute, metric and hand."""
+        """One row per encoder, task, evaluation and unit."""
 
-        unique = [*_ARM_KEY, "hand_id"]
+        unique = [*_ENCODER_KEY, "unit"]
 
 
 class GuidanceTrials(Table):

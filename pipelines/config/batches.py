@@ -1,0 +1,36 @@
+"""Whether captions fill a batch of every arm that is trained on images made of them."""
+
+from typing import Any
+
+from pipelines.config.arm_plan import training_of
+from pipelines.config.build import build_method
+
+
+def check_batches(
+    num_captions: int,
+    image_sets: dict[str, Any],
+    arms: dict[str, Any],
+    method: dict[str, Any],
+    training: dict[str, Any],
+) -> None:
+    """Raises DataError where the captions do not fill a batch of every arm.
+
+    Args:
+        num_captions: that there are, or can be at most.
+        image_sets: the section.
+        arms: the section.
+        method: the section.
+        training: the section.
+    """
+    from stablerep.methods.batch import BatchSettings
+    from stablerep.validation.batches import check_captions_fill_a_batch
+
+    for name, arm in arms.items():
+        image_set = image_sets[arm["images"]]
+        if image_set["source"] not in ("generated", "rendered"):
+            continue
+        number = min(num_captions, image_set.get("num_captions") or num_captions)
+        # built, because a setting that is left out has the default of its class
+        built = build_method(arm["method"], method[arm["method"]])
+        batch = BatchSettings(**training_of(arm, training)["batch"])
+        check_captions_fill_a_batch(number, batch, {name: built})
