@@ -42,9 +42,7 @@ def attribution() -> None:
 @click.option("--model", type=click.Path(path_type=Path), help="The model's folder; else the embedded one's.")
 @click.option("--image-set", help="The image set to look in; needed where several have the image.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
-def show(
-    image: str, wants_remake: bool, model: Path | None, image_set: str | None, as_json: bool
-) -> None:
+def show(image: str, wants_remake: bool, model: Path | None, image_set: str | None, as_json: bool) -> None:
     """Print where IMAGE came from: an image id, <caption id>.<k>, or the path of an exported PNG.
 
     Ends with exit code 1 where its bytes are not those that were recorded.
@@ -97,7 +95,7 @@ def _state(found: "FoundImage") -> str:
 
 def _hint(found: "FoundImage") -> str:
     return (
-        "`kedro run --pipelines generation` makes what is damaged in the image set again; a file is written "
+        "`kedro run --pipelines image_sets` makes what is damaged in the image set again; a file is written "
         f"anew by `stablerep export {found.record.image_id} FOLDER`."
     )
 
@@ -229,11 +227,12 @@ def _encoders(kind: str, what: str) -> "list[TrackedEncoder]":
 
 def _check_known(kind: str, what: str) -> None:
     """Raises DataError unless the corpus has such captions: nothing came from it, so it may be mistyped."""
+    from stablerep.nearest_name import nearest
+
     from pipelines.config.corpus import build_corpus
     from pipelines.config.loader import compose
     from stablerep.caption_ids import caption_id_of
     from stablerep.curation.settings import Reading
-    from stablerep.nearest_name import nearest
 
     parameters = compose(PROJECT / "conf/params", {})
     reading = Reading(**parameters["curation"]["reading"])
@@ -300,9 +299,10 @@ def _find(image: str, image_set: str | None) -> "FoundImage":
         ConfigError: there is no such image set.
         DataError: no set has the image, or several have it.
     """
+    from stablerep.nearest_name import nearest
+
     from stablerep.attribution.find import find_image
     from stablerep.errors import ConfigError
-    from stablerep.nearest_name import nearest
 
     stores = image_stores()
     if not stores:

@@ -6,7 +6,6 @@ from pipelines.config.build import build
 
 if TYPE_CHECKING:
     import pandas as pd
-
     from stablerep.corpora.corpus import Corpus
 
 _WHERE = "conf/params/corpus/<name>.yaml"

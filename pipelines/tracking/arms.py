@@ -119,7 +119,9 @@ class TrackedArms:
         image_set = self._parameters["image_sets"][images]
         drawn = {}
         if image_set["source"] == "generated":
-            drawn = {"guidance_scale": own_generator(self._parameters["generator"], image_set)["guidance_scale"]}
+            drawn = {
+                "guidance_scale": own_generator(self._parameters["generator"], image_set)["guidance_scale"]
+            }
         return flatten(
             {
                 **{"arm": arm, "seed": seed, "method": method, "images": images},
@@ -140,7 +142,9 @@ class TrackedArms:
         return self._tags_of_images[images]
 
     def _send_rest(self, arm: "TrainedArm") -> None:
-        arrived = [step for step, sent in self._sent.pop((arm.name, arm.seed), {}).items() if _have_arrived(sent)]
+        arrived = [
+            step for step, sent in self._sent.pop((arm.name, arm.seed), {}).items() if _have_arrived(sent)
+        ]
         rest = arm.history[~arm.history["step"].isin(arrived)].select_dtypes("number")
         rows: list[dict[str, float]] = [dict(row) for _, row in rest.astype(float).iterrows()]
         for part in in_calls([metric for row in rows for metric in _row_metrics(row)]):

@@ -35,7 +35,7 @@ def with_record(data: bytes, record: ImageRecord) -> bytes:
     """
     chunks = [chunk for chunk in _chunks(data, record.image_id) if not _is_xmp(chunk)]
     if not chunks:
-        raise DataError(f"{record.image_id}: a PNG without content. Run `kedro run --pipelines generation`.")
+        raise DataError(f"{record.image_id}: a PNG without content. Run `kedro run --pipelines image_sets`.")
     # compression flag and method, language and translated keyword: none
     body = b"iTXt" + _PREFIX + b"\0\0\0\0" + _packet(record).encode("utf-8")
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))

@@ -114,7 +114,7 @@ def settings_of(record: ImageRecord) -> GenerationSettings:
     if not facts:
         raise GeneratorError(
             f"image {record.image_id}: its record does not say what generator {record.generator_id} was: the "
-            "image set was left half made. Run `kedro run --pipelines generation` to finish it."
+            "image set was left half made. Run `kedro run --pipelines image_sets` to finish it."
         )
     try:
         return GenerationSettings.from_facts(facts, images_per_caption=record.index + 1)

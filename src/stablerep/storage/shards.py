@@ -314,7 +314,7 @@ def locate_members(path: Path) -> dict[str, tuple[int, int]]:
             return {info.name: (info.offset_data, info.size) for info in tar}
     except (tarfile.TarError, OSError) as error:
         raise DataError(
-            f"{path}: cannot be read ({error}). Run `kedro run --pipelines generation`: what is missing or "
+            f"{path}: cannot be read ({error}). Run `kedro run --pipelines image_sets`: what is missing or "
             "damaged is made again."
         ) from error
 

@@ -107,7 +107,7 @@ class BatchReader(Dataset["ReadBatch | DataError"]):
         raise DataError(
             f"image source {self.source.name!r}: no image of the caption {self.source.texts[text_row]!r} "
             f"can be read, and of none that could take its place: {'; '.join(faults[:3])}. "
-            "Run `kedro run --pipelines generation`: what is missing or damaged is made again."
+            "Run `kedro run --pipelines image_sets`: what is missing or damaged is made again."
         )
 
     def _first_readable(self, rows: Iterable[int], faults: list[str]) -> tuple[int, Tensor] | None:

@@ -1,8 +1,8 @@
 """Which process of a launcher keeps what, and what may run in several."""
 
 import pytest
-
 from pipelines.run.arms import ArmsHooks, arms_to_register, encoder_of
+
 from pipelines.run.launcher import check_launched, is_follower, num_launched
 from stablerep.errors import ConfigError
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-
 from pipelines.generation.nodes import apply_policy, generate_images, score_images, stored_images
+
 from stablerep.attribution.find import find_image
 from stablerep.attribution.remake import compare, remake
 from stablerep.attribution.takedown import find_affected, remove_images

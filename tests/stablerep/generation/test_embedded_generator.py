@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from pipelines.generation.nodes import generation_settings
 from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 from torch.nn import functional as F
 
 from pipelines.config.loader import compose
-from pipelines.generation.nodes import generation_settings
 from stablerep.digit_scenes.grammar import DIGITS
 from stablerep.generation.diffusion.generator import DiffusersGenerator, ImageRequest
 from stablerep.generation.diffusion.precision import fastest_dtype

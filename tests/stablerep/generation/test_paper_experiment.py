@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from pipelines.generation.nodes import generate_images
 
 from pipelines.config.loader import compose
-from pipelines.generation.nodes import generate_images
 from pipelines.training.nodes import read_synthetic_images, train_arm
 from stablerep.caption_ids import caption_id_of
 from stablerep.curation.people.takedowns import COLUMNS

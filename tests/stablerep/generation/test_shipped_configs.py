@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from pipelines.generation.nodes import generation_settings, model_folder
 
 from pipelines.config.loader import compose
-from pipelines.generation.nodes import generation_settings, model_folder
 from stablerep.generation.diffusion.generator import DiffusersGenerator, ImageRequest
 
 PROJECT = Path(__file__).parents[3]

@@ -5,8 +5,8 @@ import logging
 
 import pytest
 import torch
-
 from pipelines.generation.nodes import generation_settings
+
 from stablerep.errors import ConfigError
 from stablerep.generation.diffusion.precision import dtype_of_set, fastest_dtype
 from stablerep.generation.diffusion.settings import DTYPES
