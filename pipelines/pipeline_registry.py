@@ -42,7 +42,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     if needs_corpus_images(parameters):
         path = images | path
     apart = {
-        "tuning": tuning.create_pipeline(),
+        "tuning": tuning.create_pipeline(parameters),
         "pretraining": pretraining.create_pipeline(),
         "scorer": scorer.create_pipeline(),
     }

@@ -307,7 +307,7 @@ def _find(image: str, image_set: str | None) -> "FoundImage":
     stores = image_stores()
     if not stores:
         raise DataError(
-            f"image {image!r}: no image set has been generated yet. Make one: kedro run --pipelines image_sets"
+            f"image {image!r}: no image set is there yet. Make one: kedro run --pipelines image_sets"
         )
     if image_set is not None:
         if image_set not in stores:

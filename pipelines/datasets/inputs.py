@@ -44,7 +44,7 @@ class TakedownsCSVDataset(PathDataset):
 
 
 class CaptionEditsCSVDataset(PathDataset):
-    """What people edit of captions without touching their files; read by `stablerep.curation.people.edits`."""
+    """What people edit of captions without touching their files; read by `curation.people.edits`."""
 
     def load(self) -> "Edits":
         """Returns the edits, checked line by line."""

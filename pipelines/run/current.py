@@ -28,8 +28,8 @@ class CurrentRun:
 
     Attributes:
         parameters: as composed; None before there is a run.
-        followers: called with an arm's name, its seed and each row of its history as it is made. Kedro's hooks see
-            what a node returns when the node is done, which for an arm may be days later.
+        followers: called with an arm's name, its seed and each row of its history as it is made. Kedro's
+            hooks see what a node returns when the node is done, which for an arm may be days later.
     """
 
     def __init__(self) -> None:

@@ -134,7 +134,7 @@ class TrackedArms:
         )
 
     def _captions_tags(self, images: str) -> dict[str, str]:
-        """Returns the tags of an image set's captions; with its first arm they are logged to the parent run."""
+        """Returns the tags of a set's captions; with its first arm they are logged to the parent run."""
         if images not in self._tags_of_images:
             captions = captions_of(self._catalog.load(image_set_of(images)))
             log_captions(captions, images, self._parent.info.run_id)
@@ -142,9 +142,8 @@ class TrackedArms:
         return self._tags_of_images[images]
 
     def _send_rest(self, arm: "TrainedArm") -> None:
-        arrived = [
-            step for step, sent in self._sent.pop((arm.name, arm.seed), {}).items() if _have_arrived(sent)
-        ]
+        sent_rows = self._sent.pop((arm.name, arm.seed), {})
+        arrived = [step for step, sent in sent_rows.items() if _have_arrived(sent)]
         rest = arm.history[~arm.history["step"].isin(arrived)].select_dtypes("number")
         rows: list[dict[str, float]] = [dict(row) for _, row in rest.astype(float).iterrows()]
         for part in in_calls([metric for row in rows for metric in _row_metrics(row)]):

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.config.model_folder import model_folder
-from pipelines.evaluation.nodes import rebuild_encoder
-from pipelines.generation.nodes import executor_of, generation_settings, stored_images
-from pipelines.training.nodes import plan_arm, read_synthetic_images
+from pipelines.config.arm_plan import plan_arm
+from pipelines.config.build import build
+from pipelines.config.corpus import build_corpus
+from pipelines.config.evaluation import validation_score
+from pipelines.config.generator import generator_settings, model_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,50 +22,52 @@ _METHOD = "stablerep"
 def tune_guidance(
     caption_set: pd.DataFrame,
     takedowns: pd.DataFrame,
+    evaluation_set: pd.DataFrame,
     generator_folder: Path,
     study_folder: Path,
-    study: dict[str, Any],
-    generation: dict[str, Any],
-    execution: dict[str, Any],
-    batch: dict[str, Any],
-    model: dict[str, Any],
-    methods: dict[str, Any],
-    optimisation: dict[str, Any],
-    scenes: dict[str, Any],
-    probe: dict[str, Any],
-    seed: int,
+    corpus: dict[str, Any],
+    tuning: dict[str, Any],
+    generator: dict[str, Any],
+    executor: dict[str, Any],
+    encoder: dict[str, Any],
+    method: dict[str, Any],
+    training: dict[str, Any],
+    evaluation_sets: dict[str, Any],
+    evaluation: dict[str, Any],
+    seeds: list[int],
 ) -> tuple[pd.DataFrame, Figure]:
-    """Runs what is missing of the study, and draws its curve. Held-out hands are never seen."""
-    from stablerep.evaluation.evaluate import validation_accuracy
-    from stablerep.evaluation.settings import ProbeSettings, SceneSettings
+    """Runs what is missing of the study, and draws its curve. The test split is never opened."""
     from stablerep.generation.diffusion.identity import describe_generator
     from stablerep.generation.image_sets.image_set import make_image_set
+    from stablerep.image_sets.generated_set import from_manifest
+    from stablerep.image_sets.opening import open_image_set
     from stablerep.training.arms import train_arm
     from stablerep.tuning.curve import draw_guidance_curve
     from stablerep.tuning.guidance import run_study
     from stablerep.tuning.settings import StudySettings
 
-    settings = StudySettings(**study)
-    _check_arm(settings.images_per_caption, methods)
+    settings = StudySettings(**tuning)
+    _check_arm(settings.images_per_caption, method)
     captions = caption_set.head(settings.num_captions)
-    folder = model_folder(generation, generator_folder)
-    executor = executor_of(execution)
-    generation = {**generation, "images_per_caption": settings.images_per_caption}
-    # a trial is scored on validation hands; its captions are few, and all of them are trained on
-    optimisation = {**optimisation, "num_images": settings.num_images, "num_probe_captions": 0}
+    folder = model_folder(generator, generator_folder)
+    by = build("executor", executor, "conf/params/executor/<name>.yaml")
+    generator = {**generator, "images_per_caption": settings.images_per_caption}
+    # a trial is scored on the validation split; its captions are few, and all of them are trained on
+    training = {**training, "num_images": settings.num_images, "num_probe_captions": 0}
+    made_of = build_corpus(corpus)
+    size_px = int(encoder["backbone"]["size_px"])
 
     def objective(guidance_scale: float, trial: int) -> dict[str, float]:
-        drawing = generation_settings({**generation, "guidance_scale": guidance_scale})
-        store = study_folder / f"images-{guidance_scale:.3f}"
-        manifest, ledger = make_image_set(captions, drawing, folder, store, seed, takedowns, executor)
-        source = read_synthetic_images(stored_images(manifest), store, captions, optimisation)
-        arm = {"name": f"trial_{trial}", "method": _METHOD, "images": "synthetic"}
-        plan = plan_arm(arm, batch, methods, model, optimisation, folder, settings.seed)
+        drawing = generator_settings({**generator, "guidance_scale": guidance_scale})
+        name = f"images-{guidance_scale:.3f}"
+        store = study_folder / name
+        manifest, ledger = make_image_set(captions, drawing, folder, store, seeds[0], takedowns, by)
+        image_set = from_manifest(name, manifest, captions, store)
+        source = open_image_set(image_set, made_of, size_px, training["cache_mib"])
+        arm = {"method": _METHOD, "images": name}
+        plan = plan_arm(f"trial_{trial}", arm, method[_METHOD], encoder, training, folder, settings.seed)
         trained = train_arm(plan, source)
-        encoder = rebuild_encoder(trained.encoder_config, trained.weights)
-        accuracy = validation_accuracy(
-            encoder, SceneSettings(**scenes), ProbeSettings(**probe), settings.seed
-        )
+        accuracy = validation_score(trained, evaluation_set, evaluation_sets, evaluation)
         last = trained.history.iloc[-1]
         return {
             "validation_accuracy": accuracy,
@@ -73,31 +76,31 @@ def tune_guidance(
             "num_made_images": ledger["num_made_images"],
         }
 
-    generator = describe_generator(folder, generation_settings(generation))
-    del generator["generator_id"], generator["guidance_scale"]  # these are what the study varies
+    described = describe_generator(folder, generator_settings(generator))
+    del described["generator_id"], described["guidance_scale"]  # these are what the study varies
     depends_on = {
         "captions": captions["caption_id"].tolist(),
-        "generator": generator,
-        "trial": [settings.images_per_caption, settings.num_images, seed],
-        "training": [batch, model, methods[_METHOD], optimisation],
-        "scoring": [scenes, probe],
+        "generator": described,
+        "trial": [settings.images_per_caption, settings.num_images, seeds[0]],
+        "training": [encoder, method[_METHOD], training],
+        "scoring": [next(iter(evaluation_sets.values())), evaluation],
     }
     fingerprint = json.dumps(depends_on, sort_keys=True, default=str)
     trials = run_study(objective, settings, study_folder, fingerprint)
     return trials, draw_guidance_curve(trials)
 
 
-def _check_arm(images_per_caption: int, methods: dict[str, Any]) -> None:
+def _check_arm(images_per_caption: int, method: dict[str, Any]) -> None:
     from stablerep.errors import ConfigError
 
-    if _METHOD not in methods:
+    if _METHOD not in method:
         raise ConfigError(
-            f"methods: got {', '.join(methods)}; must name {_METHOD}, which the study trains. "
+            f"method: got {', '.join(method)}; must name {_METHOD}, which the study trains. "
             f"Add it: --params method=[{_METHOD}]"
         )
-    wanted = methods[_METHOD].get("images_per_caption", 1)
+    wanted = method[_METHOD].get("images_per_caption", 1)
     if wanted > images_per_caption:
         raise ConfigError(
-            f"study.images_per_caption: got {images_per_caption}; must be >= "
-            f"methods.{_METHOD}.images_per_caption = {wanted}. Set it in conf/params/tuning/<name>.yaml."
+            f"tuning.images_per_caption: got {images_per_caption}; must be >= "
+            f"method.{_METHOD}.images_per_caption = {wanted}. Set it in conf/params/tuning/<name>.yaml."
         )

@@ -46,3 +46,16 @@ def from_generator(
     known_captions = captions[list(CAPTION_COLUMNS)].reset_index(drop=True)
     facts = {"num_images": len(images), **facts}
     return ImageSet(name, GENERATED, images, known_captions, {name: GENERATED}, folder, manifest, facts)
+
+
+def from_manifest(name: str, manifest: pd.DataFrame, captions: pd.DataFrame, folder: Path) -> ImageSet:
+    """Makes a set of all images that were drawn, without a policy or a gate: of a trial.
+
+    Args:
+        name: of the set.
+        manifest: one row per image that was made.
+        captions: of the set.
+        folder: of the set.
+    """
+    nothing = pd.DataFrame({"caption_id": pd.Series(dtype="str"), "image_index": pd.Series(dtype="int64")})
+    return from_generator(name, manifest, nothing, captions, folder, {}, {}, {})

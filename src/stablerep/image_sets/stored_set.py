@@ -1,6 +1,7 @@
 """Writes a finished image set's tables to a folder and reads them back.
 
-`images.parquet`, `captions.parquet` and, of a generated set, `manifest.parquet`, with `image_set.json` beside.
+The files are `images.parquet`, `captions.parquet`, `image_set.json` and, of a generated set,
+`manifest.parquet`.
 """
 
 import json
