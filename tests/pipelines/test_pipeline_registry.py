@@ -84,16 +84,16 @@ def test_each_arm_is_an_instance_of_one_sub_pipeline_that_runs_alone() -> None:
     )
 
 
-def test_the_arms_of_the_runs_own_configuration_are_registered() -> None:
+def test_the_arms_of_the_runs_own_configuration_are_registered(bare_project: Path) -> None:
     # in another process, for Kedro keeps the project that it was configured for
     code = (
         "from kedro.framework.startup import bootstrap_project as b\n"
         "from kedro.framework.session import KedroSession as S\n"
         "from kedro.framework.project import pipelines\n"
-        f"b({str(PROJECT)!r})\n"
+        f"b({str(bare_project)!r})\n"
         "before = {n.namespace for n in pipelines['training'].nodes}\n"
         "arms = [{'name': 'mine', 'method': 'simclr', 'images': 'real'}]\n"
-        f"with S.create({str(PROJECT)!r}, runtime_params={{'arms': arms}}) as session:\n"
+        f"with S.create({str(bare_project)!r}, runtime_params={{'arms': arms}}) as session:\n"
         "    session.load_context()\n"
         "print('training.stablerep' in before, {n.namespace for n in pipelines['training'].nodes})\n"
     )

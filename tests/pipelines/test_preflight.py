@@ -153,15 +153,15 @@ def test_an_encoder_of_timm_is_looked_at_by_its_name() -> None:
     assert fault("training", catalog(), encoder="vit_base_patch16_224") is None
 
 
-def test_a_fault_starts_no_tracked_run_and_no_node(tmp_path: Path) -> None:
+def test_a_fault_starts_no_tracked_run_and_no_node(bare_project: Path, tmp_path: Path) -> None:
     # in another process, for Kedro keeps the project that it was configured for
     code = (
         "from kedro.framework.startup import bootstrap_project as b\n"
         "from kedro.framework.session import KedroSession as S\n"
         "import sys\n"
-        f"b({str(PROJECT)!r})\n"
+        f"b({str(bare_project)!r})\n"
         "params = {'methods': {'simclr': {'temperature': 0}}}\n"
-        f"with S.create({str(PROJECT)!r}, runtime_params=params) as session:\n"
+        f"with S.create({str(bare_project)!r}, runtime_params=params) as session:\n"
         "    session.load_context()\n"
         "    try: session.run(pipeline_names=['training'])\n"
         "    except Exception as error: print(type(error).__name__, 'pipelines.tracking' in sys.modules)\n"
