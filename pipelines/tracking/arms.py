@@ -169,8 +169,9 @@ class TrackedArms:
             save_arm(files, arm)
             logged = mlflow.pyfunc.log_model(
                 name="encoder",
-                python_model=str(Path(__file__).with_name("encoder_model.py")),
-                artifacts={"encoder": str(files)},
+                # by its name: mlflow/ must hold no Python file, and a model given as code is copied there
+                loader_module="stablerep.models.pyfunc",
+                data_path=str(files),
                 input_example=example.numpy().astype(np.float32),
                 signature=infer_signature(example.numpy(), features.numpy()),
                 # named, or MLflow loads the model in another process to find them out

@@ -24,7 +24,7 @@ from pipelines.config.loader import write_parameters
 from pipelines.run.causes import first_cause
 from pipelines.run.items import image_set_of, is_encoder
 from pipelines.tracking.arms import TrackedArms
-from pipelines.tracking.image_sets import log_image_set
+from pipelines.tracking.run.image_sets import log_image_set
 from pipelines.tracking.values import flatten, in_calls, log_params, metrics_of
 from stablerep.errors import GateError, StoppedError
 

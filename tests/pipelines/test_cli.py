@@ -1,6 +1,5 @@
 """`kedro run` of this project: faults in one message, exit code 1, nothing written."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -113,10 +112,10 @@ def test_a_wrong_table_names_the_dataset(project: Path, monkeypatch: pytest.Monk
     assert "dataset 'metrics', refused on save: table Met" in result.stderr
 
 
-def test_an_environment_that_is_not_there_is_one_message(tmp_path: Path) -> None:
+def test_an_environment_that_is_not_there_is_one_message(bare_project: Path) -> None:
     kedro = Path(sys.executable).with_name("kedro")
     command = [kedro, "run", "--env", "nosuch", "--pipelines", "curation"]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=bare_project, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "ConfigError: configuration: " in done.stderr
     assert "conf/nosuch" in done.stderr
@@ -161,15 +160,12 @@ def test_a_command_of_the_project_typed_elsewhere_says_where_it_belongs(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_command_typed_below_the_projects_folder_logs_as_in_it() -> None:
+def test_a_command_typed_below_the_projects_folder_logs_as_in_it(bare_project: Path) -> None:
     kedro = Path(sys.executable).with_name("kedro")
-    environment = {name: value for name, value in os.environ.items() if name != "KEDRO_LOGGING_CONFIG"}
     told = []
-    for folder in (PROJECT, PROJECT / "docs"):
+    for folder in (bare_project, bare_project / "docs"):
         command = [kedro, "run", "--params", "generation.guidance_scal=3"]
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 1
         told.append(done.stderr)
         # the one line that Kedro writes before it knows of the project

@@ -67,7 +67,8 @@ def write_store(store: Path) -> None:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with three images, its captions and no takedown."""
-    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    shutil.copytree(ROOT / "conf", tmp_path / "conf", ignore=shutil.ignore_patterns("local"))
+    (tmp_path / "conf/local").mkdir()
     write_store(tmp_path / "data/05_model_input/images")
     raw = tmp_path / "data/01_raw"
     raw.mkdir()
@@ -75,7 +76,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (raw / "captions.csv").write_text("\n".join(["caption,source,licence", *lines]) + "\n")
     (raw / "takedowns.csv").write_text("what,kind,reason,date,who\n")
     monkeypatch.setattr(command, "PROJECT", tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path
 
 
@@ -302,12 +302,11 @@ def test_the_script_finds_its_project_from_below_and_says_where_it_belongs(tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_script_prints_its_answer_alone_wherever_in_the_project_it_is_typed() -> None:
+def test_the_script_prints_its_answer_alone_wherever_in_the_project_it_is_typed(bare_project: Path) -> None:
     script = [sys.executable, "-m", "stablerep_command", "show", "nothing"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    environment.pop("KEDRO_LOGGING_CONFIG", None)
     done = subprocess.run(
-        script, cwd=ROOT / "docs", env=environment, capture_output=True, text=True, check=False
+        script, cwd=bare_project / "docs", env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1 and done.stdout == ""
     assert "DataError: image 'nothing': no such file and no image id" in done.stderr

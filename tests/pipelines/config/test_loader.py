@@ -304,9 +304,9 @@ def test_two_arms_of_one_name_are_refused() -> None:
     assert refused({"arms": []}).startswith("arms: got none")
 
 
-def test_the_loader_gives_kedro_the_parameters_and_leaves_the_catalog_alone() -> None:
+def test_the_loader_gives_kedro_the_parameters_and_leaves_the_catalog_alone(bare_project: Path) -> None:
     loader = HydraConfigLoader(
-        str(PROJECT / "conf"), base_env="base", default_run_env="local", runtime_params={"seed": 3}
+        str(bare_project / "conf"), base_env="base", default_run_env="local", runtime_params={"seed": 3}
     )
     assert loader["parameters"]["seed"] == 3
     assert loader["catalog"]["captions"]["filepath"] == "data/01_raw/captions.csv"

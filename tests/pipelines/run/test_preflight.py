@@ -17,6 +17,7 @@ from stablerep.errors import ConfigError, DataError, GeneratorError, StableRepEr
 
 PROJECT = Path(__file__).parents[3]
 GENERATOR = PROJECT / "data/06_models/generator"
+PIPELINES = register_pipelines()
 
 
 class Counted(CaptionFiles):
@@ -41,7 +42,7 @@ def catalog(num_captions: int = 1024, generator: Path = GENERATOR) -> DataCatalo
 
 def check(pipeline: str, given: DataCatalog, **runtime: Any) -> None:
     parameters = compose(PROJECT / "conf/params", runtime)
-    check_before_run(register_pipelines()[pipeline], given, parameters)
+    check_before_run(PIPELINES[pipeline], given, parameters)
 
 
 def fault(pipeline: str, given: DataCatalog, **runtime: Any) -> str | None:
@@ -70,11 +71,11 @@ def test_an_encoder_that_takes_no_images_of_the_size_is_told_before_anything_is_
 
 
 def test_the_nodes_that_are_looked_for_are_registered() -> None:
-    names = {node.name for pipeline in register_pipelines().values() for node in pipeline.nodes}
+    names = {node.name for pipeline in PIPELINES.values() for node in pipeline.nodes}
     assert names >= DRAWING
 
 
-@pytest.mark.parametrize("pipeline", sorted(register_pipelines()))
+@pytest.mark.parametrize("pipeline", sorted(PIPELINES))
 def test_what_ships_passes(pipeline: str) -> None:
     assert fault(pipeline, catalog()) is None
 
@@ -152,19 +153,19 @@ def test_an_encoder_of_timm_is_looked_at_by_its_name() -> None:
     assert fault("training", catalog(), encoder="vit_base_patch16_224") is None
 
 
-def test_a_fault_starts_no_tracked_run_and_no_node(tmp_path: Path) -> None:
+def test_a_fault_starts_no_tracked_run_and_no_node(bare_project: Path, tmp_path: Path) -> None:
     # in another process, for Kedro keeps the project that it was configured for
     code = (
         "from kedro.framework.startup import bootstrap_project as b\n"
         "from kedro.framework.session import KedroSession as S\n"
         "import sys\n"
-        f"b({str(PROJECT)!r})\n"
-        "params = {'generation': {'model_folder': '/nowhere'}}\n"
-        f"with S.create({str(PROJECT)!r}, runtime_params=params) as session:\n"
-        "    try: session.run(pipeline_names=['generation'])\n"
-        "    except Exception as error:\n"
-        "        print(type(error).__name__, 'pipelines.tracking.run' in sys.modules)\n"
+        f"b({str(bare_project)!r})\n"
+        "params = {'methods': {'simclr': {'temperature': 0}}}\n"
+        f"with S.create({str(bare_project)!r}, runtime_params=params) as session:\n"
+        "    session.load_context()\n"
+        "    try: session.run(pipeline_names=['training'])\n"
+        "    except Exception as error: print(type(error).__name__, 'pipelines.tracking.run' in sys.modules)\n"
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "GeneratorError False"
+    assert done.stdout.splitlines()[-1] == "ConfigError False"

@@ -139,11 +139,11 @@ def test_a_run_holds_configuration_arms_scores_and_seconds(project: Path, parame
     models = mlflow.search_logged_models(experiment_ids=[arm.info.experiment_id], output_format="list")
     assert mlflow.models.get_model_info(models[0].model_uri).signature is not None
     files = Path(mlflow.artifacts.download_artifacts(models[0].model_uri))
-    assert not [path for path in files.rglob("*") if path.suffix in (".pkl", ".pth", ".pt")]
+    assert not [path for path in files.rglob("*") if path.suffix in (".pkl", ".pth", ".pt", ".py")]
     images = np.random.default_rng(0).random((2, 3, 16, 16), dtype=np.float32)
     registered = mlflow.pyfunc.load_model("models:/stablerep-smoke@arm-first")
     encoder = build_encoder(ENCODER)
-    encoder.load_state_dict(load_file(files / "artifacts/encoder/encoder.safetensors"))
+    encoder.load_state_dict(load_file(files / "data/encoder/encoder.safetensors"))
     expected = encoder.eval()(torch.from_numpy(images)).detach().numpy()
     np.testing.assert_allclose(registered.predict(images), expected, rtol=1e-5)
     kept = mlflow.artifacts.download_artifacts(run_id=parent.info.run_id, artifact_path="params.yaml")

@@ -10,11 +10,9 @@ from stablerep.digit_scenes.captions_file import LICENCE, NUM_CAPTIONS, SOURCE, 
 from stablerep.digit_scenes.grammar import read_caption
 from stablerep.errors import DataError
 
-COMMITTED = Path(__file__).parents[3] / "data/01_raw/captions.csv"
 
-
-def test_committed_captions_are_distinct_and_name_something() -> None:
-    frame = pd.read_csv(COMMITTED)
+def test_committed_captions_are_distinct_and_name_something(shipped_captions: Path) -> None:
+    frame = pd.read_csv(shipped_captions)
     assert frame["caption"].map(caption_id_of).is_unique
     # "a digit" and "a number" name nothing: they are captions of any scene
     nothing = [text for text in frame["caption"] if not read_caption(text).named()]

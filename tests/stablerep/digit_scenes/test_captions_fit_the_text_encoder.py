@@ -8,19 +8,17 @@ from stablerep.digit_scenes.grammar import draw_distinct_captions
 from stablerep.generation.pretraining.architecture import MAX_TOKENS, build_tokenizer
 from stablerep.seeding import numpy_generator
 
-COMMITTED = Path(__file__).parents[3] / "data/01_raw/captions.csv"
-
 
 def _num_tokens(texts: list[str]) -> list[int]:
     tokenizer = build_tokenizer()
     return [len(ids) for ids in tokenizer(texts, truncation=False)["input_ids"]]
 
 
-def test_captions_fit_the_tokens_of_the_text_encoder() -> None:
+def test_captions_fit_the_tokens_of_the_text_encoder(shipped_captions: Path) -> None:
     texts = draw_distinct_captions(1500, numpy_generator("test", "tokens"))
     # the longest that the grammar can write
     texts.append("a picture of a handwritten seven in magenta ink on a checkered lavender background")
-    texts.extend(pd.read_csv(COMMITTED)["caption"])
+    texts.extend(pd.read_csv(shipped_captions)["caption"])
     num_tokens = _num_tokens(texts)
     assert max(num_tokens) == MAX_TOKENS
 

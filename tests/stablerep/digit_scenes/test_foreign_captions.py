@@ -9,11 +9,11 @@ import pytest
 from stablerep.digit_scenes.foreign_captions import check_captions_tell_of_digits
 from stablerep.errors import DataError
 
-CAPTIONS = Path(__file__).parents[3] / "data/01_raw/captions.csv"
 
-
-def test_the_shipped_captions_pass_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
-    check_captions_tell_of_digits(pd.read_csv(CAPTIONS)["caption"].tolist())
+def test_the_shipped_captions_pass_without_a_word(
+    shipped_captions: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    check_captions_tell_of_digits(pd.read_csv(shipped_captions)["caption"].tolist())
     assert not caplog.records
 
 

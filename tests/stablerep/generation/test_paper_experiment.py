@@ -56,7 +56,7 @@ def test_miniatures_of_its_components_go_from_captions_to_encoders(paper, tiny_s
     }
     optimisation = paper["optimisation"] | {"num_images": 48, "log_every": 1}
     batch = paper["batch"] | {"captions": 4}
-    optimisation["mixed_precision"] = "no"  # one process has one precision
+    optimisation |= {"num_workers": 1, "mixed_precision": "no"}  # one process has one precision
     arms = [arm for arm in paper["arms"] if arm["method"].startswith("stablerep")]
     captions = pd.DataFrame({"caption_id": [caption_id_of(text) for text in TEXTS], "text": TEXTS})
     none, store = tmp_path / "no_generator", tmp_path / "images"

@@ -89,7 +89,7 @@ def test_a_batch_without_positives_gives_zero_and_a_finite_gradient(loss_of):
     z = unit(4).requires_grad_()
     loss = loss_of(z, torch.arange(4), 0.1)
     loss.backward()
-    assert float(loss) == 0
+    assert loss.item() == 0
     assert torch.equal(z.grad, torch.zeros_like(z))
 
 
@@ -125,7 +125,7 @@ def test_a_single_embedding_has_no_loss(loss_of):
     z = unit(1).requires_grad_()
     loss = loss_of(z, torch.tensor([0]), 0.1)
     loss.backward()
-    assert float(loss) == 0
+    assert loss.item() == 0
     assert torch.equal(z.grad, torch.zeros_like(z))
 
 

@@ -79,12 +79,17 @@ def killed(tmp_path_factory) -> Path:
     return work
 
 
-def test_a_killed_run_goes_on_and_gives_the_weights_of_an_uninterrupted_one(killed, tmp_path, caplog):
+@pytest.fixture(scope="module")
+def whole():
+    """What an uninterrupted run trains."""
+    return train_arm(make_plan(), make_source())
+
+
+def test_a_killed_run_goes_on_and_gives_the_weights_of_an_uninterrupted_one(killed, whole, tmp_path, caplog):
     shutil.copytree(killed / "arm", tmp_path / "arm")
     with caplog.at_level(logging.INFO):
         resumed = train_arm(make_plan(), make_source(), tmp_path)
     assert f"goes on from step {KILLED_AT - 1} of 30" in caplog.text
-    whole = train_arm(make_plan(), make_source())
     assert all(torch.equal(resumed.weights[k], whole.weights[k]) for k in whole.weights)
     columns = [name for name in whole.history if name not in CLOCKED]
     assert resumed.history[columns].equals(whole.history[columns])
@@ -108,13 +113,30 @@ def test_the_state_of_another_run_is_not_gone_on_with(killed, tmp_path, caplog, 
     assert all(torch.equal(mine.weights[k], fresh.weights[k]) for k in fresh.weights)
 
 
-def test_a_signal_keeps_the_state_and_the_next_run_ends_where_an_uninterrupted_one_does(tmp_path):
-    done = subprocess.run(
-        [sys.executable, __file__, str(tmp_path), "SIGTERM"], check=False, capture_output=True, text=True
-    )
-    assert f"StoppedError: arm 'arm': stopped by a signal after step {KILLED_AT} of 30" in done.stderr
+def signal_at(step):
+    """Asks this process to stop when it is told of a step."""
+
+    def follow(row):
+        if row["step"] == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return follow
+
+
+@pytest.fixture
+def unsignalled(monkeypatch):
+    """Forgets a signal that was taken, before and after."""
+    monkeypatch.setattr(StopSignal, "taken", False)
+
+
+def test_a_signal_keeps_the_state_and_the_next_run_ends_where_an_uninterrupted_one_does(
+    tmp_path, whole, unsignalled
+):
+    with pytest.raises(StoppedError, match=f"arm 'arm': stopped by a signal after step {KILLED_AT} of 30"):
+        train_arm(make_plan(), make_source(), tmp_path, signal_at(KILLED_AT))
     assert read_facts(newest(tmp_path))["step"] == KILLED_AT
-    resumed, whole = train_arm(make_plan(), make_source(), tmp_path), train_arm(make_plan(), make_source())
+    StopSignal.taken = False
+    resumed = train_arm(make_plan(), make_source(), tmp_path)
     assert all(torch.equal(resumed.weights[k], whole.weights[k]) for k in whole.weights)
 
 
@@ -126,19 +148,13 @@ def test_a_signal_to_the_whole_group_keeps_the_state_though_processes_decode(tmp
     assert read_facts(newest(tmp_path))["step"] == KILLED_AT
 
 
-def test_a_signal_in_the_last_step_ends_the_run_too(tmp_path, monkeypatch):
+def test_a_signal_in_the_last_step_ends_the_run_too(tmp_path, whole, unsignalled):
     """What comes after the arms must not begin; the arm itself is finished."""
-    monkeypatch.setattr(StopSignal, "taken", False)
-
-    def at_the_end(row):
-        if row["step"] == 30:
-            os.kill(os.getpid(), signal.SIGTERM)
-
     with pytest.raises(StoppedError, match="after step 30 of 30"):
-        train_arm(make_plan(), make_source(), tmp_path, at_the_end)
+        train_arm(make_plan(), make_source(), tmp_path, signal_at(30))
     assert StopSignal.taken
-    monkeypatch.setattr(StopSignal, "taken", False)
-    resumed, whole = train_arm(make_plan(), make_source(), tmp_path), train_arm(make_plan(), make_source())
+    StopSignal.taken = False
+    resumed = train_arm(make_plan(), make_source(), tmp_path)
     assert all(torch.equal(resumed.weights[k], whole.weights[k]) for k in whole.weights)
 
 
@@ -255,14 +271,6 @@ def test_the_sampler_begins_at_any_batch(first):
     assert torch.equal(later.image_rows, batches[first].image_rows)
 
 
-class SignalAtStep(logging.Handler):
-    """Asks this process to stop when the log tells of a step."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if f"arm: {KILLED_AT * 8} of" in record.getMessage():
-            os.kill(os.getpid(), signal.SIGTERM)
-
-
 class SignalGroupAtStep(logging.Handler):
     """Asks this process and those that decode for it to stop."""
 
@@ -273,10 +281,10 @@ class SignalGroupAtStep(logging.Handler):
 
 
 if __name__ == "__main__":
-    how = sys.argv[2] if len(sys.argv) > 2 else "SIGKILL"
-    handler = {"SIGTERM": SignalAtStep, "GROUP": SignalGroupAtStep}.get(how, KillAtStep)()
+    to_group = "GROUP" in sys.argv
+    handler = SignalGroupAtStep() if to_group else KillAtStep()
     chosen = make_plan()
-    if how == "GROUP":
+    if to_group:
         chosen = replace(chosen, optimisation=replace(chosen.optimisation, num_workers=1))
     logging.getLogger("stablerep.training.arms").addHandler(handler)
     logging.getLogger("stablerep.training.arms").setLevel(logging.INFO)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -29,7 +30,6 @@ from stablerep.training.loop import Arm, run_arm
 from stablerep.training.settings import OptimisationSettings
 from stablerep.training.step import Networks
 
-ROOT = Path(__file__).parents[3]
 METHODS = {
     "stablerep": StableRep(images_per_caption=3),
     "stablerep_plus": StableRepPlus(images_per_caption=2),
@@ -204,26 +204,26 @@ def test_a_logit_scale_is_held_between_zero_and_ln_100_and_learns_there(start, p
     assert float(built.projector.text.logit_scale.grad) != 0
 
 
-def test_half_precision_takes_the_step_of_full_precision_in_one_piece_and_in_chunks():
-    """In a process of its own: accelerate knows one precision a process."""
-    code = (
-        "from tests.stablerep.training.test_step import METHODS, train\n"
-        "for chunk in (None, 5):\n"
-        "    for name in METHODS:\n"
-        "        row = train(METHODS[name], chunk=chunk, mixed_precision='bf16')[1][0]\n"
-        "        print(name, row['loss'], row['grad_norm'])\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
-    rows = iter(line.split() for line in done.stdout.splitlines())
-    for chunk in (None, 5):
-        for name in METHODS:
-            whole = train(METHODS[name], chunk=chunk)[1][0]
-            told, loss, norm = next(rows)
-            assert told == name
-            assert float(loss) == pytest.approx(whole["loss"], rel=0.03)
-            assert float(loss) != whole["loss"]
-            if name != "per_view":  # the BatchNorm of four rows passes rounding on many times over
-                assert float(norm) == pytest.approx(whole["grad_norm"], rel=0.15)
+@pytest.fixture
+def new_precision():
+    """Has accelerate forget its precision, before and after: it knows one a process."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.mark.parametrize("chunk", [None, 5])
+@pytest.mark.parametrize("name", METHODS)
+def test_half_precision_takes_the_step_of_full_precision_in_one_piece_and_in_chunks(
+    name, chunk, new_precision
+):
+    half = train(METHODS[name], chunk=chunk, mixed_precision="bf16")[1][0]
+    AcceleratorState._reset_state(reset_partial_state=True)
+    whole = train(METHODS[name], chunk=chunk)[1][0]
+    assert half["loss"] == pytest.approx(whole["loss"], rel=0.03)
+    assert half["loss"] != whole["loss"]
+    if name != "per_view":  # the BatchNorm of four rows passes rounding on many times over
+        assert half["grad_norm"] == pytest.approx(whole["grad_norm"], rel=0.15)
 
 
 def test_clipping_bounds_the_step_and_tells_the_norm_before(plain, monkeypatch):

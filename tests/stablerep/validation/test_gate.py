@@ -72,8 +72,8 @@ def test_captions_pass_the_shipped_rules(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(frame, before)
 
 
-def test_the_shipped_captions_pass_the_shipped_gates(tmp_path: Path) -> None:
-    texts = pd.read_csv(ROOT / "data/01_raw/captions.csv")["caption"].tolist()
+def test_the_shipped_captions_pass_the_shipped_gates(shipped_captions: Path, tmp_path: Path) -> None:
+    texts = pd.read_csv(shipped_captions)["caption"].tolist()
     report = check_captions(_captions(texts), GATES, tmp_path)
     assert all(rule["success"] for rule in report["rules"])
     assert {rule["table"] for rule in report["rules"]} == {"captions", "terms", "term_pairs"}

@@ -83,7 +83,7 @@ def test_the_result_is_a_stable_diffusion_pipeline_in_float16(tmp_path):
     work.mkdir()
     main(str(path), str(work), str(tmp_path / "generator"))
     pipeline = StableDiffusionPipeline.from_pretrained(
-        tmp_path / "generator", torch_dtype=torch.float32, local_files_only=True
+        tmp_path / "generator", dtype=torch.float32, local_files_only=True
     )
     assert pipeline.scheduler.config.prediction_type == "v_prediction"
     image = pipeline("a nine", num_inference_steps=2, output_type="np").images
