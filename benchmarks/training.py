@@ -41,11 +41,12 @@ from stablerep.models.heads import ProjectionHead
 from stablerep.records import caption_id_of
 from stablerep.seeding import numpy_generator
 from stablerep.shards import SHARDS_FOLDER, digest_of, encode_image, member_name, write_shard
+from stablerep.storage.pixels import ImagesInMemory
 from stablerep.training.batches import GroupedSampler, ImageSource
 from stablerep.training.loop import Arm, run_arm
 from stablerep.training.settings import OptimisationSettings
 from stablerep.training.step import Networks
-from stablerep.training.stored_images import ImagesInMemory, StoredImages
+from stablerep.training.stored_images import StoredImages
 from stablerep.views import AugmentationSettings
 
 ROOT = Path(__file__).parents[1]

@@ -1,0 +1,1 @@
+"""What lies on the disk or in memory, before any stage gives it a meaning: the lowest data layer."""
