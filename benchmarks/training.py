@@ -34,7 +34,7 @@ from stablerep.caption_ids import caption_id_of
 from stablerep.digit_scenes.grammar import draw_distinct_captions
 from stablerep.digit_scenes.scenes import draw_scenes_of_captions
 from stablerep.image_sets.source import ImageSource
-from stablerep.image_sets.stored_images import ImagesInMemory, StoredImages
+from stablerep.image_sets.stored_images import StoredImages
 from stablerep.methods.batch import BatchSettings
 from stablerep.methods.multi_positive import multi_positive_loss
 from stablerep.methods.stablerep import StableRep
@@ -42,6 +42,7 @@ from stablerep.models.encoder import Encoder
 from stablerep.models.encoders import build_encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.seeding import numpy_generator
+from stablerep.storage.pixels import ImagesInMemory
 from stablerep.storage.shards import SHARDS_FOLDER, digest_of, encode_image, member_name, write_shard
 from stablerep.training.batches import GroupedSampler
 from stablerep.training.loop import Arm, run_arm

@@ -36,4 +36,6 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
         "study_folder": "study_folder",
         **{key: f"params:{key}" for key in _KEYS},
     }
-    return Pipeline([node(tune_guidance, inputs, ["guidance_trials", "guidance_curve"], name="tune_guidance")])
+    return Pipeline(
+        [node(tune_guidance, inputs, ["guidance_trials", "guidance_curve"], name="tune_guidance")]
+    )

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stablerep.image_sets.source import ImageSource
-from stablerep.image_sets.stored_images import UnreadableImageError
 from stablerep.models.encoder import Encoder
 from stablerep.seeding import numpy_generator
+from stablerep.storage.pixels import UnreadableImageError
 
 
 def hold_out(

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from stablerep.errors import DataError
 from stablerep.image_sets.source import ImageSource
-from stablerep.image_sets.stored_images import UnreadableImageError
+from stablerep.storage.pixels import UnreadableImageError
 from stablerep.training.batches import Batch
 
 logger = logging.getLogger(__name__)

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tests.stablerep.image_sets.sets import amounts, corpus_table, no_takedowns
 
 from stablerep.caption_ids import caption_id_of
 from stablerep.errors import DataError
 from stablerep.image_sets.corpus_set import from_corpus
+from tests.stablerep.image_sets.sets import amounts, corpus_table, no_takedowns
 
 
 def test_images_of_the_train_split_are_taken_with_their_captions(tmp_path: Path) -> None:

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from tests.stablerep.image_sets.sets import Colours, amounts, corpus_table, no_takedowns, rendered
 
 from stablerep.errors import DataError
 from stablerep.image_sets.corpus_set import from_corpus
 from stablerep.image_sets.image_set import ImageSet
 from stablerep.image_sets.mixture import mix
 from stablerep.image_sets.opening import open_image_set
+from tests.stablerep.image_sets.sets import Colours, amounts, corpus_table, no_takedowns, rendered
 
 
 def parts(folder: Path) -> dict[str, ImageSet]:
@@ -37,7 +37,9 @@ def test_more_images_than_a_part_has_are_refused(tmp_path: Path) -> None:
 def test_a_mixture_of_a_mixture_opens_every_part(tmp_path: Path) -> None:
     half = mix("half", parts(tmp_path), {"real": 0.5, "drawn": 0.5}, tmp_path / "half", amounts(), 0)
     other = rendered(tmp_path, "other", 1)
-    both = mix("both", {"half": half, "other": other}, {"half": 1, "other": 1}, tmp_path / "both", amounts(), 0)
+    both = mix(
+        "both", {"half": half, "other": other}, {"half": 1, "other": 1}, tmp_path / "both", amounts(), 0
+    )
     assert set(both.images["part"]) <= {"real", "drawn", "other"}
     source = open_image_set(both, Colours(), 4, 1.0)
     assert len(source.images) == len(both.images)

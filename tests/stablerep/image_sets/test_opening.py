@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.stablerep.image_sets.sets import Colours, amounts, corpus_table, no_takedowns, rendered
 
 from stablerep.errors import DataError
 from stablerep.image_sets.corpus_set import from_corpus
 from stablerep.image_sets.mixture import mix
 from stablerep.image_sets.opening import open_image_set
+from tests.stablerep.image_sets.sets import Colours, amounts, corpus_table, no_takedowns, rendered
 
 
 def test_a_rendered_set_is_rendered_again_with_the_same_pixels(tmp_path: Path) -> None:

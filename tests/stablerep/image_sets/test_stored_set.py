@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.stablerep.image_sets.sets import rendered
 
 from stablerep.errors import DataError
 from stablerep.image_sets.image_set import describe
 from stablerep.image_sets.stored_set import read_image_set, write_image_set
+from tests.stablerep.image_sets.sets import rendered
 
 
 def test_a_set_comes_back_as_it_was_written(tmp_path: Path) -> None:

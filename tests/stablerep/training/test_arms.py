@@ -10,7 +10,6 @@ from stablerep.digit_scenes.scenes import draw_scenes_of_captions
 from stablerep.errors import DataError, TrainingError
 from stablerep.generation.pretraining.architecture import build_tokenizer
 from stablerep.image_sets.source import ImageSource
-from stablerep.image_sets.stored_images import ImagesInMemory
 from stablerep.methods.batch import BatchSettings
 from stablerep.methods.clip import CLIP
 from stablerep.methods.simclr import SimCLR
@@ -18,6 +17,7 @@ from stablerep.methods.stablerep import StableRep
 from stablerep.methods.stablerep_plus import StableRepPlus
 from stablerep.methods.supcon import SupCon
 from stablerep.models.encoders import build_encoder
+from stablerep.storage.pixels import ImagesInMemory
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import GroupedSampler
 from stablerep.training.loop import Arm, _inputs_of

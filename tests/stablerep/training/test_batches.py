@@ -5,7 +5,7 @@ import torch
 
 from stablerep.errors import DataError
 from stablerep.image_sets.source import ImageSource
-from stablerep.image_sets.stored_images import ImagesInMemory
+from stablerep.storage.pixels import ImagesInMemory
 from stablerep.training.batches import GroupedSampler
 
 

@@ -9,9 +9,9 @@ from torch import nn
 
 from stablerep.digit_scenes.scenes import draw_scenes_of_captions
 from stablerep.image_sets.source import ImageSource
-from stablerep.image_sets.stored_images import ImagesInMemory
 from stablerep.methods.batch import BatchSettings
 from stablerep.methods.stablerep import StableRep
+from stablerep.storage.pixels import ImagesInMemory
 from stablerep.training import loop
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.loop import decay_groups, rate_factor

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from stablerep.image_sets.source import ImageSource
-from stablerep.image_sets.stored_images import ImagesInMemory, UnreadableImageError
 from stablerep.models.encoder import Encoder
+from stablerep.storage.pixels import ImagesInMemory, UnreadableImageError
 from stablerep.training.probe import hold_out, knn_accuracy
 
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from stablerep.errors import DataError
 from stablerep.image_sets.source import ImageSource
-from stablerep.image_sets.stored_images import ImagesInMemory, StoredImages, UnreadableImageError
+from stablerep.image_sets.stored_images import StoredImages
+from stablerep.storage.pixels import ImagesInMemory, UnreadableImageError
 from stablerep.storage.shards import SHARDS_FOLDER, digest_of, member_name, open_shard, read_images
 from stablerep.training.batches import Batch, GroupedSampler
 from stablerep.training.reading import read_ahead

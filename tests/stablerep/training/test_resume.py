@@ -18,10 +18,10 @@ from safetensors.torch import load_file, save_file
 from stablerep.digit_scenes.scenes import draw_scenes_of_captions
 from stablerep.errors import StoppedError, TrainingError
 from stablerep.image_sets.source import ImageSource
-from stablerep.image_sets.stored_images import ImagesInMemory
 from stablerep.methods.batch import BatchSettings
 from stablerep.methods.stablerep import StableRep
 from stablerep.storage.checkpoints import read_facts
+from stablerep.storage.pixels import ImagesInMemory
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import GroupedSampler
 from stablerep.training.checkpoint import Checkpoint, Progress

@@ -15,7 +15,6 @@ from torch import nn
 
 from stablerep.errors import ConfigError
 from stablerep.image_sets.source import ImageSource
-from stablerep.image_sets.stored_images import ImagesInMemory
 from stablerep.methods.batch import BatchSettings
 from stablerep.methods.clip import CLIP
 from stablerep.methods.simclr import SimCLR
@@ -25,6 +24,7 @@ from stablerep.methods.supcon import SupCon
 from stablerep.models.encoder import Encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.text import TextTower
+from stablerep.storage.pixels import ImagesInMemory
 from stablerep.training import loop
 from stablerep.training.loop import Arm, run_arm
 from stablerep.training.settings import OptimisationSettings
