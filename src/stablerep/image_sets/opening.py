@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from stablerep.corpora.corpus import Corpus
-from stablerep.corpora.images import ResizedPixels
+from stablerep.corpora.reading_in_place import ResizedPixels
 from stablerep.errors import DataError
 from stablerep.image_sets.image_set import CORPUS, GENERATED, LABEL_PREFIX, RENDERED, ImageSet
 from stablerep.image_sets.source import ImageSource
