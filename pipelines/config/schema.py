@@ -374,13 +374,16 @@ class Study:
 
 @dataclass(frozen=True)
 class Pretraining(PretrainingRecipe):
-    """The recipe of the embedded generator, and the processes that it is spread over."""
+    """The recipe of the embedded generator, its model card, and the processes that it is spread over."""
 
+    card: Target = field(kw_only=True)
     num_processes: int = 1
 
     def __post_init__(self) -> None:
         """Checks ranges."""
         super().__post_init__()
+        _check_target("pretraining_recipe.images", self.images)
+        _check_target("pretraining_recipe.card", self.card)
         where = "conf/params/pretraining/<name>.yaml"
         check_range("pretraining_recipe.num_processes", self.num_processes, 1, 256, where=where)
 
@@ -431,7 +434,7 @@ class Parameters:
     execution: Target
     scoring: Scoring
     scorer_recipe: ScorerRecipe
-    pretraining_recipe: Pretraining = field(default_factory=Pretraining)
+    pretraining_recipe: Pretraining
 
     def __post_init__(self) -> None:
         """Checks what must fit together."""
