@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.config.typed import nearest
-from stablerep.alignment.settings import AlignmentPolicy
+from stablerep.alignment.settings import AlignmentPolicy, ScorerRecipe
 from stablerep.curation.settings import AuditSettings, Reading
 from stablerep.digit_scenes.grammar import FLIPS_CHANGE_THE_MEANING, VOCABULARIES
-from stablerep.digit_scenes.scorer_recipe import ScorerRecipe
 from stablerep.errors import ConfigError, check_range
 from stablerep.generation.diffusion.settings import AUTO_DTYPE, DTYPES
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
@@ -389,6 +388,18 @@ class Pretraining(PretrainingRecipe):
 
 
 @dataclass(frozen=True)
+class Scorer(ScorerRecipe):
+    """The recipe of the embedded scorer, and its model card."""
+
+    card: Target = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Checks that classes are named."""
+        _check_target("scorer_recipe.training", self.training)
+        _check_target("scorer_recipe.card", self.card)
+
+
+@dataclass(frozen=True)
 class Scoring:
     """The image-text model that scores images, null for none, and the policy on the scores.
 
@@ -433,7 +444,7 @@ class Parameters:
     study: Study
     execution: Target
     scoring: Scoring
-    scorer_recipe: ScorerRecipe
+    scorer_recipe: Scorer
     pretraining_recipe: Pretraining
 
     def __post_init__(self) -> None:

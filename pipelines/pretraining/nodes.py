@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from pipelines.config.build import build
+
 
 def pretrain_generator(
     recipe: dict[str, Any], pretraining_work: Path, generator_folder: Path
@@ -27,7 +29,6 @@ def measure_generator(
     """Measures the generator over guidance scales; returns its model card, picture and figures."""
     from torchvision.transforms.functional import to_pil_image
 
-    from pipelines.config.build import build
     from pipelines.generation.nodes import generation_settings
 
     card = build("pretraining_recipe.card", recipe["card"], "conf/params/pretraining/<name>.yaml")
