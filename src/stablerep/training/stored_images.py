@@ -45,7 +45,7 @@ class Pixels(Protocol):
 
 
 class ImagesInMemory:
-    """Images that were drawn by a program, such as real scenes."""
+    """Images that a program made."""
 
     def __init__(self, images: Tensor, rows: Tensor | None = None) -> None:
         """Takes (I, 3, H, W) uint8, and the rows that they had where they are a part of others."""
