@@ -18,8 +18,7 @@ def save_random_stable_diffusion(folder: Path, dtype: torch.dtype) -> None:
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    tokenizer: Any = build_tokenizer()
-    tokenizer.model_max_length = 77
+    tokenizer: Any = build_tokenizer(["a photograph of a dog"], max_tokens=77)
     torch.manual_seed(0)
     # https://huggingface.co/stable-diffusion-v1-5/stable-diffusion-v1-5, the config.json of each part
     unet = UNet2DConditionModel(

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.config.typed import nearest
-from stablerep.alignment.settings import AlignmentPolicy
+from stablerep.alignment.settings import AlignmentPolicy, ScorerRecipe
 from stablerep.curation.settings import AuditSettings, Reading
 from stablerep.digit_scenes.grammar import FLIPS_CHANGE_THE_MEANING, VOCABULARIES
-from stablerep.digit_scenes.scorer_recipe import ScorerRecipe
 from stablerep.errors import ConfigError, check_range
 from stablerep.generation.diffusion.settings import AUTO_DTYPE, DTYPES
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
@@ -374,15 +373,30 @@ class Study:
 
 @dataclass(frozen=True)
 class Pretraining(PretrainingRecipe):
-    """The recipe of the embedded generator, and the processes that it is spread over."""
+    """The recipe of the embedded generator, its model card, and the processes that it is spread over."""
 
+    card: Target = field(kw_only=True)
     num_processes: int = 1
 
     def __post_init__(self) -> None:
         """Checks ranges."""
         super().__post_init__()
+        _check_target("pretraining_recipe.images", self.images)
+        _check_target("pretraining_recipe.card", self.card)
         where = "conf/params/pretraining/<name>.yaml"
         check_range("pretraining_recipe.num_processes", self.num_processes, 1, 256, where=where)
+
+
+@dataclass(frozen=True)
+class Scorer(ScorerRecipe):
+    """The recipe of the embedded scorer, and its model card."""
+
+    card: Target = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Checks that classes are named."""
+        _check_target("scorer_recipe.training", self.training)
+        _check_target("scorer_recipe.card", self.card)
 
 
 @dataclass(frozen=True)
@@ -430,8 +444,8 @@ class Parameters:
     study: Study
     execution: Target
     scoring: Scoring
-    scorer_recipe: ScorerRecipe
-    pretraining_recipe: Pretraining = field(default_factory=Pretraining)
+    scorer_recipe: Scorer
+    pretraining_recipe: Pretraining
 
     def __post_init__(self) -> None:
         """Checks what must fit together."""

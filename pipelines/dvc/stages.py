@@ -88,7 +88,6 @@ PARAMS_SOURCES = [
     "pipelines/config/params_option.py",
     "pipelines/config/schema.py",
     "pipelines/config/typed.py",
-    "src/stablerep/digit_scenes/scorer_recipe.py",
     "src/stablerep/alignment/settings.py",
     "src/stablerep/methods/batch.py",
     "src/stablerep/digit_scenes/grammar.py",

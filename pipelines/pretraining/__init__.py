@@ -1,4 +1,4 @@
-"""Captioned scenes to the embedded generator's weights."""
+"""Captioned images to the embedded generator's weights."""
 
 from pipelines.pretraining.pipeline import create_pipeline
 

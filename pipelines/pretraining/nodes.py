@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from pipelines.config.build import build
+
 
 def pretrain_generator(
     recipe: dict[str, Any], pretraining_work: Path, generator_folder: Path
@@ -13,6 +15,7 @@ def pretrain_generator(
 
     values = dict(recipe)
     num_processes = values.pop("num_processes")
+    values.pop("card")  # says what is measured afterwards
     parsed = PretrainingRecipe.from_mapping(values)
     return pretrain(parsed, pretraining_work, generator_folder, num_processes)
 
@@ -27,9 +30,9 @@ def measure_generator(
     from torchvision.transforms.functional import to_pil_image
 
     from pipelines.generation.nodes import generation_settings
-    from stablerep.digit_scenes.model_card import measure, sample_grid, write_card
 
+    card = build("pretraining_recipe.card", recipe["card"], "conf/params/pretraining/<name>.yaml")
     settings = generation_settings(generation)
-    figures = measure(generator_folder, settings, seed=recipe["seed"])
-    picture = to_pil_image(sample_grid(generator_folder, settings, seed=recipe["seed"]))
-    return write_card(figures, pretraining_seconds, recipe), picture, figures
+    figures = card.measure(generator_folder, settings, seed=recipe["seed"])
+    picture = to_pil_image(card.picture(generator_folder, settings, seed=recipe["seed"]))
+    return card.write(figures, pretraining_seconds, recipe), picture, figures

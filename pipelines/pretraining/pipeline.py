@@ -1,4 +1,4 @@
-"""Captioned scenes to the embedded generator and its model card; not part of the default run."""
+"""Captioned images to the embedded generator and its model card; not part of the default run."""
 
 from kedro.pipeline import Pipeline, node
 

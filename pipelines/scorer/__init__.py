@@ -1,4 +1,4 @@
-"""Captioned scenes to the embedded scorer's weights."""
+"""Captioned images to the embedded scorer's weights."""
 
 from pipelines.scorer.pipeline import create_pipeline
 

@@ -3,13 +3,18 @@
 from pathlib import Path
 from typing import Any
 
+from pipelines.config.build import build
+
+_WHERE = "conf/params/scorer/<name>.yaml"
+
 
 def train_scorer(recipe: dict[str, Any], scorer_work: Path, scorer_folder: Path) -> dict[str, float]:
     """Trains the scorer and returns its seconds."""
-    from stablerep.digit_scenes.scorer_recipe import ScorerRecipe
-    from stablerep.digit_scenes.scorer_training import train_scorer as train
+    from stablerep.alignment.settings import ScorerRecipe
 
-    return {"training_s": train(ScorerRecipe.from_mapping(recipe), scorer_work, scorer_folder)}
+    values = {key: value for key, value in recipe.items() if key != "card"}
+    training = build("scorer_recipe.training", recipe["training"], _WHERE)
+    return {"training_s": training.train(ScorerRecipe.from_mapping(values), scorer_work, scorer_folder)}
 
 
 def measure_scorer(
@@ -23,9 +28,9 @@ def measure_scorer(
     from pipelines.config.model_folder import model_folder
     from pipelines.generation.nodes import generation_settings
     from stablerep.alignment.clip_arm import ClipArmScorer
-    from stablerep.digit_scenes.scorer_card import measure, write_card
 
+    card = build("scorer_recipe.card", recipe["card"], _WHERE)
     scorer = ClipArmScorer(scorer_folder)
     folder = model_folder(generation, generator_folder)
-    figures = measure(scorer, folder, generation_settings(generation), seed=recipe["seed"])
-    return write_card(figures, scorer_seconds, recipe), figures
+    figures = card.measure(scorer, folder, generation_settings(generation), seed=recipe["seed"])
+    return card.write(figures, scorer_seconds, recipe), figures

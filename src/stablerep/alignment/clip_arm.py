@@ -1,7 +1,7 @@
 """The embedded scorer: the project's own CLIP arm, an encoder and a text tower in one space.
 
 A folder holds it: `model.safetensors`, `model.json` with the sizes, and `tokenizer/`.
-Source: arXiv:2103.00020; how it is trained: `stablerep.digit_scenes.scorer_training`.
+Source: arXiv:2103.00020; how it is trained: `stablerep.alignment.settings.ScorerRecipe`.
 Legend: N images, M texts, T tokens, D dimensions.
 """
 
@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from stablerep.alignment.scorer import id_of_files, score_pairs
-from stablerep.digit_scenes.scorer_recipe import ClipArmSizes
+from stablerep.alignment.settings import ClipArmSizes
 from stablerep.errors import ConfigError, DataError, check_range
 from stablerep.models.encoders import build_encoder
 from stablerep.models.text import TextTower

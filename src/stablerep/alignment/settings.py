@@ -1,10 +1,17 @@
-"""The policy on misaligned images, typed and checked: the part `scoring.policy` of the configuration."""
+"""The settings of alignment, typed and checked: the policy on misaligned images, and a scorer's training.
 
-from dataclasses import dataclass
+They stand in the parts `scoring.policy` and `scorer_recipe` of the configuration.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from stablerep.errors import ConfigError, check_range
+from stablerep.generation.pretraining.recipe import StageRecipe
 
 _WHERE = "conf/params/alignment/<name>.yaml"
+_WHERE_SCORER = "conf/params/scorer/<name>.yaml"
 DROP, REMAKE = "drop", "remake"
 
 
@@ -56,3 +63,52 @@ class AlignmentPolicy:
     def rejects(self) -> bool:
         """Whether any image can be rejected for its score."""
         return self.min_alignment is not None or self.drop_share > 0
+
+
+@dataclass(frozen=True)
+class ClipArmSizes:
+    """The sizes of a scorer's networks.
+
+    Attributes:
+        encoder: as `stablerep.models.encoders.build_encoder` takes it.
+        width: of the text transformer.
+        num_layers: of it.
+        num_heads: of its attention.
+        out_dim: D.
+    """
+
+    encoder: dict[str, Any]
+    width: int = 64
+    num_layers: int = 2
+    num_heads: int = 2
+    out_dim: int = 64
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        for name in ("width", "num_layers", "num_heads", "out_dim"):
+            check_range(f"scorer_recipe.sizes.{name}", getattr(self, name), 1, where=_WHERE_SCORER)
+
+
+@dataclass(frozen=True)
+class ScorerRecipe:
+    """How a scorer of the project's own is trained.
+
+    Attributes:
+        sizes: of the networks.
+        training: `_target_` and arguments of the images and the loss that it learns from. Such a class has a
+            method `train(recipe, work, target)` that returns the seconds of training and leaves the scorer in
+            the folder `target`, see `stablerep.alignment.clip_arm`.
+        stage: how long and how fast.
+        seed: of every draw.
+    """
+
+    sizes: ClipArmSizes
+    training: dict[str, Any]
+    stage: StageRecipe = field(default_factory=lambda: StageRecipe(num_images=160_000, batch_size=128))
+    seed: int = 0
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "ScorerRecipe":
+        """Makes the recipe of plain values, as a configuration holds them."""
+        parts = {"sizes": ClipArmSizes(**values["sizes"]), "stage": StageRecipe(**values["stage"])}
+        return cls(**dict(values) | parts)

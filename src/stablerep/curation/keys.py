@@ -27,8 +27,8 @@ def mix(numbers: Numbers) -> Numbers:
 
 def numbers_of_ids(ids: pl.Series) -> Numbers:
     """Returns the hash that is in each caption's id."""
-    digits = "".join(ids.str.slice(2).to_list())
-    return np.frombuffer(bytes.fromhex(digits), dtype=">u8").astype(np.uint64)
+    hexadecimal = "".join(ids.str.slice(2).to_list())
+    return np.frombuffer(bytes.fromhex(hexadecimal), dtype=">u8").astype(np.uint64)
 
 
 def draws(numbers: Numbers) -> npt.NDArray[np.float64]:

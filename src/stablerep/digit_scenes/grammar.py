@@ -13,6 +13,7 @@ GROUNDS = ("white", "yellow", "orange", "pink", "lime", "aqua", "sky", "lavender
 TEXTURES = ("plain", "gradient", "striped", "checkered", "speckled")
 VOCABULARIES = {"digit": DIGITS, "ink": INKS, "ground": GROUNDS, "texture": TEXTURES}
 FLIPS_CHANGE_THE_MEANING = True  # a mirrored two is no two: no flips in the augmentations
+MAX_TOKENS = 16  # the longest caption has 14 words; its start and end are tokens too
 # The chance that a caption names an attribute. Measured in the prototype: with these, 2,048 captions
 # held 1,561 distinct ones, and images of one caption differ in what it leaves open.
 NAMING_PROBABILITY = {"digit": 0.95, "ink": 0.4, "ground": 0.4, "texture": 0.4}

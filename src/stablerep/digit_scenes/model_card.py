@@ -94,7 +94,7 @@ def measure(
 
 
 def sample_grid(folder: Path, settings: GenerationSettings, seed: int) -> Tensor:
-    """Draws the card's picture: a caption a row, eight images each; (3, H, W) float32 in [0, 1]."""
+    """Draws the card's picture: one row per caption, eight images each; (3, H, W) float32 in [0, 1]."""
     generator = DiffusersGenerator(folder, settings)
     images = draw_images(generator, list(_GRID_CAPTIONS), 8, seed)
     size = images.shape[-1]
@@ -176,3 +176,11 @@ def write_card(figures: Mapping[str, Any], seconds: Mapping[str, float], recipe:
         "letter and mean nothing to it. It is a test bed for methods, not a source of data about people.",
     ]
     return "\n".join(lines) + "\n"
+
+
+class GeneratorCard:
+    """The three parts of the card as one object, which `pretraining_recipe.card` names by `_target_`."""
+
+    measure = staticmethod(measure)
+    picture = staticmethod(sample_grid)
+    write = staticmethod(write_card)

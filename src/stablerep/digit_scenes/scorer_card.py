@@ -169,3 +169,10 @@ def write_card(figures: Mapping[str, Any], seconds: Mapping[str, float], recipe:
         "that the generator was trained on, so both may read an odd hand alike; the classifier was as well.",
     ]
     return "\n".join(lines) + "\n"
+
+
+class ScorerCard:
+    """The two parts of the card as one object, which `scorer_recipe.card` names by `_target_`."""
+
+    measure = staticmethod(measure)
+    write = staticmethod(write_card)

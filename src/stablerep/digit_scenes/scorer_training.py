@@ -9,6 +9,7 @@ Legend: B scenes, M distinct captions, K false captions of each, D dimensions, F
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stablerep.alignment.clip_arm import TOKENIZER_FOLDER, ClipArm, save_clip_arm, tokenize
+from stablerep.alignment.settings import ClipArmSizes, ScorerRecipe
 from stablerep.digit_scenes.captioned_scenes import draw_captioned_scenes
-from stablerep.digit_scenes.grammar import read_caption
+from stablerep.digit_scenes.grammar import MAX_TOKENS, read_caption, vocabulary
 from stablerep.digit_scenes.scenes import NUM_CLASSES
-from stablerep.digit_scenes.scorer_recipe import ClipArmSizes, ScorerRecipe
+from stablerep.errors import check_range
 from stablerep.generation.pretraining.architecture import build_tokenizer, reproducible_init
 from stablerep.generation.pretraining.stage import run_stage
 from stablerep.methods.image_text import image_text_loss
@@ -30,19 +32,47 @@ logger = logging.getLogger(__name__)
 # Cosines of true pairs are to lie above the boundary, of false ones below; 0.1 from it the sigmoid is 0.88.
 BOUNDARY = 0.5
 STEEPNESS = 20.0
+_WHERE = "conf/params/scorer/<name>.yaml"
 
 
-def train_scorer(recipe: ScorerRecipe, work: Path, target: Path) -> float:
-    """Trains it, going on from the last checkpoint where there is one.
+@dataclass(frozen=True)
+class SceneScorerTraining:
+    """Trains a scorer on captioned scenes; see `stablerep.alignment.settings.ScorerRecipe.training`.
 
-    Args:
-        recipe: the numbers.
-        work: where the checkpoint lies.
-        target: the scorer's folder, see `stablerep.alignment.clip_arm`.
-
-    Returns:
-        Seconds of training over all sittings.
+    Attributes:
+        naming_probability: of each attribute, that a caption names it; None for the corpus's own.
+        false_weight: weight of the false captions' part of the loss; 0 leaves it out.
+        reading_weight: weight of the part in which classifiers read what captions name off the features; 0
+            leaves it out.
     """
+
+    naming_probability: float | None = None
+    false_weight: float = 1.0
+    reading_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        key = "scorer_recipe.training"
+        if self.naming_probability is not None:
+            check_range(f"{key}.naming_probability", self.naming_probability, 0.01, 1, where=_WHERE)
+        check_range(f"{key}.false_weight", self.false_weight, 0, where=_WHERE)
+        check_range(f"{key}.reading_weight", self.reading_weight, 0, where=_WHERE)
+
+    def train(self, recipe: ScorerRecipe, work: Path, target: Path) -> float:
+        """Trains it, going on from the last checkpoint where there is one.
+
+        Args:
+            recipe: sizes, stage and seed.
+            work: where the checkpoint lies.
+            target: the scorer's folder, see `stablerep.alignment.clip_arm`.
+
+        Returns:
+            Seconds of training over all sittings.
+        """
+        return _train(self, recipe, work, target)
+
+
+def _train(parts: SceneScorerTraining, recipe: ScorerRecipe, work: Path, target: Path) -> float:
     tokenizer = _tokenizer_of_sitting(work / TOKENIZER_FOLDER)
     model = reproducible_init(_ScorerInTraining, recipe.seed, recipe.sizes, tokenizer)
     model.train()
@@ -50,9 +80,9 @@ def train_scorer(recipe: ScorerRecipe, work: Path, target: Path) -> float:
     def loss_of_step(network: nn.Module, step: int, num: int, process: int) -> Tensor:
         device = next(network.parameters()).device
         scenes = draw_captioned_scenes(
-            num, "fit", "scorer", recipe.seed, step, process, naming_probability=recipe.naming_probability
+            num, "fit", "scorer", recipe.seed, step, process, naming_probability=parts.naming_probability
         )
-        false_texts = scenes.false_texts if recipe.false_weight else [[]] * num
+        false_texts = scenes.false_texts if parts.false_weight else [[]] * num
         pairs = zip(scenes.texts, false_texts, strict=True)
         flat = [each for text, false in pairs for each in (text, *false)]
         distinct = list(dict.fromkeys(flat))
@@ -61,8 +91,8 @@ def train_scorer(recipe: ScorerRecipe, work: Path, target: Path) -> float:
         token_ids = tokenize(tokenizer, distinct).to(device)
         image_BD, text_MD, logits = network(scenes.images.to(device), token_ids)
         scale = model.arm.text.logit_scale
-        loss = scorer_loss(image_BD, text_MD, rows, scale, recipe.false_weight)
-        return loss + recipe.reading_weight * reading_loss(logits, scenes.texts)
+        loss = scorer_loss(image_BD, text_MD, rows, scale, parts.false_weight)
+        return loss + parts.reading_weight * reading_loss(logits, scenes.texts)
 
     seconds = run_stage("scorer", model, recipe.stage, loss_of_step, work)
     save_clip_arm(target, model.arm.eval(), recipe.sizes, tokenizer)
@@ -75,7 +105,7 @@ def _tokenizer_of_sitting(folder: Path) -> Any:
 
     if not folder.is_dir():
         beside = folder.with_name(f"{folder.name}.partial")
-        build_tokenizer().save_pretrained(beside)
+        build_tokenizer(vocabulary(), MAX_TOKENS).save_pretrained(beside)
         beside.replace(folder)
     return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
 

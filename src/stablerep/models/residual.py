@@ -1,7 +1,7 @@
-"""The image tower of the embedded scorer and of the judge: a residual net whose last map is flattened.
+"""The image tower of the embedded scorer: a residual net whose last map is flattened.
 
-Flattened, not pooled: global average pooling failed on digit scenes even with perfect labels (16-19 %),
-for where a stroke lies is what tells digits apart (docs/experiments.md).
+Flattened, not pooled: on the embedded corpus global average pooling failed even with perfect labels
+(16-19 %), because what is told apart there differs in where a stroke lies (docs/experiments.md).
 Legend: B images, C channels, F features.
 """
 

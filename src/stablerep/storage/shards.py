@@ -78,7 +78,7 @@ def check_caption_id(caption_id: object) -> None:
     """Raises DataError for an id that cannot name a sample."""
     if not isinstance(caption_id, str) or _CAPTION_ID.fullmatch(caption_id) is None:
         raise DataError(
-            f"caption id: got {caption_id!r}; must be 1 to 64 letters, digits, '-' or '_'. "
+            f"caption id: got {caption_id!r}; must be 1 to 64 letters, numerals, '-' or '_'. "
             "Make ids with stablerep.caption_ids.caption_id_of."
         )
 

@@ -341,7 +341,8 @@ def _classes_of(arm: Arm, image_rows: Tensor) -> Tensor:
     if labels is None:
         raise DataError(
             f"arm {arm.name!r}: got images ({arm.source.name}) without classes; must have them, for its "
-            "method learns from labels. Take it out of the arms, or train it on images of digit captions."
+            "method learns from labels. Take it out of the arms, or train it on images whose captions name "
+            "classes."
         )
     classes = labels[image_rows]
     return torch.where(classes < 0, -1 - image_rows, classes)

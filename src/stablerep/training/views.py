@@ -24,7 +24,7 @@ class AugmentationSettings:
         jitter_probability: chance of colour jitter.
         grey_probability: chance of turning grey.
         blur_probability: chance of a Gaussian blur.
-        flip_probability: chance of a mirror image; 0 where it changes what an image means, as of digits.
+        flip_probability: chance of a mirror image; 0 where it changes what an image means, as with text.
         downsample_probability: chance of down- and up-sampling, so that sizes of sources are no clue.
         downsample_px: sides to one of which, drawn evenly, such an image is brought first.
     """

@@ -15,7 +15,7 @@ def folder(tmp_path_factory):
 
     from stablerep.generation.pretraining.architecture import build_tokenizer
 
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(["a nine red two teal seven on paper four one"], max_tokens=16)
     inner = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
     text = inner | {
         "vocab_size": len(tokenizer),

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from stablerep.digit_scenes.grammar import draw_distinct_captions
-from stablerep.generation.pretraining.architecture import MAX_TOKENS, build_tokenizer
+from stablerep.digit_scenes.grammar import MAX_TOKENS, draw_distinct_captions, vocabulary
+from stablerep.generation.pretraining.architecture import build_tokenizer
 from stablerep.seeding import numpy_generator
 
 
 def _num_tokens(texts: list[str]) -> list[int]:
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(vocabulary(), MAX_TOKENS)
     return [len(ids) for ids in tokenizer(texts, truncation=False)["input_ids"]]
 
 

@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional as F
 
 from stablerep.alignment.clip_arm import ClipArmScorer
-from stablerep.digit_scenes.scorer_recipe import ScorerRecipe
-from stablerep.digit_scenes.scorer_training import reading_loss, scorer_loss, train_scorer
+from stablerep.alignment.settings import ScorerRecipe
+from stablerep.digit_scenes.scorer_training import SceneScorerTraining, reading_loss, scorer_loss
 from stablerep.errors import ConfigError
 from stablerep.methods.image_text import image_text_loss
 
@@ -91,20 +91,21 @@ def recipe():
     return ScorerRecipe.from_mapping(
         {
             "sizes": {"encoder": encoder, "width": 16, "num_layers": 1, "out_dim": 8},
+            "training": {"_target_": "stablerep.digit_scenes.scorer_training.SceneScorerTraining"},
             "stage": {"num_images": 48, "batch_size": 16, "warmup_steps": 1, "ema_decay": 0.5},
         }
     )
 
 
 def test_a_training_leaves_a_folder_that_scores_and_a_second_one_the_same_weights(recipe, tmp_path):
-    seconds = train_scorer(recipe, tmp_path / "work", tmp_path / "scorer")
+    seconds = SceneScorerTraining().train(recipe, tmp_path / "work", tmp_path / "scorer")
     assert seconds > 0
     scorer = ClipArmScorer(tmp_path / "scorer")
     images = torch.randint(256, (3, 3, 32, 32), dtype=torch.uint8)
     scores = scorer.score(images, ["a nine", "a two", "a nine"])
     assert scores.shape == (3,) and scores.abs().max() <= 1
     shutil.copytree(tmp_path / "work" / "tokenizer", tmp_path / "other_work" / "tokenizer")
-    train_scorer(recipe, tmp_path / "other_work", tmp_path / "other")
+    SceneScorerTraining().train(recipe, tmp_path / "other_work", tmp_path / "other")
     assert ClipArmScorer(tmp_path / "other").scorer_id == scorer.scorer_id
     assert json.loads((tmp_path / "scorer" / "model.json").read_text())["width"] == 16
 
@@ -112,11 +113,11 @@ def test_a_training_leaves_a_folder_that_scores_and_a_second_one_the_same_weight
 @pytest.mark.parametrize(
     ("values", "key"),
     [
-        ({"false_weight": -1.0}, "scorer_recipe.false_weight"),
-        ({"reading_weight": -1.0}, "scorer_recipe.reading_weight"),
-        ({"naming_probability": 0.0}, "scorer_recipe.naming_probability"),
+        ({"false_weight": -1.0}, "scorer_recipe.training.false_weight"),
+        ({"reading_weight": -1.0}, "scorer_recipe.training.reading_weight"),
+        ({"naming_probability": 0.0}, "scorer_recipe.training.naming_probability"),
     ],
 )
-def test_numbers_out_of_range_are_refused(recipe, values, key):
+def test_numbers_out_of_range_are_refused(values, key):
     with pytest.raises(ConfigError, match=key):
-        ScorerRecipe(recipe.sizes, recipe.stage, **values)
+        SceneScorerTraining(**values)

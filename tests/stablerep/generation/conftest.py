@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from stablerep.caption_ids import caption_id_of
+from stablerep.digit_scenes.grammar import MAX_TOKENS, vocabulary
 from stablerep.generation.diffusion.settings import GenerationSettings
 
 TEXT_WIDTH = 16
@@ -31,7 +32,7 @@ def build_parts(unet_width=TEXT_WIDTH, **unet_options):
 
     from stablerep.generation.pretraining.architecture import build_tokenizer
 
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(vocabulary(), MAX_TOKENS)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         autoencoder = AutoencoderKL(
@@ -63,8 +64,6 @@ def build_text_encoder(name, tokenizer, num_hidden_layers):
     """Returns a CLIP text encoder of transformers."""
     import transformers
 
-    from stablerep.generation.pretraining.architecture import MAX_TOKENS
-
     text_encoder = getattr(transformers, name)(
         transformers.CLIPTextConfig(
             vocab_size=len(tokenizer),
@@ -73,7 +72,7 @@ def build_text_encoder(name, tokenizer, num_hidden_layers):
             projection_dim=TEXT_WIDTH,
             num_hidden_layers=num_hidden_layers,
             num_attention_heads=2,
-            max_position_embeddings=MAX_TOKENS,
+            max_position_embeddings=tokenizer.model_max_length,
             bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,

@@ -35,7 +35,7 @@ TEXTS = ("a red seven", "a nine", "a teal one", "a zero on a striped background"
 @pytest.fixture(scope="module")
 def tokenizer_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tokenizer")
-    build_tokenizer().save_pretrained(folder)
+    build_tokenizer(TEXTS, max_tokens=16).save_pretrained(folder)
     return str(folder)
 
 

@@ -1,4 +1,4 @@
-"""Drops captions that are mostly digits, signs or emoji."""
+"""Drops captions that are mostly numbers, signs or emoji."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -31,8 +31,8 @@ class BlockList(CaptionFilter):
         """Checks label and bound."""
         if not _LABEL.fullmatch(self.label):
             raise ConfigError(
-                f"captions.filters.BlockList.label: got {self.label!r}; must be of small letters, digits "
-                "and _. "
+                f"captions.filters.BlockList.label: got {self.label!r}; it may hold the letters a to z, "
+                "0 to 9 and _. "
                 f"Set it in {WHERE}."
             )
         check_range("captions.filters.BlockList.max_entries", self.max_entries, 0, where=WHERE)

@@ -13,14 +13,14 @@ _URL = (
     r"|\b[\w-]+\.(?:jpe?g|png|gif|webp|bmp|tiff?)\b"
 )
 _MAIL = r"(?i)\b[a-z0-9._%+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+\b"
-# Eight digits or more, as telephone numbers are written: in three groups, in two behind a plus or the zero of
-# a trunk prefix, or in one; E.164 allows 15.
+# Eight numerals or more, as telephone numbers are written: in three groups, in two behind a plus or the zero
+# of a trunk prefix, or in one; E.164 allows 15.
 _PHONE = (
     r"(?:\+|\b)\d{1,4}(?:[ ().\-/]{1,2}\d{2,5}){2,5}\b"
     r"|(?:\+\d{1,3}|\b0\d{1,4})(?:[ ().\-/]{1,2}\d{2,8}){1,5}\b"
     r"|\+\d{8,15}\b|\b\d{10,15}\b"
 )
-_MIN_PHONE_DIGITS, _MAX_PHONE_DIGITS = 8, 15
+_MIN_PHONE_NUMERALS, _MAX_PHONE_NUMERALS = 8, 15
 # 2012-05-14 and 10/12/2009 are dates
 _DATE = r"\b(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4})\b"
 
@@ -54,11 +54,11 @@ class PersonalData(CaptionFilter):
         """Counts addresses of mail and telephone numbers."""
         text = pl.col("text")
         mails = pl.when(text.str.contains("@", literal=True)).then(text.str.count_matches(_MAIL)).otherwise(0)
-        # most captions have not as many digits; in the others the numbers are looked at
+        # most captions have fewer than four numerals and need no closer look
         some = text.str.contains(r"\d[^\p{L}]*\d[^\p{L}]*\d[^\p{L}]*\d")
         found = text.str.replace_all(_DATE, " ").str.extract_all(_PHONE)
-        digits = pl.element().str.count_matches(r"\d")
-        long = found.list.eval(digits.is_between(_MIN_PHONE_DIGITS, _MAX_PHONE_DIGITS)).list.any()
+        num_numerals = pl.element().str.count_matches(r"\d")
+        long = found.list.eval(num_numerals.is_between(_MIN_PHONE_NUMERALS, _MAX_PHONE_NUMERALS)).list.any()
         phones = pl.when(some).then(long).otherwise(False)
         return captions.select(mails.cast(pl.Float64) + 0.5 * phones.cast(pl.Float64)).to_series()
 

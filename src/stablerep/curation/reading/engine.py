@@ -73,8 +73,8 @@ class CaptionFiles:
         if not found:
             raise DataError(
                 f"{self.pattern}: no such file; must be a captions file, such as a CSV file with the header "
-                "caption,source,licence. Put your captions there, or draw the embedded ones: "
-                "python -m stablerep.digit_scenes.captions_file PATH."
+                "caption,source,licence. Put your captions there, or get the shipped "
+                "ones back: git checkout data/01_raw/captions.csv."
             )
         return found
 

@@ -93,7 +93,7 @@ def make_in_processes(
     queue = ShardQueue(plans, max_retries)
     workers = [_Worker(workshop, seat) for seat in seats[: len(plans)]]
     try:
-        _hand_out(queue, workers)
+        _assign_shards(queue, workers)
         while queue.is_open:
             busy: dict[Any, _Worker] = {each.connection: each for each in workers if each.plan is not None}
             for connection in wait(list(busy)):
@@ -106,7 +106,7 @@ def make_in_processes(
                     if queue.num_waiting:
                         workers.append(_Worker(workshop, worker.seat))
                 # before the yield: nobody is to stand idle while the caller is at work
-                _hand_out(queue, workers)
+                _assign_shards(queue, workers)
                 if made is not None:
                     yield made
     finally:
@@ -115,7 +115,7 @@ def make_in_processes(
     queue.close()
 
 
-def _hand_out(queue: ShardQueue, workers: list[_Worker]) -> None:
+def _assign_shards(queue: ShardQueue, workers: list[_Worker]) -> None:
     for worker in workers:
         if worker.plan is None and (plan := queue.take()) is not None:
             worker.start(plan)

@@ -95,7 +95,7 @@ class Crew:
         self._num_deaths_at_start = 0
 
     def work(self, queue: ShardQueue, max_wait_s: float) -> Iterator[MadeShard]:
-        """Hands out shards as actors get free, until the queue is closed; yields each that is written."""
+        """Gives shards to actors as they get free, until the queue is closed; yields each that is written."""
         up_at = time.monotonic()
         while queue.is_open:
             self._hire(queue)
@@ -103,7 +103,7 @@ class Crew:
             for promise in done:
                 made = self._settle(queue, promise)
                 # before the yield: nobody is to stand idle while the caller is at work
-                self._hand_out(queue)
+                self._assign_shards(queue)
                 if made is not None:
                     yield made
             if any(member.place for member in self.members):
@@ -130,7 +130,7 @@ class Crew:
             self.members.append(member)
             self._busy[member.handle.check_in.remote(self._expected)] = member
 
-    def _hand_out(self, queue: ShardQueue) -> None:
+    def _assign_shards(self, queue: ShardQueue) -> None:
         for member in self.members:
             if member.place and member.plan is None and (plan := queue.take()) is not None:
                 member.plan = plan

@@ -11,9 +11,9 @@ logger = logging.getLogger(__name__)
 
 
 class ShardQueue:
-    """Hands out shards until all are made or there is a reason to stop.
+    """Gives out shards until all are made or there is a reason to stop.
 
-    After a fault nothing more is handed out, but what is in flight is waited for: at the size of the paper's
+    After a fault nothing more is given out, but what is in flight is waited for: at the size of the paper's
     set a shard is hours of a GPU.
     """
 
@@ -21,8 +21,8 @@ class ShardQueue:
         """Starts with all shards waiting.
 
         Args:
-            plans: of the shards, handed out in this order.
-            max_retries: times that one shard is handed out again after it was lost.
+            plans: of the shards, given out in this order.
+            max_retries: times that one shard is given out again after it was lost.
         """
         self.max_retries = max_retries
         self.num_shards = len(plans)
@@ -34,16 +34,16 @@ class ShardQueue:
 
     @property
     def num_waiting(self) -> int:
-        """Shards that may be handed out."""
+        """Shards that may be given out."""
         return 0 if self.fault is not None else len(self._waiting)
 
     @property
     def is_open(self) -> bool:
-        """Whether there is anything to hand out or to wait for."""
+        """Whether there is anything to give out or to wait for."""
         return bool(self.in_flight) or self.num_waiting > 0
 
     def take(self) -> ShardPlan | None:
-        """Hands out a shard, or None where there is none."""
+        """Gives out a shard, or None where there is none."""
         if not self.num_waiting:
             return None
         plan = self._waiting.popleft()
@@ -56,7 +56,7 @@ class ShardQueue:
         self.num_done += 1
 
     def lost(self, plan: ShardPlan, what: str, advice: str) -> None:
-        """Hands a shard out again, whose maker died, unless it was lost too often.
+        """Gives out a shard again whose worker died, unless it was lost too often.
 
         Args:
             plan: of the shard.
@@ -87,7 +87,7 @@ class ShardQueue:
         self.stop(error)
 
     def stop(self, error: Exception) -> None:
-        """Hands out nothing more; the first error counts."""
+        """Gives out nothing more; the first error counts."""
         if self.fault is None:
             self.fault = error
             if self.in_flight:

@@ -1,4 +1,4 @@
-"""Puts the samples of a shard together as their images come, and hands each on as soon as it is whole.
+"""Puts the samples of a shard together as their images come, and passes each on as soon as it is whole.
 
 Legend: N images of a batch.
 """
@@ -57,7 +57,7 @@ class Assembly:
         self.flush()
 
     def flush(self) -> None:
-        """Hands on every sample that is whole and whose turn it is."""
+        """Passes on every sample that is whole and whose turn it is."""
         left = {caption_id for caption_id, _ in self._awaited[self._num_taken :]}
         for caption in self._captions[len(self.records) :]:
             if caption.caption_id in left:

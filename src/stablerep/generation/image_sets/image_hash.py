@@ -2,7 +2,7 @@
 
 The hash is pHash (Zauner 2010, Implementation and Benchmarking of Perceptual Image Hash Functions), as the
 library imagehash computes it: the luminance's discrete cosine transform, low frequencies against their
-median, but 16 x 16 of them instead of 8 x 8. Of 4,096 scenes of the embedded generator the two nearest are
+median, but 16 x 16 of them instead of 8 x 8. Of 4,096 images of the embedded generator the two nearest are
 52 of 256 bits apart, while noise of 4 grey levels, JPEG at quality 75 or a brightness 5 % up change 18 at
 most in 99 of 100 (docs/experiments.md).
 Legend: N images, W words of 64 bits, B bands.

@@ -184,7 +184,7 @@ def make_manifest(records: dict[str, list[Record]]) -> pd.DataFrame:
             "member": image["member"],
             "width_px": image["width_px"],
             "height_px": image["height_px"],
-            # the same whether it was made now or kept, or each run would hand on another table
+            # the same whether it was made now or kept: the table must not depend on the run
             "state": state,
         }
         for shard, members in records.items()

@@ -1,6 +1,8 @@
 """The embedded generator's networks, in the classes of diffusers and transformers."""
 
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -8,17 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stablerep.digit_scenes.grammar import vocabulary
-
-MAX_TOKENS = 16  # the longest caption of the grammar has 14 words, plus start and end
 TEXT_WIDTH = 128
-LATENT_SIZE = 8
+# how CLIPTokenizer splits a text into words before it looks for tokens
+_WORD = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|(?:[^\s\w]|_)+")
 
 
-def build_tokenizer() -> Any:
-    """Builds a CLIPTokenizer in which each word of the corpus is one token.
+def build_tokenizer(texts: Iterable[str], max_tokens: int) -> Any:
+    """Builds a CLIPTokenizer in which each word of the texts is one token, the frequent ones of them if many.
 
-    Every byte is a token too, so that a user's own words are spelled instead of lost.
+    Every byte is a token too, so that other words are spelled letter by letter instead of lost.
+
+    Args:
+        texts: captions, or their words.
+        max_tokens: of a caption, start and end included; longer ones are cut.
     """
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import CLIPTokenizer
@@ -33,7 +37,7 @@ def build_tokenizer() -> Any:
     )
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    learner.train_from_iterator(vocabulary(), trainer)
+    learner.train_from_iterator((word for text in texts for word in _WORD.findall(text.lower())), trainer)
     with TemporaryDirectory() as folder:
         learner.model.save(folder)
         lines = (Path(folder) / "merges.txt").read_text().splitlines()
@@ -45,12 +49,16 @@ def build_tokenizer() -> Any:
     return CLIPTokenizer(
         vocab={token: index for index, token in enumerate(tokens)},
         merges=merges,
-        model_max_length=MAX_TOKENS,
+        model_max_length=max_tokens,
     )
 
 
-def build_autoencoder() -> Any:
-    """Builds the autoencoder: 32x32 pixels to 4x8x8 latents. Channels: docs/experiments.md."""
+def build_autoencoder(size_px: int) -> Any:
+    """Builds the autoencoder: 32x32 pixels to 4x8x8 latents. Channels: docs/experiments.md.
+
+    Args:
+        size_px: side of the images, a multiple of 8.
+    """
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
@@ -60,17 +68,21 @@ def build_autoencoder() -> Any:
         layers_per_block=1,
         latent_channels=4,
         norm_num_groups=8,
-        sample_size=32,
+        sample_size=size_px,
         mid_block_add_attention=False,
     )
 
 
-def build_unet() -> Any:
-    """Builds the UNet: 3.98 M parameters, attention to the caption at 4x4, v-prediction."""
+def build_unet(latent_size: int) -> Any:
+    """Builds the UNet: 3.98 M parameters, attention to the caption at 4x4 of 8x8 latents, v-prediction.
+
+    Args:
+        latent_size: side of the latents.
+    """
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(
-        sample_size=LATENT_SIZE,
+        sample_size=latent_size,
         in_channels=4,
         out_channels=4,
         layers_per_block=1,
@@ -95,7 +107,7 @@ def build_text_encoder(tokenizer: Any) -> Any:
             projection_dim=TEXT_WIDTH,
             num_hidden_layers=2,
             num_attention_heads=4,
-            max_position_embeddings=MAX_TOKENS,
+            max_position_embeddings=tokenizer.model_max_length,
             bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
@@ -106,7 +118,8 @@ def build_text_encoder(tokenizer: Any) -> Any:
 def build_noise_scheduler() -> Any:
     """Builds the noise schedule of training: Stable Diffusion's, with v-prediction.
 
-    v-prediction: arXiv:2202.00512; epsilon-prediction left the digit match at chance in the prototype.
+    v-prediction: arXiv:2202.00512; with epsilon-prediction the prototype drew images
+    that had nothing to do with their captions.
     """
     from diffusers import DDPMScheduler
 
@@ -134,12 +147,12 @@ class Denoiser(nn.Module):
         """Predicts v.
 
         Args:
-            noisy: (B, 4, 8, 8) float32.
+            noisy: (B, 4, L, L) float32, L the side of the latents.
             timesteps: (B,) int64.
-            token_ids: (B, 16) int64.
+            token_ids: (B, T) int64, T tokens of a caption.
 
         Returns:
-            (B, 4, 8, 8) float32.
+            (B, 4, L, L) float32.
         """
         embedded = self.text_encoder(token_ids).last_hidden_state
         return self.unet(noisy, timesteps, embedded).sample

@@ -16,7 +16,7 @@ def assemble_pipeline(
 
     Args:
         folder: of the pipeline.
-        tokenizer: the corpus's.
+        tokenizer: see `build_tokenizer`.
         autoencoder: trained.
         denoiser: trained.
         scaling: stored as the autoencoder's `scaling_factor`.

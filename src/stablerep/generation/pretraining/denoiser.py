@@ -1,6 +1,6 @@
-"""Trains the UNet and the text encoder together on the encoded pool, with captions drawn anew.
+"""Trains the UNet and the text encoder together on the encoded pool, with captions drawn again for each step.
 
-Legend: B scenes, latents (B, 4, 8, 8) scaled to unit deviation, token ids (B, 16).
+Legend: B images, latents (B, 4, L, L) scaled to unit deviation, token ids (B, T).
 """
 
 from pathlib import Path
@@ -10,8 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stablerep.digit_scenes.grammar import SceneAttributes, hide_attributes, write_caption
-from stablerep.digit_scenes.scenes import ATTRIBUTES
 from stablerep.generation.pretraining.architecture import (
     Denoiser,
     build_noise_scheduler,
@@ -19,25 +17,32 @@ from stablerep.generation.pretraining.architecture import (
     build_unet,
     reproducible_init,
 )
+from stablerep.generation.pretraining.captioned_pixels import CaptionedPixels
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
 from stablerep.generation.pretraining.stage import run_stage
 from stablerep.seeding import numpy_generator, torch_generator
 
 
 def train_denoiser(
-    recipe: PretrainingRecipe, pool: dict[str, Tensor], scaling: float, tokenizer: Any, folder: Path
+    recipe: PretrainingRecipe,
+    images: CaptionedPixels,
+    pool: dict[str, Tensor],
+    scaling: float,
+    tokenizer: Any,
+    folder: Path,
 ) -> tuple[Denoiser, float]:
     """Trains it and returns its moving average with the seconds taken.
 
     Args:
         recipe: the numbers.
+        images: writes the captions of the pool.
         pool: from `encode_pool`.
         scaling: latents are multiplied by this.
-        tokenizer: the corpus's.
+        tokenizer: see `build_tokenizer`.
         folder: where the checkpoint lies.
     """
     scheduler = build_noise_scheduler()
-    unet = reproducible_init(build_unet, recipe.seed + 1)
+    unet = reproducible_init(build_unet, recipe.seed + 1, pool["latents"].shape[-1])
     text_encoder = reproducible_init(build_text_encoder, recipe.seed + 2, tokenizer)
     model = Denoiser(unet, text_encoder)
 
@@ -51,7 +56,7 @@ def train_denoiser(
         # is trained more often than its ends
         position = torch.sigmoid(torch.randn(num, generator=generator))
         timesteps = (position * scheduler.config.num_train_timesteps).long()
-        texts = _captions(recipe, pool, rows, step, process)
+        texts = _captions(recipe, images, pool["keys"][rows], step, process)
         token_ids = tokenize(tokenizer, texts)
         noisy = scheduler.add_noise(latents, noise, timesteps)
         target = scheduler.get_velocity(latents, noise, timesteps)
@@ -63,13 +68,12 @@ def train_denoiser(
 
 
 def _captions(
-    recipe: PretrainingRecipe, pool: dict[str, Tensor], rows: Tensor, step: int, process: int
+    recipe: PretrainingRecipe, images: CaptionedPixels, keys: Tensor, step: int, process: int
 ) -> list[str]:
     rng = numpy_generator(recipe.seed, "captions", step, process)
     texts = []
-    for row in rows.tolist():
-        scene = SceneAttributes(**{name: int(pool[name][row]) for name in ATTRIBUTES})
-        text = write_caption(hide_attributes(scene, rng), rng)
+    for key in keys.tolist():
+        text = images.caption_of(key, rng)
         texts.append("" if rng.random() < recipe.caption_dropout else text)
     return texts
 

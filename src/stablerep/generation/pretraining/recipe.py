@@ -55,15 +55,20 @@ class PretrainingRecipe:
     """The whole recipe.
 
     Attributes:
+        images: `_target_` and arguments of the training images, see
+            `stablerep.generation.pretraining.captioned_pixels`.
         seed: of every draw.
-        pool_size: scenes that are encoded once for the denoiser; their captions are drawn anew each time.
+        max_tokens: of a caption, start and end included; longer captions are cut.
+        pool_size: images that are encoded once for the denoiser; their captions are drawn again each time.
         caption_dropout: share of captions replaced by the empty one, for classifier-free guidance.
         kl_weight: of the autoencoder's latent prior.
         autoencoder: its stage.
         denoiser: its stage.
     """
 
+    images: dict[str, Any]
     seed: int = 0
+    max_tokens: int = 16
     pool_size: int = 65_536
     caption_dropout: float = 0.1
     kl_weight: float = 1e-6
@@ -78,6 +83,7 @@ class PretrainingRecipe:
         """Checks ranges."""
         check_range("pretraining.caption_dropout", self.caption_dropout, 0, 1)
         check_range("pretraining.pool_size", self.pool_size, 1)
+        check_range("pretraining.max_tokens", self.max_tokens, 3)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "PretrainingRecipe":

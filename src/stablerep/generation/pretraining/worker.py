@@ -1,6 +1,6 @@
 """One process of the pretraining; `launch.pretrain_generator` starts as many as asked for.
 
-Run by hand: python -m torch.distributed.run --standalone --nproc-per-node 2
+To run it without that: python -m torch.distributed.run --standalone --nproc-per-node 2
     -m stablerep.generation.pretraining.worker recipe.json WORK_FOLDER PIPELINE_FOLDER
 """
 
@@ -14,6 +14,7 @@ from accelerate import PartialState
 from stablerep.generation.pretraining.architecture import build_tokenizer
 from stablerep.generation.pretraining.assemble import assemble_pipeline
 from stablerep.generation.pretraining.autoencoder import encode_pool, train_autoencoder
+from stablerep.generation.pretraining.captioned_pixels import build_captioned_pixels
 from stablerep.generation.pretraining.denoiser import train_denoiser
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
 
@@ -28,11 +29,12 @@ def main(recipe_path: str, work: str, target: str) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     recipe = read_recipe(Path(recipe_path))
     folder = Path(work)
-    tokenizer = build_tokenizer()
-    autoencoder, autoencoder_s = train_autoencoder(recipe, folder)
-    pool = encode_pool(autoencoder, recipe, folder / "pool.safetensors")
+    images = build_captioned_pixels(recipe.images)
+    tokenizer = build_tokenizer(images.texts(), recipe.max_tokens)
+    autoencoder, autoencoder_s = train_autoencoder(recipe, images, folder)
+    pool = encode_pool(autoencoder, recipe, images, folder / "pool.safetensors")
     scaling = 1.0 / float(pool["latents"].std())
-    denoiser, denoiser_s = train_denoiser(recipe, pool, scaling, tokenizer, folder)
+    denoiser, denoiser_s = train_denoiser(recipe, images, pool, scaling, tokenizer, folder)
     if PartialState().is_main_process:
         assemble_pipeline(Path(target), tokenizer, autoencoder, denoiser, scaling)
         seconds = {"autoencoder_s": autoencoder_s, "denoiser_s": denoiser_s}

@@ -290,7 +290,7 @@ def test_a_caption_that_shows_nothing_is_named(make, settings, captions_of, stor
     frame = captions_of(["a nine", "a red two"])
     frame["text"] = frame["text"].astype(object)
     frame.loc[1, "text"] = text
-    told = rf"caption '{frame.caption_id[1]}': got .*; must have a letter, digit or sign"
+    told = rf"caption '{frame.caption_id[1]}': got .*; must have a letter, number or sign"
     with pytest.raises(DataError, match=told):
         make_image_set(frame, settings(), tiny_generator, store, 0)
 

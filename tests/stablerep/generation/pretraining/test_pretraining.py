@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from stablerep.digit_scenes.grammar import draw_distinct_captions, vocabulary
 from stablerep.errors import ConfigError, GeneratorError
-from stablerep.generation.pretraining.architecture import MAX_TOKENS, build_tokenizer
+from stablerep.generation.pretraining.architecture import build_tokenizer
+from stablerep.generation.pretraining.captioned_pixels import FixedPixels
 from stablerep.generation.pretraining.launch import pretrain_generator
 from stablerep.generation.pretraining.recipe import PretrainingRecipe, StageRecipe
 from stablerep.generation.pretraining.stage import learning_rate_at, run_stage
 from stablerep.generation.pretraining.worker import main, read_recipe
-from stablerep.seeding import numpy_generator, torch_generator
+from stablerep.seeding import torch_generator
 
 
 def loss_of_step(network, step, num, process):
@@ -53,24 +53,44 @@ def test_the_learning_rate_rises_stays_and_falls_to_zero():
     assert rates[100] == pytest.approx(0, abs=1e-12)
 
 
-def test_every_word_of_the_corpus_is_one_token_and_every_caption_fits():
-    tokenizer = build_tokenizer()
-    for word in vocabulary():
-        assert len(tokenizer(word).input_ids) == 3, word
-    for text in draw_distinct_captions(500, numpy_generator("tokens", 0)):
-        assert len(tokenizer(text).input_ids) <= MAX_TOKENS, text
+CAPTIONS = ["A dog's ball, 2 metres off", "two dogs on grass"]
+
+
+def test_every_word_of_the_texts_is_one_token():
+    tokenizer = build_tokenizer(CAPTIONS, max_tokens=16)
+    assert tokenizer.tokenize("a dog's ball , 2 dogs on grass") == [
+        "a</w>", "dog</w>", "'s</w>", "ball</w>", ",</w>", "2</w>", "dogs</w>", "on</w>", "grass</w>",
+    ]  # fmt: skip
+
+
+def test_captions_are_cut_at_the_longest_length_that_was_asked_for():
+    tokenizer = build_tokenizer(CAPTIONS, max_tokens=5)
+    ids = tokenizer(CAPTIONS[1], truncation=True).input_ids
+    assert len(ids) == 5
+    assert tokenizer.decode(ids, skip_special_tokens=True).split() == ["two", "dogs", "on"]
 
 
 def test_words_of_no_corpus_are_spelled_and_not_lost():
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(CAPTIONS, max_tokens=16)
     ids = tokenizer("a zebra").input_ids
     assert tokenizer.eos_token_id not in ids[:-1]
     assert tokenizer.decode(ids, skip_special_tokens=True).strip() == "a zebra"
 
 
-def tiny_recipe():
+SCENES = {"_target_": "stablerep.digit_scenes.pretraining.SceneStream"}
+
+
+class Snow:
+    """Photographs of snow, 16 pixels a side, as a corpus of its own would give them."""
+
+    def __new__(cls):
+        pixels = torch.full((4, 3, 16, 16), 250, dtype=torch.uint8)
+        return FixedPixels(pixels, [["snow"], ["fresh snow"], ["a white field"], ["ice"]])
+
+
+def tiny_recipe(images=SCENES):
     stage = StageRecipe(num_images=16, batch_size=8, checkpoint_every_s=0.0)
-    return PretrainingRecipe(pool_size=32, autoencoder=stage, denoiser=stage)
+    return PretrainingRecipe(dict(images), pool_size=32, autoencoder=stage, denoiser=stage)
 
 
 def test_the_result_is_a_stable_diffusion_pipeline_in_float16(tmp_path):
@@ -95,6 +115,18 @@ def test_the_result_is_a_stable_diffusion_pipeline_in_float16(tmp_path):
     assert set(json.loads((work / "seconds.json").read_text())) == {"autoencoder_s", "denoiser_s"}
 
 
+def test_photographs_of_another_size_make_a_generator_of_that_size(tmp_path):
+    from diffusers import StableDiffusionPipeline
+
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(asdict(tiny_recipe({"_target_": f"{__name__}.Snow"}))))
+    main(str(path), str(tmp_path), str(tmp_path / "generator"))
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        tmp_path / "generator", torch_dtype=torch.float32, local_files_only=True
+    )
+    assert pipeline("fresh snow", num_inference_steps=2, output_type="np").images.shape == (1, 16, 16, 3)
+
+
 def test_a_work_folder_of_another_recipe_is_refused_and_left_alone(tmp_path):
     (tmp_path / "recipe.json").write_text("{}")
     with pytest.raises(GeneratorError, match="another recipe"):
@@ -104,4 +136,4 @@ def test_a_work_folder_of_another_recipe_is_refused_and_left_alone(tmp_path):
 
 def test_a_caption_dropout_above_one_is_an_error():
     with pytest.raises(ConfigError, match=r"pretraining\.caption_dropout: got 1\.5"):
-        PretrainingRecipe(caption_dropout=1.5)
+        PretrainingRecipe(SCENES, caption_dropout=1.5)
