@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from stablerep.image_sets.image_set import MIXTURE, ImageSet
+from stablerep.image_sets.image_set import LABEL_PREFIX, MIXTURE, ImageSet
 from stablerep.image_sets.selection import cut, in_random_order
 
 
@@ -45,8 +45,7 @@ def mix(
     num_images = amounts.get("num_images") or limit
     numbers = _split(num_images, {part: share / total for part, share in shares.items()})
     chosen = {part: cut(ordered[part], part, num_images=number) for part, number in numbers.items()}
-    images = pd.concat([chosen[part].assign(image_id=_named(part, chosen[part])) for part in parts])
-    images = images.sort_values("caption_id", kind="stable", ignore_index=True)
+    images = _joined([chosen[part].assign(image_id=_named(part, chosen[part])) for part in parts])
     captions = pd.concat([each.captions for each in parts.values()])
     captions = captions[captions["caption_id"].isin(images["caption_id"])]
     sources = {part: source for each in parts.values() for part, source in each.parts.items()}
@@ -68,6 +67,15 @@ def mix(
             },
         },
     )
+
+
+def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Joins tables of different columns; whole numbers stay whole where another part has none."""
+    whole = [table.astype({name: "Int64" for name in table.select_dtypes("int64")}) for table in tables]
+    images = pd.concat(whole, ignore_index=True)
+    labels = [name for name in images if name.startswith(LABEL_PREFIX)]
+    images[labels] = images[labels].fillna(-1).astype("int64")
+    return images.sort_values("caption_id", kind="stable", ignore_index=True)
 
 
 def _named(part: str, images: pd.DataFrame) -> "pd.Series[str]":

@@ -2,6 +2,7 @@
 
 import hashlib
 
+import numpy as np
 import pandas as pd
 
 from stablerep.errors import DataError
@@ -51,5 +52,5 @@ def in_random_order(images: pd.DataFrame, *seed: str | int) -> pd.DataFrame:
     captions = images["caption_id"].unique()
     ranks = {each: hashlib.sha256(f"{key}:{each}".encode()).digest() for each in captions}
     order = {each: number for number, each in enumerate(sorted(ranks, key=ranks.__getitem__))}
-    by_caption = images["caption_id"].map(order)
-    return images.loc[by_caption.sort_values(kind="stable").index].reset_index(drop=True)
+    places = images["caption_id"].map(order).to_numpy()
+    return images.iloc[np.argsort(places, kind="stable")].reset_index(drop=True)
