@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +23,18 @@ def take_corpus_images(
     corpus: dict[str, Any],
     image_set: dict[str, Any],
     seeds: list[int],
+    evaluation_captions: pd.DataFrame,
+    validation: dict[str, Any],
+    data_docs: Path,
     as_many_as: ImageSet | None = None,
 ) -> ImageSet:
-    """Takes the real images of the corpus's training split."""
+    """Takes the real images of the corpus's training split, and passes them through the gate."""
     from stablerep.image_sets.corpus_set import from_corpus
 
     amounts = amounts_of(image_set, as_many_as)
     known = build_corpus(corpus)
-    return from_corpus(name, corpus_images, place, takedowns, amounts, seeds[0], known.name)
+    made = from_corpus(name, corpus_images, place, takedowns, amounts, seeds[0], known.name)
+    return _through_the_gate(made, evaluation_captions, validation, data_docs)
 
 
 def render_images(
@@ -40,15 +45,19 @@ def render_images(
     corpus: dict[str, Any],
     image_set: dict[str, Any],
     seeds: list[int],
+    evaluation_captions: pd.DataFrame,
+    validation: dict[str, Any],
+    data_docs: Path,
     as_many_as: ImageSet | None = None,
 ) -> ImageSet:
-    """Has the corpus render what each caption says."""
+    """Has the corpus render what each caption says, and passes the images through the gate."""
     from stablerep.generation.image_sets.inspect import without_taken_down
     from stablerep.image_sets.rendered_set import from_renderer
 
     wanted = without_taken_down(caption_set, takedowns)
     amounts = amounts_of(image_set, as_many_as)
-    return from_renderer(name, wanted, build_corpus(corpus), place, amounts, seeds[0])
+    made = from_renderer(name, wanted, build_corpus(corpus), place, amounts, seeds[0])
+    return _through_the_gate(made, evaluation_captions, validation, data_docs)
 
 
 def mix_image_sets(
@@ -64,3 +73,14 @@ def mix_image_sets(
 
     sets = {part: parts[f"part_{part}"] for part in image_set["of"]}
     return mix(name, sets, image_set["of"], place, amounts_of(image_set, as_many_as), seeds[0])
+
+
+def _through_the_gate(
+    image_set: ImageSet, evaluation_captions: pd.DataFrame, validation: dict[str, Any], data_docs: Path
+) -> ImageSet:
+    from stablerep.image_sets.inspection import inspect_table
+    from stablerep.validation.gate import check_real_images
+
+    table = inspect_table(image_set, evaluation_captions["caption"])
+    gate = check_real_images(table, validation, data_docs / image_set.name)
+    return replace(image_set, facts=image_set.facts | {"gate": gate})

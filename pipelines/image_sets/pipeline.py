@@ -23,6 +23,11 @@ _DRAWING = [
     "params:alignment",
     "scorer_folder",
 ]
+_GATE = {
+    "evaluation_captions": "evaluation_captions",
+    "validation": "params:validation",
+    "data_docs": "data_docs",
+}
 
 
 def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
@@ -115,6 +120,7 @@ def _corpus(name: str, settings: dict[str, Any]) -> list[Node]:
         "corpus": "params:corpus",
         "image_set": "params:image_set",
         "seeds": "params:seeds",
+        **_GATE,
         **_amount_inputs(settings),
     }
     return [node(_named(nodes.take_corpus_images, name), inputs, "image_set", name="take_corpus_images")]
@@ -128,6 +134,7 @@ def _rendered(name: str, settings: dict[str, Any]) -> list[Node]:
         "corpus": "params:corpus",
         "image_set": "params:image_set",
         "seeds": "params:seeds",
+        **_GATE,
         **_amount_inputs(settings),
     }
     return [node(_named(nodes.render_images, name), inputs, "image_set", name="render_images")]

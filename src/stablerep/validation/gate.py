@@ -82,7 +82,7 @@ def check_captions(
         if len(table):
             tables.append(_Table(name, table, gates[name], _TERM_NAMES))
         elif parse_rules(name, gates[name])[1:]:
-            logger.info("gate captions: the captions have no %s: gates.%s is not asked", name, name)
+            logger.info("gate captions: the captions have no %s: validation.%s is not asked", name, name)
     return _check("captions", tables, docs_folder)
 
 
@@ -103,6 +103,17 @@ def check_images(
         _Table("images_of_captions", captions, gates["images_of_captions"]),
     ]
     return _check("images", tables, docs_folder)
+
+
+def check_real_images(images: pd.DataFrame, gates: Mapping[str, Any], docs_folder: Path) -> dict[str, Any]:
+    """Checks an image set that was not generated; otherwise as `check_captions`.
+
+    Args:
+        images: one row per image, as `stablerep.image_sets.inspection.inspect_table` returns them.
+        gates: rules: `real_images`.
+        docs_folder: the page goes into its folder `images`.
+    """
+    return _check("images", [_Table("real_images", images, gates["real_images"])], docs_folder)
 
 
 def _check(gate: str, tables: Sequence[_Table], docs_folder: Path) -> dict[str, Any]:
@@ -130,7 +141,7 @@ def _check(gate: str, tables: Sequence[_Table], docs_folder: Path) -> dict[str, 
 
 
 def _keys(failed: Sequence[Mapping[str, Any]]) -> str:
-    return ", ".join(dict.fromkeys(f"gates.{each['table']}.{each['name']}" for each in failed))
+    return ", ".join(dict.fromkeys(f"validation.{each['table']}.{each['name']}" for each in failed))
 
 
 def _validate(table: _Table, rules: Sequence[Rule]) -> Any:
@@ -207,7 +218,7 @@ def _raise_if_not_computed(table: str, rule: Rule, result: dict[str, Any]) -> No
     messages = [each["exception_message"] for each in each_info if each["raised_exception"]]
     if messages:
         raise ConfigError(
-            f"gates.{table}.{rule.name}: {rule.type} cannot be computed with {rule.kwargs!r}: "
+            f"validation.{table}.{rule.name}: {rule.type} cannot be computed with {rule.kwargs!r}: "
             f"{messages[0]}. Set it in conf/params/validation/<name>.yaml."
         )
 
