@@ -11,13 +11,13 @@ pytestmark = pytest.mark.slow
 def test_an_edit_or_a_takedown_costs_its_own_images_and_no_other(checkout, run):
     config = checkout / "conf/params/config.yaml"
     config.write_text(config.read_text().replace("experiment: digit_scenes", "experiment: smoke"))
-    ledger = checkout / "data/05_model_input/generation_ledger.json"
+    described = checkout / "data/05_model_input/synthetic/finished/image_set.json"
     generator = checkout / "data/06_models/generator/model_index.json"
     born = generator.stat().st_mtime_ns
 
     first = run("dvc", "repro")
     assert first.returncode == 0, first.stdout[-2000:] + first.stderr[-4000:]
-    assert json.loads(ledger.read_text())["num_made_images"] == 96 * 2
+    assert json.loads(described.read_text())["facts"]["generation"]["num_made_images"] == 96 * 2
     assert generator.stat().st_mtime_ns == born, "the shipped generator must not be trained again"
 
     second = run("dvc", "repro")
@@ -31,24 +31,24 @@ def test_an_edit_or_a_takedown_costs_its_own_images_and_no_other(checkout, run):
     captions.write_text("".join(lines))
     third = run("dvc", "repro")
     assert third.returncode == 0, third.stdout[-2000:] + third.stderr[-4000:]
-    made = json.loads(ledger.read_text())
+    made = json.loads(described.read_text())["facts"]["generation"]
     assert made["num_made_images"] == 2
     assert made["num_kept"] == 95
     assert made["num_dropped"] == 1
-    for stage in ("curation", "validation", "generation", "training", "evaluation", "reporting"):
+    for stage in ("curation", "validation", "image_sets-synthetic", "training-stablerep-seed_0", "evaluation", "reporting"):
         assert f"Running stage '{stage}'" in third.stdout
     assert "Running stage 'pretraining'" not in third.stdout
 
-    manifest = checkout / "data/05_model_input/images/manifest.parquet"
+    manifest = checkout / "data/05_model_input/synthetic/manifest.parquet"
     gone = pd.read_parquet(manifest)["caption_id"].iloc[0]
     taken = run("stablerep", "takedown", gone, "--yes", "--reason", "licence withdrawn", "--who", "Ada")
     assert taken.returncode == 0, taken.stdout + taken.stderr
     fourth = run("dvc", "repro")
     assert fourth.returncode == 0, fourth.stdout[-2000:] + fourth.stderr[-4000:]
-    made = json.loads(ledger.read_text())
+    made = json.loads(described.read_text())["facts"]["generation"]
     # its images went at once; smoke wants 96 of the captions, so the next one takes its place
     assert (made["num_made_images"], made["num_kept"], made["num_dropped"]) == (2, 95, 0)
     left = pd.read_parquet(manifest)["caption_id"]
     assert len(left) == 96 * 2
     assert gone not in set(left)
-    assert "Running stage 'training'" in fourth.stdout
+    assert "Running stage 'training-stablerep-seed_0'" in fourth.stdout

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -17,15 +18,14 @@ ARMS = {
     "simclr_real",
     "clip_real",
     "supcon_real",
-    "stablerep_drawn",
+    "stablerep_rendered",
 }
 
 
 def test_kedro_run_takes_captions_to_a_report_and_tracks_every_arm(checkout, run):
     finished = run("kedro", "run", "--params", "experiment=smoke")
     assert finished.returncode == 0, finished.stderr[-4000:]
-    ledger = json.loads((checkout / "data/05_model_input/generation_ledger.json").read_text())
-    assert ledger["num_made_images"] == 96 * 2
+    assert ledger_of(checkout, "synthetic")["num_made_images"] == 96 * 2
     metrics = pd.read_parquet(checkout / "data/07_model_output/metrics.parquet")
     assert set(metrics["arm"]) == ARMS | {"raw_pixels", "untrained"}
     assert metrics["value"].between(0, 1).all()
@@ -42,13 +42,12 @@ def test_kedro_run_takes_captions_to_a_report_and_tracks_every_arm(checkout, run
     stablerep = next(r for r in nested if r.info.run_name == "stablerep")
     assert len(client.get_metric_history(stablerep.info.run_id, "loss")) > 1
 
-    again = run("kedro", "run", "--pipelines", "generation", "--params", "experiment=smoke")
+    again = run("kedro", "run", "--namespaces", "image_sets.synthetic", "--params", "experiment=smoke")
     assert again.returncode == 0, again.stderr[-4000:]
-    ledger = json.loads((checkout / "data/05_model_input/generation_ledger.json").read_text())
-    assert ledger["num_made_images"] == 0
+    assert ledger_of(checkout, "synthetic")["num_made_images"] == 0
 
     launch = ["torchrun", "--nproc-per-node", "2", "-m", "kedro", "run"]
-    encoder = checkout / "data/06_models/encoders/stablerep/encoder.safetensors"
+    encoder = checkout / "data/06_models/encoders/stablerep/seed_0/encoder.safetensors"
     encoder.unlink()
     launched = run(*launch, "--namespaces", "training.stablerep", "--params", "experiment=smoke")
     assert launched.returncode == 0, launched.stderr[-4000:]
@@ -60,6 +59,12 @@ def test_kedro_run_takes_captions_to_a_report_and_tracks_every_arm(checkout, run
     assert "--namespaces: got none under a launcher of 2 processes" in refused.stderr
 
 
+def ledger_of(checkout: Path, image_set: str) -> dict[str, Any]:
+    """What the last run drew of an image set."""
+    described = checkout / f"data/05_model_input/{image_set}/finished/image_set.json"
+    return json.loads(described.read_text())["facts"]["generation"]
+
+
 def digests_of(folder: Path) -> dict[str, str]:
     """The content of every file, but for the lock that a run holds."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".run.lock"]
@@ -67,15 +72,15 @@ def digests_of(folder: Path) -> dict[str, str]:
 
 
 def typo(checkout: Path) -> tuple[str, str]:
-    return "generation.guidance_scal=3", "Did you mean 'guidance_scale'?"
+    return "generator.guidance_scal=3", "Did you mean 'guidance_scale'?"
 
 
 def value_out_of_range(checkout: Path) -> tuple[str, str]:
-    return "generation.guidance_scale=-1", "generation.guidance_scale: got -1"
+    return "generator.guidance_scale=-1", "generator.guidance_scale: got -1"
 
 
 def method_that_refuses_its_settings(checkout: Path) -> tuple[str, str]:
-    return "experiment=smoke,methods.simclr.temperature=0", "methods.simclr.temperature: got 0"
+    return "experiment=smoke,method.simclr.temperature=0", "method.simclr.temperature: got 0"
 
 
 def other_header(checkout: Path) -> tuple[str, str]:
