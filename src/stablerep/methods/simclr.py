@@ -31,9 +31,9 @@ class SimCLR:
 
     def __post_init__(self) -> None:
         """Checks ranges."""
-        check_range("methods.simclr.views_per_image", self.views_per_image, 2)
-        check_range("methods.simclr.temperature", self.temperature, 1e-6)
-        check_tile("methods.simclr", self.tile)
+        check_range("method.simclr.views_per_image", self.views_per_image, 2)
+        check_range("method.simclr.temperature", self.temperature, 1e-6)
+        check_tile("method.simclr", self.tile)
 
     def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
         """Returns `nt_xent`."""

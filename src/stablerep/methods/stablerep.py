@@ -29,9 +29,9 @@ class StableRep:
 
     def __post_init__(self) -> None:
         """Checks that an anchor can have a positive."""
-        check_range("methods.stablerep.images_per_caption", self.images_per_caption, 2)
-        check_range("methods.stablerep.temperature", self.temperature, 1e-6)
-        check_tile("methods.stablerep", self.tile)
+        check_range("method.stablerep.images_per_caption", self.images_per_caption, 2)
+        check_range("method.stablerep.temperature", self.temperature, 1e-6)
+        check_tile("method.stablerep", self.tile)
 
     def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
         """Returns `multi_positive`."""

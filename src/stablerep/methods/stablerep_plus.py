@@ -33,10 +33,10 @@ class StableRepPlus:
 
     def __post_init__(self) -> None:
         """Checks ranges."""
-        check_range("methods.stablerep_plus.images_per_caption", self.images_per_caption, 2)
-        check_range("methods.stablerep_plus.temperature", self.temperature, 1e-6)
-        check_tile("methods.stablerep_plus", self.tile)
-        check_range("methods.stablerep_plus.text_weight", self.text_weight, 0)
+        check_range("method.stablerep_plus.images_per_caption", self.images_per_caption, 2)
+        check_range("method.stablerep_plus.temperature", self.temperature, 1e-6)
+        check_tile("method.stablerep_plus", self.tile)
+        check_range("method.stablerep_plus.text_weight", self.text_weight, 0)
         object.__setattr__(
             self, "_image_part", StableRep(self.images_per_caption, self.temperature, tile=self.tile)
         )

@@ -34,9 +34,9 @@ class SupCon:
 
     def __post_init__(self) -> None:
         """Checks ranges."""
-        check_range("methods.supcon.views_per_image", self.views_per_image, 2)
-        check_range("methods.supcon.temperature", self.temperature, 1e-6)
-        check_tile("methods.supcon", self.tile)
+        check_range("method.supcon.views_per_image", self.views_per_image, 2)
+        check_range("method.supcon.temperature", self.temperature, 1e-6)
+        check_tile("method.supcon", self.tile)
 
     def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
         """Returns `supervised`."""
