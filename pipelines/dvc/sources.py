@@ -36,6 +36,7 @@ class Sources:
     project: Path
     _imports: dict[str, set[str]] = field(default_factory=dict, init=False, repr=False)
     _texts: dict[str, str] = field(default_factory=dict, init=False, repr=False)
+    _trees: dict[str, ast.Module] = field(default_factory=dict, init=False, repr=False)
 
     def of_stage(self, modules: Iterable[str], parameters: Any = None) -> list[str]:
         """Returns the files and folders on which a stage depends.
@@ -89,7 +90,7 @@ class Sources:
     def _imported_by(self, path: str) -> set[str]:
         """Returns the files that a file imports anywhere, except under `if TYPE_CHECKING`."""
         if path not in self._imports:
-            names = set(_imported_names(ast.parse(self._text(path)), _package_of(path)))
+            names = set(_imported_names(self._tree(path), _package_of(path)))
             modules = {module for module in map(self._module_of, names) if module}
             # an import runs the packages above the module, too
             parents = {parent for module in modules for parent in _parents(module)}
@@ -101,6 +102,11 @@ class Sources:
         if path not in self._texts:
             self._texts[path] = (self.project / path).read_text(encoding="utf-8")
         return self._texts[path]
+
+    def _tree(self, path: str) -> ast.Module:
+        if path not in self._trees:
+            self._trees[path] = ast.parse(self._text(path))
+        return self._trees[path]
 
     def _module_of(self, name: str) -> str | None:
         """Returns the longest part of a dotted name that is a module of ours."""
@@ -125,7 +131,7 @@ class Sources:
         """Says whether a file has nothing but a docstring."""
         return all(
             isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)
-            for each in ast.parse(self._text(path)).body
+            for each in self._tree(path).body
         )
 
     def _is_room(self, folder: PurePosixPath) -> bool:
