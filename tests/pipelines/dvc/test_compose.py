@@ -12,7 +12,7 @@ from kedro.pipeline import Pipeline, node
 from pipelines.dvc import compose
 from pipelines.dvc.datasets import Datasets
 from pipelines.dvc.sources import Sources
-from pipelines.dvc.stages import CHOSEN_FILE, dvc_yaml
+from pipelines.dvc.stages import CHOSEN_FILE, SHIPPED, dvc_yaml
 from stablerep.errors import ConfigError
 
 PROJECT = Path(__file__).parents[3]
@@ -171,3 +171,14 @@ def test_dvc_runs_one_item_by_its_name_and_all_items_by_a_pattern(folder: Path) 
     params = folder / "params.yaml"
     params.write_text(params.read_text().replace("steps: 4", "steps: 2"))
     assert "changed deps" in dvc("status", "image_sets-real")
+
+
+@pytest.mark.parametrize("room", sorted(SHIPPED))
+def test_dvc_does_not_train_again_what_is_shipped(room: str) -> None:
+    # `dvc commit --force pretraining scorer` records it after its command or the name of its key changed
+    stage, recorded = (
+        yaml.safe_load((PROJECT / name).read_text())["stages"][room] for name in ("dvc.yaml", "dvc.lock")
+    )
+    parameters = yaml.safe_load((PROJECT / "params.yaml").read_text())
+    assert " ".join(recorded["cmd"].split()) == stage["cmd"]
+    assert recorded["params"]["params.yaml"] == {key: parameters[key] for key in stage["params"]}
