@@ -61,7 +61,7 @@ def composed(params: str) -> tuple[dict[str, Any], dict[str, Any]]:
 def write_all(folder: Path, params: str) -> None:
     """Composes an experiment and writes the three files; nothing is written where composing fails."""
     parameters, stages = composed(params)
-    _write(folder / CHOSEN_FILE, f"{params}\n" if params else "")
+    _write(folder / CHOSEN_FILE, f"{params}\n")
     _write(folder / PARAMS_FILE, parameters_text(parameters))
     _write(folder / _STAGES_FILE, stages_text(stages))
 
