@@ -15,15 +15,15 @@ export MLFLOW_DISABLE_TELEMETRY := true
 include mlflow/server.env
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce smoke test check format ui viz generator scorer dvc-yaml lock clean
+.PHONY: help install reproduce smoke test check format ui viz generator scorer compose lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'
 
 reproduce: install ## captions to report with the default experiment, recorded in DVC
-	$(BIN)/kedro run
 	$(BIN)/dvc repro --quiet params
-	$(BIN)/dvc commit --quiet --force curation validation generation training evaluation reporting
+	$(BIN)/kedro run --params "$$(cat conf/dvc_params.txt)"
+	$(BIN)/dvc stage list --name-only | grep -vxE 'params|pretraining|scorer' | xargs $(BIN)/dvc commit --quiet --force
 	@echo "The report: data/08_reporting/report.html; the runs: make ui"
 
 smoke: install ## the same path, tiny
@@ -32,12 +32,12 @@ smoke: install ## the same path, tiny
 test: install ## the tests that need no minutes and no GPU
 	$(BIN)/pytest
 
-check: install ## what CI checks: style, types, layers, dvc.yaml
+check: install ## what CI checks: style, types, layers, dvc.yaml and params.yaml
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy src pipelines benchmarks
 	$(BIN)/lint-imports
-	$(BIN)/python -m pipelines.dvc.stages --check
+	$(BIN)/python -m pipelines.dvc.compose --check
 
 format: install ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
@@ -58,8 +58,8 @@ generator: install ## train the embedded generator; goes on where it was stopped
 scorer: install ## train the embedded scorer of captions and images
 	$(BIN)/kedro run --pipelines scorer
 
-dvc-yaml: install ## write dvc.yaml from the pipelines and the catalog
-	$(BIN)/python -m pipelines.dvc.stages --write
+compose: install ## write dvc.yaml and params.yaml; PARAMS="experiment=smoke" is what dvc repro runs from now on
+	$(BIN)/python -m pipelines.dvc.compose $(if $(filter undefined,$(origin PARAMS)),,"$(PARAMS)")
 
 lock: $(UV) ## write requirements.lock from pyproject.toml
 	$(UV) pip compile pyproject.toml --all-extras --group dev --universal --python-version $(PYTHON_MINIMUM) \

@@ -1,224 +1,216 @@
-"""Writes dvc.yaml from the registered pipelines and the catalog, so that no stage is told twice.
+"""The stages of dvc.yaml, computed from the Kedro pipelines, the catalog and the composed parameters.
 
-`python -m pipelines.dvc.stages --write` writes it; `--check` ends with exit code 1 where it is not in step.
+A room whose nodes have namespaces becomes one stage per item (`training.simclr.seed_0` is the stage
+`training-simclr-seed_0`), so that adding an item runs that item alone. Any other room is one stage. DVC's own
+`foreach` cannot do this: it fills in texts and numbers, not lists, and items differ in their dependencies.
 """
 
-import argparse
-import glob
-import itertools
-import sys
-from pathlib import Path, PurePosixPath
+import re
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
-import yaml
-from kedro.pipeline import Pipeline
-from parse import parse
+from kedro.pipeline import Node, Pipeline
 
-PROJECT = Path(__file__).parents[2]
-# What a room's nodes use: parts of the library, and modules beside the room. A change there makes the stage
-# run again. A test holds them against all that the nodes import, and what is imported in its turn. errors.py
-# and whole_files.py are left out: they shape messages and the way to the disk, no result.
-SOURCES = {
-    "curation": [
-        "conf/words",
-        "curation",
-        "lazy_tables.py",
-        "mutual_information.py",
-        "records.py",
-        "reporting/axes.py",
-        "reporting/curation.py",
-        "reporting/inline.py",
-        "reporting/templates",
-        "validation/schemas.py",
-        "pipelines/config/build.py",
-        "pipelines/config/model_folder.py",
-        "pipelines/config/typed.py",
-    ],
-    "validation": ["validation", "batch.py", "losses", "mutual_information.py", "pipelines/config/build.py"],
-    "generation": [
-        "alignment",
-        "generation",
-        "models",
-        "curation/filters.py",
-        "curation/csv_lines.py",
-        "curation/takedowns.py",
-        "mutual_information.py",
-        "processes.py",
-        "seeding.py",
-        "shards.py",
-        "validation",
-        "pipelines/config/chosen_scorer.py",
-        "pipelines/config/build.py",
-        "pipelines/config/model_folder.py",
-    ],
-    "training": [
-        "training",
-        "batch.py",
-        "checkpoints.py",
-        "corpora",
-        "losses",
-        "models",
-        "seeding.py",
-        "shards.py",
-        "views.py",
-        "pipelines/config/build.py",
-        "pipelines/tracking/live_rows.py",
-        "pipelines/config/model_folder.py",
-    ],
-    "evaluation": ["evaluation", "models", "corpora", "seeding.py"],
-    "reporting": [
-        "reporting",
-        "alignment",
-        "corpora",
-        "curation",
-        "evaluation",
-        "lazy_tables.py",
-        "models",
-        "mutual_information.py",
-        "seeding.py",
-        "shards.py",
-        "pipelines/config/chosen_scorer.py",
-        "pipelines/config/model_folder.py",
-        "pipelines/config/typed.py",
-    ],
-}
-# The modules that compose params.yaml, and those of the library that know of keys and names.
-PARAMS_SOURCES = [
-    "pipelines/config/loader.py",
-    "pipelines/config/params_option.py",
-    "pipelines/config/schema.py",
-    "pipelines/config/typed.py",
-    "src/stablerep/alignment/settings.py",
-    "src/stablerep/methods/batch.py",
-    "src/stablerep/digit_scenes/grammar.py",
-    "src/stablerep/curation/settings.py",
-    "src/stablerep/generation/pretraining/recipe.py",
-    "src/stablerep/generation/diffusion/settings.py",
-]
-# Made once and shipped: a change of its code makes nobody train for an hour, a change of its numbers does.
-SHIPPED = {"pretraining": "pretraining_recipe", "scorer": "scorer_recipe"}
-# Keys that stages take and DVC does not track: on how many processes or machines an image was made does not
-# change it, and a stage must not run again because it was moved to another cluster.
-UNTRACKED_KEYS = {"execution"}
-_PARAMS_FILE = "params.yaml"
+from pipelines.dvc.datasets import Datasets
+from pipelines.dvc.sources import Sources, without_nested
+from stablerep.errors import ConfigError
+
+PARAMS_FILE = "params.yaml"
+# The --params with which DVC's stages run, one line. `python -m pipelines.dvc.compose` writes it.
+CHOSEN_FILE = "conf/dvc_params.txt"
+# Made once and shipped. A change of its code must not start an hour of training, a change of its numbers
+# must: the room, and the key that has these numbers.
+SHIPPED = {"pretraining": "pretraining", "scorer": "scorer"}
+# Keys that nodes take and DVC does not track: an image does not depend on how many processes or machines
+# made it, and a stage must not run again because it moved to another cluster.
+UNTRACKED_KEYS = {"executor"}
 # So that `dvc repro` finds the project's programs without an activated environment.
 _PATH = 'PATH="$PWD/.venv/bin:$PATH"'
-_HEADER = """\
-# Written by `python -m pipelines.dvc.stages --write` from the Kedro pipelines and the catalog: edit those.
-# `dvc repro` runs what changed with the configuration of conf/params/config.yaml.
-"""
+_DEFAULT = "__default__"
+_PARAMETERS = "parameters"
+_PREFIX = "params:"
+# The characters that DVC allows in the name of a stage.
+_STAGE_NAME = re.compile(r"[\w-]+")
+
+Stage = dict[str, Any]
 
 
-def dvc_yaml() -> dict[str, Any]:
-    """Returns the content of dvc.yaml."""
-    from pipelines.pipeline_registry import register_pipelines
+def dvc_yaml(
+    pipelines: Mapping[str, Pipeline], datasets: Datasets, parameters: Mapping[str, Any], sources: Sources
+) -> dict[str, Any]:
+    """Returns the content of dvc.yaml.
 
-    catalog = yaml.safe_load((PROJECT / "conf/base/catalog.yml").read_text(encoding="utf-8"))
-    pipelines = register_pipelines()
-    stages: dict[str, Any] = {"params": _params_stage()}
-    stages |= {name: _shipped_stage(name, catalog) for name in SHIPPED}
-    for name in SOURCES:
-        stages[name] = room_stage(name, pipelines[name], catalog)
+    Args:
+        pipelines: the registered pipelines by name; `__default__` says which of them are stages.
+        datasets: the project's catalog.
+        parameters: the composed parameters.
+        sources: finds the source files of the project.
+
+    Raises:
+        ConfigError: see `stages_of_room`; also two stages of one name.
+    """
+    stages = {"params": _params_stage(sources)}
+    shipped = {name: key for name, key in SHIPPED.items() if name in pipelines}
+    for name, key in shipped.items():
+        stages[name] = _shipped_stage(name, key, pipelines[name], datasets)
+    path = {node.name for node in pipelines[_DEFAULT].nodes}
+    for name, pipeline in pipelines.items():
+        if name not in {_DEFAULT, *shipped} and path >= {node.name for node in pipeline.nodes}:
+            for stage, content in stages_of_room(name, pipeline, datasets, parameters, sources).items():
+                if stage in stages:
+                    raise ConfigError(f"dvc.yaml: two stages are named {stage!r}. Rename one of the items.")
+                stages[stage] = content
     return {"stages": stages}
 
 
-def _params_stage() -> dict[str, Any]:
-    return {
-        "cmd": f"{_PATH} python -m pipelines.config.loader {_PARAMS_FILE}",
-        "deps": ["conf/params", *PARAMS_SOURCES],
-        "outs": [{_PARAMS_FILE: {"cache": False}}],
+def stages_of_room(
+    room: str, pipeline: Pipeline, datasets: Datasets, parameters: Mapping[str, Any], sources: Sources
+) -> dict[str, Stage]:
+    """Returns the stages of a room by name; an item stands after the items that it depends on.
+
+    Args:
+        room: the name under which the pipeline is registered.
+        pipeline: its nodes have either all a namespace or none.
+        datasets: the project's catalog.
+        parameters: the composed parameters.
+        sources: finds the source files of the project.
+
+    Raises:
+        ConfigError: nodes with and without a namespace, a name that DVC does not allow, a parameter that is
+            not in the configuration, or a dataset that another stage makes and the catalog does not keep.
+    """
+    stages = {}
+    for namespace, nodes in _items(room, pipeline).items():
+        choice = f"--namespaces {namespace}" if namespace else f"--pipelines {room}"
+        name = (namespace or room).replace(".", "-")
+        if not _STAGE_NAME.fullmatch(name):
+            raise ConfigError(
+                f"dvc.yaml: {name!r} cannot be the name of a stage; it must have letters, digits, hyphens "
+                "and underscores only. Rename the item in conf/params/."
+            )
+        item = Pipeline(nodes)
+        filled = [] if namespace else [each for each in datasets.filled_by(room) if datasets.is_tracked(each)]
+        stages[name] = _stage(choice, item, filled, datasets, parameters, sources)
+    return stages
+
+
+def _items(room: str, pipeline: Pipeline) -> dict[str, list[Node]]:
+    """Returns a room's nodes by the namespace of their item, or under "" where they have none."""
+    namespaces = {node.namespace or "" for node in pipeline.nodes}
+    if "" in namespaces and len(namespaces) > 1:
+        bare = sorted(node.name for node in pipeline.nodes if not node.namespace)
+        raise ConfigError(
+            f"pipeline {room!r}: {', '.join(bare)} has no namespace, but other nodes of the room have one; "
+            "either all of a room's nodes must have one or none. Give it a namespace or a room of its own."
+        )
+    # a namespace inside an item's own belongs to the item
+    tops = {each for each in namespaces if not any(each.startswith(f"{other}.") for other in namespaces)}
+    items: dict[str, list[Node]] = {}
+    for node in pipeline.nodes:
+        own = node.namespace or ""
+        top = next(each for each in tops if own == each or own.startswith(f"{each}."))
+        items.setdefault(top, []).append(node)
+    return _in_order(items)
+
+
+def _in_order(items: dict[str, list[Node]]) -> dict[str, list[Node]]:
+    """Returns the items by name, each after those whose outputs it reads."""
+    maker = {output: name for name, nodes in items.items() for node in nodes for output in node.outputs}
+    needs = {
+        name: {maker[each] for node in nodes for each in node.inputs if each in maker} - {name}
+        for name, nodes in items.items()
     }
+    ordered: dict[str, list[Node]] = {}
+    while len(ordered) < len(items):
+        ready = sorted(name for name in items if name not in ordered and needs[name] <= ordered.keys())
+        if not ready:
+            names = ", ".join(sorted(set(items) - set(ordered)))
+            raise ConfigError(f"{names}: each needs another one first; items must not depend on each other.")
+        ordered |= {name: items[name] for name in ready}
+    return ordered
 
 
-def _shipped_stage(name: str, catalog: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "cmd": f"{_PATH} kedro run --pipelines {name}",
-        "params": [SHIPPED[name]],
-        "outs": _folders_of_stage(name, catalog),
-    }
-
-
-def source_path(part: str) -> str:
-    """Returns the path of an entry of `SOURCES`: below the library, or named from the project's folder."""
-    return part if part.startswith(("pipelines/", "conf/")) else f"src/stablerep/{part}"
-
-
-def room_stage(name: str, pipeline: Pipeline, catalog: dict[str, Any]) -> dict[str, Any]:
-    """Returns the stage of a room: files that its nodes read, keys that they take, files that they write."""
-    files = [dataset for dataset in catalog if _is_versioned(dataset, catalog)]
-    outputs = [dataset for dataset in files if _is_among(dataset, pipeline.all_outputs())]
-    inputs = [dataset for dataset in files if _is_among(dataset, pipeline.inputs())]
-    own = [dataset for dataset in inputs if _dvc_options(dataset, catalog).get("stage") == name]
-    sources = [f"pipelines/{name}", *(source_path(part) for part in SOURCES[name])]
-    taken = [part.removeprefix("params:") for part in pipeline.inputs() if part.startswith("params:")]
-    keys = {part.split(".")[0] for part in taken} - UNTRACKED_KEYS
-    stage: dict[str, Any] = {
-        "cmd": f"{_PATH} kedro run --pipelines {name}",
-        "deps": sorted([_path(dataset, catalog) for dataset in inputs if dataset not in own] + sources),
-    }
-    # an empty list would track every key of the file
-    if "parameters" in pipeline.inputs():
-        stage["deps"] = sorted([*stage["deps"], _PARAMS_FILE])
-    elif keys:
-        stage["params"] = sorted(keys)
-    stage["outs"] = _folders_of_stage(name, catalog) + [_path(dataset, catalog) for dataset in outputs]
+def _stage(
+    choice: str,
+    item: Pipeline,
+    filled: list[str],
+    datasets: Datasets,
+    parameters: Mapping[str, Any],
+    sources: Sources,
+) -> Stage:
+    data = {each for each in item.inputs() if each != _PARAMETERS and not each.startswith(_PREFIX)}
+    lost = sorted(each for each in data if not datasets.is_on_disk(each))
+    if lost:
+        raise ConfigError(
+            f"dataset {lost[0]!r}: {item.nodes[0].name!r} or a node after it reads it in a stage of "
+            "its own, so it must be kept on disk. Give it a path in conf/base/catalog.yml."
+        )
+    outs = [*filled, *sorted(each for each in item.all_outputs() if datasets.is_tracked(each))]
+    inputs = {datasets.path(each) for each in data if each not in filled and datasets.is_tracked(each)}
+    taken = {key: _value(key, parameters) for key in _keys(item)}
+    used = parameters if _PARAMETERS in item.inputs() else taken
+    modules = {_module(node) for node in item.nodes}
+    paths = inputs | set(sources.of_stage(modules, used))
+    stage: Stage = {"cmd": _command(choice), "deps": sorted(without_nested(paths))}
+    # DVC reads an empty list of `params` as every key of the file
+    if _PARAMETERS in item.inputs():
+        stage["deps"] = sorted([*stage["deps"], PARAMS_FILE])
+    elif taken:
+        stage["params"] = sorted(without_inner_keys(taken))
+    stage["outs"] = [_out(each, datasets) for each in outs]
     return stage
 
 
-def _is_among(entry: str, names: set[str]) -> bool:
-    """Tells whether an entry of the catalog, which may be a pattern, is one of a pipeline's datasets."""
-    return any(parse(entry, name) is not None for name in names)
+def _params_stage(sources: Sources) -> Stage:
+    used = sources.of_stage(["pipelines.config.loader", "pipelines.config.params_option"])
+    return {
+        "cmd": f"{_PATH} python -m pipelines.dvc.compose --params-stage",
+        "deps": sorted(["conf/params", CHOSEN_FILE, *used]),
+        # persist: where the stage fails, the file of the last time stays
+        "outs": [{PARAMS_FILE: {"cache": False, "persist": True}}],
+    }
 
 
-def _dvc_options(dataset: str, catalog: dict[str, Any]) -> dict[str, Any]:
-    options = catalog[dataset].get("metadata", {}).get("dvc", {})
-    return options if isinstance(options, dict) else {}
+def _shipped_stage(room: str, key: str, pipeline: Pipeline, datasets: Datasets) -> Stage:
+    outputs = sorted(each for each in pipeline.all_outputs() if datasets.is_tracked(each))
+    outs = [_out(each, datasets) for each in [*datasets.filled_by(room), *outputs]]
+    return {"cmd": _command(f"--pipelines {room}"), "params": [key], "outs": outs}
 
 
-def _is_versioned(dataset: str, catalog: dict[str, Any]) -> bool:
-    return catalog[dataset].get("metadata", {}).get("dvc") != "untracked"
+def _command(choice: str) -> str:
+    return f'{_PATH} kedro run {choice} --params "$(cat {CHOSEN_FILE})"'
 
 
-def _path(dataset: str, catalog: dict[str, Any]) -> str:
-    entry = catalog[dataset]
-    whole = _dvc_options(dataset, catalog).get("all")
-    path = PurePosixPath(whole or entry.get("filepath") or entry["path"])
-    # DVC takes no wildcards: of a glob it watches the folder above the first
-    parts = list(itertools.takewhile(lambda part: not glob.has_magic(part), path.parts))
-    return str(PurePosixPath(*parts))
+def _out(dataset: str, datasets: Datasets) -> str | dict[str, Any]:
+    options = {key: value for key, value in datasets.options(dataset).items() if key != "stage"}
+    return {datasets.path(dataset): options} if options else datasets.path(dataset)
 
 
-def _folders_of_stage(stage: str, catalog: dict[str, Any]) -> list[Any]:
-    """Returns the folders that a stage's nodes write by themselves, with DVC's options for them."""
-    folders = []
-    for dataset in catalog:
-        options = dict(_dvc_options(dataset, catalog))
-        if options.pop("stage", None) == stage:
-            folders.append({_path(dataset, catalog): options} if options else _path(dataset, catalog))
-    return folders
+def _module(node: Node) -> str:
+    """Returns the module of a node's function; a partial counts as the function in it."""
+    function = node.func
+    while isinstance(function, partial):
+        function = function.func
+    return str(function.__module__)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Writes or checks dvc.yaml; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.dvc.stages")
-    choice = parser.add_mutually_exclusive_group(required=True)
-    choice.add_argument("--write", action="store_true", help="write dvc.yaml")
-    choice.add_argument("--check", action="store_true", help="exit code 1 where dvc.yaml is not in step")
-    options = parser.parse_args(arguments)
-    path = PROJECT / "dvc.yaml"
-    text = _HEADER + yaml.safe_dump(dvc_yaml(), sort_keys=False, width=120)
-    if options.write:
-        path.write_text(text, encoding="utf-8")
-        return 0
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
-        return 0
-    print(
-        "dvc.yaml: not in step with the pipelines and the catalog. "
-        "Run `python -m pipelines.dvc.stages --write` and commit it.",
-        file=sys.stderr,
-    )
-    return 1
+def _keys(item: Pipeline) -> list[str]:
+    """Returns the full dotted keys that the nodes take and DVC tracks."""
+    keys = (each.removeprefix(_PREFIX) for each in item.inputs() if each.startswith(_PREFIX))
+    return sorted(key for key in keys if key.split(".")[0] not in UNTRACKED_KEYS)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _value(key: str, parameters: Mapping[str, Any]) -> Any:
+    value: Any = parameters
+    for part in key.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            raise ConfigError(f"{_PREFIX}{key}: a node takes it, but the configuration does not have it.")
+        value = value[part]
+    return value
+
+
+def without_inner_keys(keys: Iterable[str]) -> set[str]:
+    """Drops each key that lies inside another one: `arms.simclr` beside `arms`."""
+    kept = set(keys)
+    return {key for key in kept if not any(key.startswith(f"{other}.") for other in kept)}
