@@ -40,12 +40,13 @@ from stablerep.models.encoder import Encoder
 from stablerep.models.encoders import build_encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.seeding import numpy_generator
+from stablerep.storage.pixels import ImagesInMemory
 from stablerep.storage.shards import SHARDS_FOLDER, digest_of, encode_image, member_name, write_shard
 from stablerep.training.batches import GroupedSampler, ImageSource
 from stablerep.training.loop import Arm, run_arm
 from stablerep.training.settings import OptimisationSettings
 from stablerep.training.step import Networks
-from stablerep.training.stored_images import ImagesInMemory, StoredImages
+from stablerep.training.stored_images import StoredImages
 from stablerep.training.views import AugmentationSettings
 
 ROOT = Path(__file__).parents[1]

@@ -121,8 +121,8 @@ def _draw_scenes(name: str, caption_set: pd.DataFrame, number: int, seed: int) -
 
     from stablerep.digit_scenes.foreign_captions import check_captions_tell_of_digits
     from stablerep.digit_scenes.scenes import draw_scenes_of_captions
+    from stablerep.storage.pixels import ImagesInMemory
     from stablerep.training.batches import ImageSource
-    from stablerep.training.stored_images import ImagesInMemory
 
     texts = tuple(caption_set["text"])
     check_captions_tell_of_digits(texts)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stablerep.errors import DataError
 from stablerep.seeding import numpy_generator
-from stablerep.training.stored_images import Pixels
+from stablerep.storage.pixels import Pixels
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from stablerep.models.encoder import Encoder
 from stablerep.seeding import numpy_generator
+from stablerep.storage.pixels import UnreadableImageError
 from stablerep.training.batches import ImageSource
-from stablerep.training.stored_images import UnreadableImageError
 
 
 def hold_out(

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from stablerep.errors import DataError
+from stablerep.storage.pixels import UnreadableImageError
 from stablerep.training.batches import Batch, ImageSource
-from stablerep.training.stored_images import UnreadableImageError
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ import copy
 import logging
 from collections import OrderedDict
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -16,61 +15,10 @@ import torch
 from torch import Tensor
 
 from stablerep.errors import DataError
+from stablerep.storage.pixels import UnreadableImageError
 from stablerep.storage.shards import SHARDS_FOLDER, decode_image, digest_of, locate_members
 
 logger = logging.getLogger(__name__)
-
-
-class UnreadableImageError(DataError):
-    """An image whose bytes are missing, damaged or of another size."""
-
-
-class Pixels(Protocol):
-    """The pixels of a source's images."""
-
-    def __len__(self) -> int:
-        """Returns how many images there are."""
-
-    def read(self, row: int) -> Tensor:
-        """Returns an image, (3, H, W) uint8; raises UnreadableImageError."""
-
-    def name_of(self, row: int) -> str:
-        """Returns what an image is called where it came from, whatever was left out since."""
-
-    def fingerprint(self) -> bytes:
-        """Returns what tells these images from all others."""
-
-    def subset(self, rows: Tensor) -> "Pixels":
-        """Returns the images of these rows, in this order."""
-
-
-class ImagesInMemory:
-    """Images that a program made."""
-
-    def __init__(self, images: Tensor, rows: Tensor | None = None) -> None:
-        """Takes (I, 3, H, W) uint8, and the rows that they had where they are a part of others."""
-        self.images = images
-        self.rows = torch.arange(len(images)) if rows is None else rows
-
-    def __len__(self) -> int:
-        """Returns I."""
-        return len(self.images)
-
-    def read(self, row: int) -> Tensor:
-        """Returns an image, (3, H, W) uint8."""
-        return self.images[row]
-
-    def name_of(self, row: int) -> str:
-        """Returns the row that the image had when it was drawn."""
-        return f"image {int(self.rows[row])}"
-
-    def fingerprint(self) -> bytes:
-        """Returns a digest of the pixels."""
-        return digest_of(self.images.contiguous().numpy().tobytes()).encode()
-
-    def subset(self, rows: Tensor) -> "ImagesInMemory":
-        """Returns the images of these rows."""
-        return ImagesInMemory(self.images[rows], self.rows[rows])
 
 
 class StoredImages:

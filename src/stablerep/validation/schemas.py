@@ -175,6 +175,42 @@ class Takedowns(Table):
     who: Series[str] = pa.Field(str_length=_NOT_EMPTY)
 
 
+class CorpusImages(Table):
+    """The real images of a corpus; columns: `stablerep.corpora.corpus.IMAGE_COLUMNS`."""
+
+    key: Series[str] = pa.Field(unique=True, str_length=_NOT_EMPTY)
+    path: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    offset: Series[int] = pa.Field(ge=-1)
+    size_bytes: Series[int] = pa.Field(ge=-1)
+    row: Series[int] = pa.Field(ge=-1)
+    file_bytes: Series[int] = pa.Field(ge=-1)
+    mtime_ns: Series[int]
+    digest: Series[str] = pa.Field(str_matches=_DIGEST)
+    captions: Series[object]
+    split: Series[str] = pa.Field(isin=["train", "validation", "test"])
+    split_given: Series[bool]
+    unit: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    width_px: Series[int] = pa.Field(ge=1)
+    height_px: Series[int] = pa.Field(ge=1)
+    label: Series[int] | None = pa.Field(alias=r"^label\..+$", regex=True, ge=-1)
+
+    @pa.check("captions", name="a list of texts")
+    @classmethod
+    def captions_are_lists_of_texts(cls, captions: pd.Series) -> "pd.Series[bool]":
+        """Checks each row; Parquet gives arrays back."""
+        return captions.map(
+            lambda texts: (
+                isinstance(texts, list | np.ndarray) and all(isinstance(text, str) for text in texts)
+            )
+        ).astype(bool)
+
+    @pa.dataframe_check(name="no unit in two splits")
+    @classmethod
+    def no_unit_is_in_two_splits(cls, frame: pd.DataFrame) -> "pd.Series[bool]":
+        """Checks that no unit is trained and tested on."""
+        return frame.groupby("unit")["split"].transform("nunique") == 1
+
+
 class CuratedCaptions(Table):
     """Captions that every filter kept; also those that passed the gate."""
 

@@ -16,11 +16,11 @@ from stablerep.methods.stablerep import StableRep
 from stablerep.methods.stablerep_plus import StableRepPlus
 from stablerep.methods.supcon import SupCon
 from stablerep.models.encoders import build_encoder
+from stablerep.storage.pixels import ImagesInMemory
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import GroupedSampler, ImageSource
 from stablerep.training.loop import Arm, _inputs_of
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
-from stablerep.training.stored_images import ImagesInMemory
 from stablerep.training.views import AugmentationSettings
 
 ENCODER = {

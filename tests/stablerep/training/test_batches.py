@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from stablerep.errors import DataError
+from stablerep.storage.pixels import ImagesInMemory
 from stablerep.training.batches import GroupedSampler, ImageSource
-from stablerep.training.stored_images import ImagesInMemory
 
 
 def source(num_captions=10, per_caption=4):

@@ -10,12 +10,12 @@ from torch import nn
 from stablerep.digit_scenes.scenes import draw_scenes_of_captions
 from stablerep.methods.batch import BatchSettings
 from stablerep.methods.stablerep import StableRep
+from stablerep.storage.pixels import ImagesInMemory
 from stablerep.training import loop
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import ImageSource
 from stablerep.training.loop import decay_groups, rate_factor
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
-from stablerep.training.stored_images import ImagesInMemory
 
 TEXTS = ("a red seven", "a nine", "a teal one", "a zero")
 SETTINGS = OptimisationSettings(num_images=40, batch=BatchSettings(4, 2), log_every=1)

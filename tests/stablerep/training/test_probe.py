@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from stablerep.models.encoder import Encoder
+from stablerep.storage.pixels import ImagesInMemory, UnreadableImageError
 from stablerep.training.batches import ImageSource
 from stablerep.training.probe import hold_out, knn_accuracy
-from stablerep.training.stored_images import ImagesInMemory, UnreadableImageError
 
 
 class FirstPixel(Encoder):

@@ -12,10 +12,11 @@ import torch
 from PIL import Image
 
 from stablerep.errors import DataError
+from stablerep.storage.pixels import ImagesInMemory, UnreadableImageError
 from stablerep.storage.shards import SHARDS_FOLDER, digest_of, member_name, open_shard, read_images
 from stablerep.training.batches import Batch, GroupedSampler, ImageSource
 from stablerep.training.reading import read_ahead
-from stablerep.training.stored_images import ImagesInMemory, StoredImages, UnreadableImageError
+from stablerep.training.stored_images import StoredImages
 
 NUM_CAPTIONS, PER_CAPTION, SIDE = 6, 3, 4
 

@@ -20,12 +20,12 @@ from stablerep.errors import StoppedError, TrainingError
 from stablerep.methods.batch import BatchSettings
 from stablerep.methods.stablerep import StableRep
 from stablerep.storage.checkpoints import read_facts
+from stablerep.storage.pixels import ImagesInMemory
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import GroupedSampler, ImageSource
 from stablerep.training.checkpoint import Checkpoint, Progress
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
 from stablerep.training.stop import StopSignal
-from stablerep.training.stored_images import ImagesInMemory
 from stablerep.training.views import Augmentation
 
 ENCODER = {"_target_": "stablerep.models.residual.ResidualEncoder", "channels": [8, 8], "map_channels": 4}

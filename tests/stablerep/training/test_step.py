@@ -22,12 +22,12 @@ from stablerep.methods.supcon import SupCon
 from stablerep.models.encoder import Encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.text import TextTower
+from stablerep.storage.pixels import ImagesInMemory
 from stablerep.training import loop
 from stablerep.training.batches import ImageSource
 from stablerep.training.loop import Arm, run_arm
 from stablerep.training.settings import OptimisationSettings
 from stablerep.training.step import Networks
-from stablerep.training.stored_images import ImagesInMemory
 
 ROOT = Path(__file__).parents[3]
 METHODS = {
