@@ -6,6 +6,7 @@ Format: https://github.com/webdataset/webdataset. An image is read by its place 
 
 import json
 import logging
+import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -150,6 +151,7 @@ def _samples_of(path: str) -> dict[str, _Sample]:
             f"{path}: cannot be read as an uncompressed tar to its end ({error.__cause__}). Unpack or copy "
             "it again."
         ) from error
+    _check_end(path, max((offset + size for offset, size in members.values()), default=0))
     samples: dict[str, _Sample] = {}
     for member, (offset, size_bytes) in members.items():
         parts = PurePosixPath(member)
@@ -163,6 +165,14 @@ def _samples_of(path: str) -> dict[str, _Sample]:
         elif ending in ("txt", "cls", "json"):
             sample.texts[ending] = _Span(offset, size_bytes)
     return samples
+
+
+def _check_end(path: str, end: int) -> None:
+    """Raises DataError unless zeros follow the last member; tarfile takes a cut between two members for an end."""
+    with Path(path).open("rb") as shard:
+        shard.seek(-(-end // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
+        if shard.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise DataError(f"{path}: is cut short: the mark of a tar's end is missing. Copy it again.")
 
 
 def _record_of(where: str, data: bytes | None) -> dict[str, Any]:

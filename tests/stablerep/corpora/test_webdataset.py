@@ -89,10 +89,16 @@ def test_shards_with_faults_are_refused(tmp_path: Path) -> None:
     good = write_shard(tmp_path / "good.tar", members_of(0))
     data = good.read_bytes()
     (tmp_path / "cut.tar").write_bytes(data[: len(data) // 2])
-    write_shard(tmp_path / "packed.tar", members_of(0), "w:gz")
-    for name in ("cut", "packed"):
-        with pytest.raises(DataError, match=f"{name}.tar: cannot be read as an uncompressed tar"):
+    (tmp_path / "between.tar").write_bytes(data[: 512 * 4])  # after the first image and its caption's header
+    (tmp_path / "end.tar").write_bytes(data[: 20 * 3 * 2 * 512])  # behind the last member
+    for name in ("cut", "between", "end"):
+        with pytest.raises(
+            DataError, match=f"{name}.tar: (is cut short|cannot be read as an uncompressed tar)"
+        ):
             WebDataset(str(tmp_path / f"{name}.tar")).check()
+    write_shard(tmp_path / "packed.tar", members_of(0), "w:gz")
+    with pytest.raises(DataError, match=r"packed.tar: cannot be read as an uncompressed tar"):
+        WebDataset(str(tmp_path / "packed.tar")).check()
     write_shard(tmp_path / "text.tar", {"0.txt": "x"})
     with pytest.raises(DataError, match="has no images; members must end in jpg"):
         WebDataset(str(tmp_path / "text.tar")).check()
