@@ -29,9 +29,7 @@ def test_own_images_go_from_a_folder_to_a_report(checkout, run, cifar):
     before = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in cifar.iterdir()}
     finished = run("kedro", "run", "--params", params)
     assert finished.returncode == 0, finished.stderr[-4000:]
-    described = json.loads(
-        (checkout / "data/05_model_input/real/finished/image_set.json").read_text()
-    )
+    described = json.loads((checkout / "data/05_model_input/real/finished/image_set.json").read_text())
     assert described["source"] == "corpus"
     metrics = pd.read_parquet(checkout / "data/07_model_output/metrics.parquet")
     # there are no captions, so CLIP is left out

@@ -108,7 +108,7 @@ class Corpus:
 
     Attributes:
         name: as it stands in messages and as the source of captions.
-        mirrorable: whether a mirrored image shows the same; text and digits do not.
+        mirrorable: whether a mirrored image shows the same; text does not.
         can_render: whether `render` draws what a caption says.
     """
 

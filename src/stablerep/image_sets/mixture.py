@@ -71,7 +71,7 @@ def mix(
 
 def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
     """Joins tables of different columns; whole numbers stay whole where another part has none."""
-    whole = [table.astype({name: "Int64" for name in table.select_dtypes("int64")}) for table in tables]
+    whole = [table.astype(dict.fromkeys(table.select_dtypes("int64"), "Int64")) for table in tables]
     images = pd.concat(whole, ignore_index=True)
     labels = [name for name in images if name.startswith(LABEL_PREFIX)]
     images[labels] = images[labels].fillna(-1).astype("int64")

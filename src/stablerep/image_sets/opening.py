@@ -59,7 +59,7 @@ def _labels(image_set: ImageSet, task: str | None) -> Tensor | None:
 def _open_part(image_set: ImageSet, part: str, corpus: Corpus, size_px: int, cache_mib: float) -> Pixels:
     rows = image_set.images[image_set.images["part"] == part].reset_index(drop=True)
     rows = rows.dropna(axis="columns", how="all")  # columns of other parts
-    rows = rows.astype({name: "int64" for name in rows.select_dtypes("Int64")})
+    rows = rows.astype(dict.fromkeys(rows.select_dtypes("Int64"), "int64"))
     source = image_set.parts[part]
     if source == GENERATED:
         return StoredImages(image_set.folder.parent / part, rows, cache_mib)

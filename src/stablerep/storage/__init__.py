@@ -1,1 +1,1 @@
-"""How data lies on the disk: shards, whole files, checkpoints."""
+"""How data lies on the disk or in memory: shards, pixels, whole files, checkpoints."""

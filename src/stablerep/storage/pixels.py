@@ -39,7 +39,7 @@ class Pixels(Protocol):
 
 
 class ImagesInMemory:
-    """Images that a program made, such as rendered scenes."""
+    """Images that a program made."""
 
     def __init__(self, images: Tensor, rows: Tensor | None = None) -> None:
         """Takes (I, 3, H, W) uint8, and for a subset the rows that the images had before."""
