@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.config.model_folder import named_folder
+from pipelines.config.generator import named_folder
 
 if TYPE_CHECKING:
     from stablerep.alignment.scorer import Scorer

@@ -1,5 +1,5 @@
-"""Captions to image shards and their manifest."""
+"""One sub-pipeline per image set."""
 
-from pipelines.generation.pipeline import create_pipeline
+from pipelines.image_sets.pipeline import create_pipeline
 
 __all__ = ["create_pipeline"]

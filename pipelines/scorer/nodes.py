@@ -25,7 +25,7 @@ def measure_scorer(
     generation: dict[str, Any],
 ) -> tuple[str, dict[str, Any]]:
     """Measures the scorer on real and on generated images; returns its card and figures."""
-    from pipelines.config.model_folder import model_folder
+    from pipelines.config.generator import model_folder
     from pipelines.generation.nodes import generation_settings
     from stablerep.alignment.clip_arm import ClipArmScorer
 

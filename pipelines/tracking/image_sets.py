@@ -18,7 +18,7 @@ def log_image_set(image_set: "ImageSet") -> None:
     mlflow.log_metrics({f"{image_set.name}.{key}": value for key, value in _numbers(image_set)})
     if image_set.manifest is not None:
         _log_grid(image_set)
-        _log_extremes(image_set)
+        _log_extremes(image_set, image_set.manifest)
 
 
 def _numbers(image_set: "ImageSet") -> Iterator[tuple[str, float]]:
@@ -32,14 +32,14 @@ def _numbers(image_set: "ImageSet") -> Iterator[tuple[str, float]]:
                 yield f"{ledger}.{name}", float(value)
 
 
-def _log_extremes(image_set: "ImageSet") -> None:
+def _log_extremes(image_set: "ImageSet", manifest: "pd.DataFrame") -> None:
     """Logs a picture of the worst images over that of the best."""
     import torch
 
     from stablerep.reporting.alignment import pick_extremes
     from stablerep.storage.shards import read_images
 
-    parts = [rows for rows in pick_extremes(image_set.manifest) if len(rows)]
+    parts = [rows for rows in pick_extremes(manifest) if len(rows)]
     if parts:
         images = torch.cat([read_images(image_set.folder, rows)[0] for rows in parts])
         _log_picture(images, len(parts[0]), f"{image_set.name}/worst_and_best_aligned.png")

@@ -24,7 +24,7 @@ from pipelines.config.loader import write_parameters
 from pipelines.run.causes import first_cause
 from pipelines.run.items import image_set_of, is_encoder
 from pipelines.tracking.arms import TrackedArms
-from pipelines.tracking.run.image_sets import log_image_set
+from pipelines.tracking.image_sets import log_image_set
 from pipelines.tracking.values import flatten, in_calls, log_params, metrics_of
 from stablerep.errors import GateError, StoppedError
 
@@ -179,7 +179,7 @@ class Tracker:
 
     def _log_scores(self, metrics: "pd.DataFrame") -> None:
         for (arm, seed), rows in metrics.groupby(["arm", "seed"]):
-            own = self._arms.run_of(str(arm), int(seed))
+            own = self._arms.run_of(str(arm), int(str(seed)))
             # reference rows, and arms trained in an earlier session, have no run in this one
             prefix = "" if own else f"{arm}.seed_{seed}."
             values: dict[str, float] = {}

@@ -205,8 +205,8 @@ def _sample(store: Path, caption_id: str) -> tuple[Path, Record]:
             ) from error
     raise DataError(
         f"caption {caption_id!r}: no image of it in {folder} ({len(shards)} shards); must be a caption of "
-        "the image set. Their ids are in its finished/images.parquet; `kedro run --pipelines image_sets` makes "
-        "the set."
+        "the image set. Their ids are in finished/images.parquet beside the shards; `kedro run --pipelines "
+        "image_sets` makes the set."
     )
 
 

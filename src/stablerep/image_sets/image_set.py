@@ -56,7 +56,9 @@ class ImageSet:
     @property
     def tasks(self) -> list[str]:
         """The tasks for which images have labels."""
-        return [name.removeprefix(LABEL_PREFIX) for name in self.images if name.startswith(LABEL_PREFIX)]
+        return [
+            name.removeprefix(LABEL_PREFIX) for name in map(str, self.images) if name.startswith(LABEL_PREFIX)
+        ]
 
     @property
     def has_captions(self) -> bool:

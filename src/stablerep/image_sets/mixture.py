@@ -73,8 +73,9 @@ def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
     """Joins tables of different columns; whole numbers stay whole where another part has none."""
     whole = [table.astype(dict.fromkeys(table.select_dtypes("int64"), "Int64")) for table in tables]
     images = pd.concat(whole, ignore_index=True)
-    labels = [name for name in images if name.startswith(LABEL_PREFIX)]
-    images[labels] = images[labels].fillna(-1).astype("int64")
+    for name in map(str, images):
+        if name.startswith(LABEL_PREFIX):
+            images[name] = images[name].fillna(-1).astype("int64")
     return images.sort_values("caption_id", kind="stable", ignore_index=True)
 
 
