@@ -41,7 +41,11 @@ class PathDataset(AbstractDataset[Any, Any]):
 
 
 class FolderDataset(PathDataset):
-    """A folder that nodes read and write themselves; they get its absolute path."""
+    """A folder that nodes read and write themselves; they get its absolute path.
+
+    A node that fills a folder gets its place from one dataset and returns the path through another one of the
+    same path, so that what reads the folder waits for it.
+    """
 
     def __init__(self, path: str | os.PathLike[str], metadata: dict[str, Any] | None = None) -> None:
         """Takes `path`, as Kedro calls a folder."""
@@ -52,5 +56,12 @@ class FolderDataset(PathDataset):
         return self._filepath.absolute()
 
     def save(self, data: Any) -> None:
-        """Raises DataError."""
-        self._refuse()
+        """Checks that the folder was filled.
+
+        Raises:
+            DataError: it is another folder, or not there.
+        """
+        if Path(data) != self.load() or not self._filepath.is_dir():
+            raise DataError(
+                f"{self._filepath}: a node returned {data}; it must fill this very folder and return its path."
+            )

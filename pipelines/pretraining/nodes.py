@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config.build import build
+from pipelines.config.generator import generator_settings
 
 
 def pretrain_generator(
-    recipe: dict[str, Any], pretraining_work: Path, generator_folder: Path
-) -> dict[str, float]:
-    """Trains the generator and returns its seconds by part."""
+    recipe: dict[str, Any], pretraining_work: Path, place_of_generator: Path
+) -> tuple[Path, dict[str, float]]:
+    """Trains the generator; returns its folder and its seconds by part."""
     from stablerep.generation.pretraining.launch import pretrain_generator as pretrain
     from stablerep.generation.pretraining.recipe import PretrainingRecipe
 
@@ -17,22 +18,21 @@ def pretrain_generator(
     num_processes = values.pop("num_processes")
     values.pop("card")  # says what is measured afterwards
     parsed = PretrainingRecipe.from_mapping(values)
-    return pretrain(parsed, pretraining_work, generator_folder, num_processes)
+    seconds = pretrain(parsed, pretraining_work, place_of_generator, num_processes)
+    return place_of_generator, seconds
 
 
 def measure_generator(
     pretraining_seconds: dict[str, float],
     generator_folder: Path,
     recipe: dict[str, Any],
-    generation: dict[str, Any],
+    generator: dict[str, Any],
 ) -> tuple[str, Any, dict[str, Any]]:
     """Measures the generator over guidance scales; returns its model card, picture and figures."""
     from torchvision.transforms.functional import to_pil_image
 
-    from pipelines.generation.nodes import generation_settings
-
-    card = build("pretraining_recipe.card", recipe["card"], "conf/params/pretraining/<name>.yaml")
-    settings = generation_settings(generation)
+    card = build("pretraining.card", recipe["card"], "conf/params/pretraining/<name>.yaml")
+    settings = generator_settings(generator)
     figures = card.measure(generator_folder, settings, seed=recipe["seed"])
     picture = to_pil_image(card.picture(generator_folder, settings, seed=recipe["seed"]))
     return card.write(figures, pretraining_seconds, recipe), picture, figures

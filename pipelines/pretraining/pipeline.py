@@ -6,13 +6,13 @@ from pipelines.pretraining.nodes import measure_generator, pretrain_generator
 
 
 def create_pipeline() -> Pipeline:
-    """Returns the graph of the room."""
+    """Returns the graph."""
     return Pipeline(
         [
             node(
                 pretrain_generator,
-                ["params:pretraining_recipe", "pretraining_work", "generator_folder"],
-                "pretraining_seconds",
+                ["params:pretraining", "pretraining_work", "place_of_generator"],
+                ["generator_folder", "pretraining_seconds"],
                 name="pretrain_generator",
             ),
             node(
@@ -20,8 +20,8 @@ def create_pipeline() -> Pipeline:
                 [
                     "pretraining_seconds",
                     "generator_folder",
-                    "params:pretraining_recipe",
-                    "params:generation",
+                    "params:pretraining",
+                    "params:generator",
                 ],
                 ["generator_card", "generator_picture", "generator_figures"],
                 name="measure_generator",

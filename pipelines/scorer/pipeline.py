@@ -6,13 +6,13 @@ from pipelines.scorer.nodes import measure_scorer, train_scorer
 
 
 def create_pipeline() -> Pipeline:
-    """Returns the graph of the room."""
+    """Returns the graph."""
     return Pipeline(
         [
             node(
                 train_scorer,
-                ["params:scorer_recipe", "scorer_work", "scorer_folder"],
-                "scorer_seconds",
+                ["params:scorer", "scorer_work", "place_of_scorer"],
+                ["scorer_folder", "scorer_seconds"],
                 name="train_scorer",
             ),
             node(
@@ -21,8 +21,8 @@ def create_pipeline() -> Pipeline:
                     "scorer_seconds",
                     "scorer_folder",
                     "generator_folder",
-                    "params:scorer_recipe",
-                    "params:generation",
+                    "params:scorer",
+                    "params:generator",
                 ],
                 ["scorer_card", "scorer_figures"],
                 name="measure_scorer",
