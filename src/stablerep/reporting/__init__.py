@@ -1,1 +1,1 @@
-"""What a run found, for people: the report and the generator's model card."""
+"""What a run found, for people: the report, and the page on curation."""

@@ -13,15 +13,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from stablerep.reporting.axes import plain
-from stablerep.reporting.figures import SOURCE_COLOURS
+from stablerep.reporting.axes import TEXT, light, plain
 from stablerep.reporting.gallery import scale_image
 from stablerep.reporting.inline import png_address
 from stablerep.storage.shards import INTACT, REJECTED_MISALIGNED
 
 _NUM_BINS = 60
-_REJECTED_COLOUR = "#b3401b"
-_INK = "#20262e"
 
 
 @dataclass(frozen=True)
@@ -59,11 +56,11 @@ class AlignmentSection:
 
 
 def pick_extremes(manifest: pd.DataFrame, num: int = 12) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Picks the rows of the worst and the best images, one a caption: else one caption may fill the row.
+    """Picks the rows of the worst and the best images, one per caption, as one caption may fill them all.
 
     Args:
         manifest: with `alignment`; images that were not scored are left out.
-        num: of each, at most; half of the captions where they are fewer, so that no image stands in both.
+        num: of each, at most; half of the captions where there are fewer, so that no image is in both.
     """
     keys = ["alignment", "caption_id", "image_index"]
     ordered = manifest.dropna(subset=["alignment"]).sort_values(keys)
@@ -106,15 +103,15 @@ def _pictures(rows: pd.DataFrame, images: Tensor, texts: Mapping[str, str]) -> l
 def draw_alignment(manifest: pd.DataFrame, threshold: float | None) -> Figure:
     """Draws the distribution of the scores, and the threshold.
 
-    Counts stand on a logarithmic axis: the few low scores are what one looks for.
+    Counts are on a logarithmic axis: the few low scores are what one looks for.
 
     Args:
         manifest: with `alignment` and `state`.
-        threshold: below it images were rejected; None draws no line.
+        threshold: below it, images were rejected; None draws no line.
     """
     scored = manifest.dropna(subset=["alignment"])
     parts = [scored.loc[scored["state"] == state, "alignment"] for state in (INTACT, REJECTED_MISALIGNED)]
-    figure = Figure(figsize=(9.6, 2.7), layout="constrained")
+    figure = Figure(figsize=(6.4, 2.6), layout="constrained")
     axes = figure.subplots()
     edges = np.histogram_bin_edges(scored["alignment"], _NUM_BINS)
     if threshold is not None and edges[0] < threshold < edges[-1]:
@@ -124,12 +121,12 @@ def draw_alignment(manifest: pd.DataFrame, threshold: float | None) -> Figure:
         parts,
         bins=list(edges),
         stacked=True,
-        color=[SOURCE_COLOURS["synthetic"], _REJECTED_COLOUR],
+        color=[light("generated"), light("bad")],
         label=["accepted", "rejected"],
         log=True,
     )
     if threshold is not None:
-        axes.axvline(threshold, color=_INK, linewidth=0.9, linestyle=(0, (3, 3)))
+        axes.axvline(threshold, color=TEXT, linewidth=0.9, linestyle=(0, (3, 3)))
         axes.annotate(
             f"threshold {threshold:.3f}",
             (threshold, 0.97),
@@ -138,12 +135,12 @@ def draw_alignment(manifest: pd.DataFrame, threshold: float | None) -> Figure:
             textcoords="offset points",
             va="top",
             fontsize=8.5,
-            color=_INK,
+            color=TEXT,
         )
     axes.set_xlabel("alignment: cosine of image and caption", fontsize=8.5)
     axes.set_ylabel("images", fontsize=8.5)
     axes.tick_params(labelsize=8)
     plain(axes, "y")
     if len(parts[1]):
-        axes.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(0, 0.9))
+        figure.legend(loc="outside upper right", ncols=2, frameon=False, fontsize=8.5, labelcolor=TEXT)
     return figure

@@ -7,35 +7,35 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from stablerep.curation.audit import SKEWED
-from stablerep.reporting.axes import plain
+from stablerep.reporting.axes import TEXT, light, plain
 
-_ASKED, _DRAWN, _INK = "#9aa4af", "#2a6fb0", "#20262e"
+_DRAWN = light("generated")
 _NUM_PAIRS = 20  # rows of the table
 
 
-def draw_gaps(terms: pd.DataFrame) -> Figure:
-    """Draws each term's share in captions and in images, one panel a group.
+def draw_gaps(terms: pd.DataFrame) -> dict[str, Figure]:
+    """Draws each term's share in captions and in images, one figure for each group.
 
     Args:
         terms: as `stablerep.alignment.audit.audit_terms` gives them.
     """
-    groups = list(dict.fromkeys(terms["group"]))
-    most = int(terms.groupby("group").size().max())
-    figure = Figure(figsize=(9.6, 1.0 + 0.3 * most), layout="constrained")
-    panels = figure.subplots(1, len(groups), squeeze=False)[0]
-    for axes, group in zip(panels, groups, strict=True):
+    figures = {}
+    for group in dict.fromkeys(terms["group"]):
         rows = terms[terms["group"] == group][::-1]
+        figure = Figure(figsize=(4.6, 1.15 + 0.28 * len(rows)), layout="constrained")
+        axes = figure.subplots()
         places = np.arange(len(rows))
         axes.hlines(places, 100 * rows["low"], 100 * rows["high"], color=_DRAWN, linewidth=1.6)
         axes.plot(100 * rows["drawn"], places, "o", color=_DRAWN, markersize=5, label="drawn")
-        axes.plot(100 * rows["asked"], places, "|", color=_INK, markersize=11, label="asked for")
+        axes.plot(100 * rows["asked"], places, "|", color=TEXT, markersize=11, label="asked for")
         axes.set_yticks(places, rows["term"])
         axes.set_xlim(left=0)
-        axes.set_title(f"{group}, % of images", fontsize=10, loc="left", color=_INK)
-        axes.tick_params(labelsize=8.5)
+        axes.set_title(f"{group}, % of images", fontsize=10, loc="left", color=TEXT)
         plain(axes, "x")
-    panels[-1].legend(frameon=False, fontsize=8.5)
-    return figure
+        axes.tick_params(labelsize=8.5)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8.5, labelcolor=TEXT)
+        figures[str(group)] = figure
+    return figures
 
 
 def skewed_pairs(pairs: pd.DataFrame) -> list[dict[str, Any]]:

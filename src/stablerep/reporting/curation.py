@@ -1,4 +1,4 @@
-"""The page on curation: what came in, what each filter took, the balance of concepts, the audit for bias."""
+"""The page on curation: what was read, what each filter rejected, balance of concepts, audit for bias."""
 
 import math
 from dataclasses import dataclass
@@ -11,11 +11,10 @@ from matplotlib.figure import Figure
 
 from stablerep.curation.audit import SKEWED, TOO_FEW, Audit
 from stablerep.curation.curate import Curation
-from stablerep.reporting.axes import plain
+from stablerep.reporting.axes import TEXT, css_variables, light, plain
 from stablerep.reporting.inline import svg_address
 
-_BEFORE, _AFTER = "#9aa4af", "#2a6fb0"
-_INK, _BAD = "#20262e", "#b3401b"
+_BEFORE, _AFTER, _BAD = light("before"), light("generated"), light("bad")
 _NUM_CONCEPTS = 20  # rows of the table of head concepts
 _NUM_PAIRS = 40  # rows of the figure of pairs
 _MAX_TEXT = 160  # characters of an example
@@ -37,7 +36,7 @@ class PairRow:
 
 
 def _bits(value: float) -> str:
-    """Returns a number of bits as the page shows it; an end that an interval has not is a dash."""
+    """Returns a number of bits as the page shows it; a missing end of an interval is a dash."""
     return "\N{EN DASH}" if math.isnan(value) else f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
@@ -66,6 +65,7 @@ def build_curation_page(curation: Curation, audit: Audit) -> str:
     )
     balance = curation.balance if curation.balance is not None and len(curation.balance) else None
     return environment.get_template("curation.html.j2").render(
+        colours=css_variables(),
         curation=curation,
         funnel=svg_address(draw_funnel(curation)),
         tail=svg_address(draw_tail(balance, curation.balance_bound)) if balance is not None else None,
@@ -91,15 +91,15 @@ def _pairs(curation: Curation, audit: Audit) -> list[PairRow]:
 
 
 def draw_funnel(curation: Curation) -> Figure:
-    """Draws what is left after each filter, and what it took."""
+    """Draws what each filter kept and rejected."""
     steps = [step for step in curation.steps if step.num_in]
     names = [step.filter.replace("_", " ") for step in steps][::-1]
     taken = np.array([step.reasons.total() for step in steps][::-1])
     left = np.array([step.num_in for step in steps][::-1]) - taken
     figure = Figure(figsize=(9.6, 0.7 + 0.28 * len(steps)), layout="constrained")
     axes = figure.subplots()
-    axes.barh(names, left, color=_AFTER, label="left")
-    axes.barh(names, taken, left=left, color=_BAD, label="taken")
+    axes.barh(names, left, color=_AFTER, label="kept")
+    axes.barh(names, taken, left=left, color=_BAD, label="rejected")
     for place, number in enumerate(taken):
         if number:
             axes.annotate(
@@ -122,7 +122,7 @@ def draw_tail(balance: pl.DataFrame | None, bound: float | None) -> Figure:
         axes.loglog(ranks, balance["before"].to_numpy(), color=_BEFORE, linewidth=2.4, label="before")
         axes.loglog(ranks[after > 0], after[after > 0], ".", color=_AFTER, markersize=3.5, label="after")
     if bound is not None:
-        axes.axhline(bound, color=_INK, linewidth=0.9, linestyle=(0, (3, 3)))
+        axes.axhline(bound, color=TEXT, linewidth=0.9, linestyle=(0, (3, 3)))
         axes.annotate(
             f"bound t = {bound:,g}",
             (0.995, bound),
@@ -130,13 +130,13 @@ def draw_tail(balance: pl.DataFrame | None, bound: float | None) -> Figure:
             ha="right",
             va="bottom",
             fontsize=8.5,
-            color=_INK,
+            color=TEXT,
         )
     axes.set_xlabel("concepts, by how many captions name them", fontsize=8.5)
     axes.set_ylabel("captions", fontsize=8.5)
     axes.tick_params(labelsize=8)
     plain(axes, "y")
-    axes.legend(frameon=False, fontsize=8.5)
+    axes.legend(frameon=False, fontsize=8.5, labelcolor=TEXT)
     return figure
 
 
@@ -148,8 +148,8 @@ def draw_pairs(pairs: list[PairRow], max_pmi: float) -> Figure:
         for row, colour, shift in ((pair.before, _BEFORE, 0.13), (pair.after, _AFTER, -0.13)):
             axes.plot([row["low"], row["high"]], [place + shift] * 2, color=colour, linewidth=1.6)
             axes.plot([row["pmi"]], [place + shift], "o", color=colour, markersize=4)
-    axes.axvspan(-max_pmi, max_pmi, color="#eef4ee", zorder=0)
-    axes.axvline(0, color=_INK, linewidth=0.8)
+    axes.axvspan(-max_pmi, max_pmi, color=light("within"), zorder=0)
+    axes.axvline(0, color=TEXT, linewidth=0.8)
     axes.set_yticks(range(len(pairs)), [pair.name for pair in pairs[::-1]])
     axes.set_xlabel(
         "pointwise mutual information, bits (grey before, blue after; green: within the bound)", fontsize=8.5

@@ -11,14 +11,30 @@ if TYPE_CHECKING:
 
 
 def svg_address(figure: "Figure") -> str:
-    """Returns a matplotlib figure as a data address of an SVG, text as outlines; equal figures are equal."""
+    """Returns a matplotlib figure as a data address of an SVG; equal figures give equal addresses.
+
+    Text is drawn as outlines. The background is transparent, and the colours of `axes.PALETTE` follow the
+    reader's light or dark scheme.
+    """
+    return "data:image/svg+xml;base64," + base64.b64encode(svg_of(figure).encode()).decode()
+
+
+def svg_of(figure: "Figure") -> str:
+    """Returns a figure as the text of an SVG, as `svg_address` describes."""
     import matplotlib
 
+    from stablerep.reporting.axes import PALETTE, css_variables
+
     buffer = io.BytesIO()
-    # a fixed salt and no date: else the ids inside, and so the page, differ from run to run
+    # a fixed salt and no date: otherwise the ids inside, and so the page, differ from run to run
     with matplotlib.rc_context({"svg.hashsalt": "stablerep", "svg.fonttype": "path"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = buffer.getvalue().decode()
+    for name, (colour, _) in PALETTE.items():
+        svg = svg.replace(colour, f"var(--{name})")
+    # matplotlib writes no fill for black text
+    style = f"<style>{css_variables()}svg{{fill:var(--text)}}</style>"
+    return svg.replace(" <metadata>", f" {style}\n <metadata>", 1)
 
 
 def png_address(image: Image.Image) -> str:

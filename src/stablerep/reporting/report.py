@@ -2,121 +2,147 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from stablerep.digit_scenes.scenes import NUM_CLASSES
-from stablerep.errors import DataError
-from stablerep.evaluation.bootstrap import Interval
-from stablerep.evaluation.evaluate import LINEAR_PROBE
-from stablerep.reporting import tables
-from stablerep.reporting.alignment import AlignmentSection
 from stablerep.reporting.audit import draw_gaps, skewed_pairs
-from stablerep.reporting.figures import (
-    SOURCE_COLOURS,
-    SOURCE_TITLES,
-    draw_accuracies,
-    draw_histories,
-)
-from stablerep.reporting.gallery import GalleryEntry
+from stablerep.reporting.axes import css_variables
+from stablerep.reporting.compact_tables import CompactTable, other_metrics, other_tasks
+from stablerep.reporting.content import ImageSetFacts, ReportContent
+from stablerep.reporting.figures import SOURCE_TITLES, draw_accuracies, draw_training
+from stablerep.reporting.gallery import share_galleries
+from stablerep.reporting.headline import bounds, percent, points, write_headline
 from stablerep.reporting.inline import svg_address
+from stablerep.reporting.rejections import count_rejections
+from stablerep.reporting.tables import ArmRow, ArmsTable, make_table, tested, title_of
+
+# facts of an image set that have their own place on the page
+_PLACED_FACTS = ("generation", "alignment", "gate")
 
 
 @dataclass(frozen=True)
-class ReportContent:
-    """What a report is made of.
+class ResultSection:
+    """The page's section on one evaluation set.
 
     Attributes:
-        experiment_name: of the configuration.
-        seed: of the run.
-        metrics: as `evaluation.evaluate.evaluate_encoders` returns them.
-        hand_scores: likewise.
-        histories: by arm, as `training.loop.run_arm` returns them.
-        num_bootstrap: resamples behind intervals.
-        num_accepted_images: images that passed the gate.
-        gallery: captions with their images.
-        num_curated_captions: captions that every filter kept.
-        rejected_captions: the other captions, with filter and reason.
-        gates: title -> result, as `validation.gate` returns it.
-        generation_ledger: as `generation.image_set.make_image_set` returns it.
-        alignment: the scores; None where images were not scored.
-        image_audit: see `stablerep.alignment.audit.audit_terms`; no row where images were not audited.
-        image_audit_pairs: see `stablerep.alignment.audit.audit_pairs`.
-        stage_seconds: node -> seconds; empty where nothing was measured.
-        machine: what -> value, see `environment.describe_machine`.
-        configuration: what the nodes were given.
+        name: of the set.
+        table: its first task.
+        figures: evaluation -> address of its figure.
+        other_tasks: all tasks by the leading evaluation; None where there is one.
+        other_metrics: metrics that the table leaves out; None where there are none.
     """
 
-    experiment_name: str
-    seed: int
-    metrics: pd.DataFrame
-    hand_scores: pd.DataFrame
-    histories: Mapping[str, pd.DataFrame]
-    num_bootstrap: int
-    num_accepted_images: int
-    gallery: list[GalleryEntry]
-    num_curated_captions: int
-    rejected_captions: pl.LazyFrame
-    gates: Mapping[str, Mapping[str, Any]]
-    generation_ledger: Mapping[str, Any]
-    alignment: AlignmentSection | None = None
-    image_audit: pd.DataFrame = field(default_factory=pd.DataFrame)
-    image_audit_pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
-    stage_seconds: Mapping[str, float] = field(default_factory=dict)
-    machine: Mapping[str, str] = field(default_factory=dict)
-    configuration: Mapping[str, Any] = field(default_factory=dict)
+    name: str
+    table: ArmsTable
+    figures: dict[str, str]
+    other_tasks: CompactTable | None
+    other_metrics: CompactTable | None
 
 
 def build_report(content: ReportContent) -> str:
     """Returns the page as HTML; it refers to no other file and no network.
 
     Raises:
-        DataError: there are no metrics, or hand scores that do not fit them.
+        DataError: there are no metrics, unit scores do not fit them, or an arm's image set is not known.
     """
-    if content.metrics.empty:
-        raise DataError("metrics: got no row; must be one an arm. Run `kedro run --pipelines evaluation`.")
-    attribute = str(content.metrics["attribute"].iloc[0])
-    rows = tables.arm_rows(
-        content.metrics, content.hand_scores, attribute, content.num_bootstrap, content.seed
-    )
-    sources = {row.arm: row.images for row in rows}
-    accuracies = draw_accuracies(content.metrics, attribute, 1 / NUM_CLASSES[attribute])
-    histories = draw_histories(content.histories, sources) if content.histories else None
-    baseline = next(row for row in rows if row.arm == tables.baseline_of(content.metrics, attribute))
-    template = _environment().get_template("report.html.j2")
-    return template.render(
-        content=content,
-        attribute=attribute,
-        rows=rows,
-        baseline=baseline,
-        rivals=_rivals(rows, baseline),
-        linear_probe=LINEAR_PROBE,
-        metric_titles=tables.METRIC_TITLES,
-        attribute_table=tables.attribute_table(content.metrics, attribute),
-        accuracies=svg_address(accuracies),
-        audit_gaps=svg_address(draw_gaps(content.image_audit)) if len(content.image_audit) else None,
-        skewed_pairs=skewed_pairs(content.image_audit_pairs) if len(content.image_audit_pairs) else [],
-        alignment_histogram=svg_address(content.alignment.histogram) if content.alignment else None,
-        histories=svg_address(histories) if histories is not None else None,
-        rejections=tables.rejections(content.rejected_captions),
-        stages=tables.stage_rows(content.stage_seconds),
-        source_colours=SOURCE_COLOURS,
-        source_titles=SOURCE_TITLES,
-        num_hands=baseline.cells[LINEAR_PROBE].interval.num_hands,
+    results = [make_section(content, name, tasks) for name, tasks in tested(content.metrics).items()]
+    headline = write_headline(content, results[0].table)
+    galleries = {name: each.gallery for name, each in content.image_sets.items()}
+    shared, own = share_galleries(galleries)
+    gaps = draw_gaps(content.image_audit) if len(content.image_audit) else {}
+    rejected = content.rejected_captions
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            content=content,
+            colours=css_variables(),
+            headline=headline,
+            results=results,
+            leading=results[0].table,
+            rivals=find_rivals(results[0].table, headline.best),
+            training=_training_figures(content, results[0].table),
+            shared_gallery=shared,
+            own_galleries=own,
+            image_set_facts={name: listed_facts(each) for name, each in content.image_sets.items()},
+            histograms={
+                name: svg_address(each.alignment.histogram)
+                for name, each in content.image_sets.items()
+                if each.alignment is not None
+            },
+            audit_gaps={group: svg_address(figure) for group, figure in gaps.items()},
+            skewed_pairs=skewed_pairs(content.image_audit_pairs) if len(content.image_audit_pairs) else [],
+            rejections=count_rejections(rejected) if rejected is not None else [],
+            stages=stage_rows(content.stage_seconds),
+            source_titles=SOURCE_TITLES,
+        )
     )
 
 
-def _rivals(rows: list[tables.ArmRow], baseline: tables.ArmRow) -> list[tables.ArmRow]:
-    """Returns the best arm on each source of images besides the baseline, references left out."""
-    best: dict[str, tables.ArmRow] = {}
-    for row in rows:
-        if not row.reference and row is not baseline:
-            best.setdefault(row.images, row)
-    return list(best.values())
+def make_section(content: ReportContent, set_name: str, tasks: list[str]) -> ResultSection:
+    """Makes the section on an evaluation set.
+
+    Args:
+        content: of the page.
+        set_name: the evaluation set.
+        tasks: its tasks; the first one has the table with intervals.
+    """
+    table = make_table(content, set_name, tasks[0])
+    facts = content.evaluation_sets.get(set_name)
+    num_classes = facts.num_classes.get(tasks[0]) if facts is not None else None
+    chance = 1 / num_classes if num_classes else None
+    figures = {
+        evaluation: svg_address(draw_accuracies(table, evaluation, chance))
+        for evaluation in table.evaluations
+    }
+    further = other_tasks(content, table, tasks), other_metrics(content, table)
+    return ResultSection(set_name, table, figures, *further)
+
+
+def find_rivals(table: ArmsTable, best: ArmRow | None) -> list[ArmRow]:
+    """Returns the best arm on each other image set than the best arm's; references are left out."""
+    found: dict[str, ArmRow] = {}
+    for row in table.rows:
+        if best is not None and not row.is_reference and row.images != best.images:
+            found.setdefault(row.images, row)
+    return [row for row in found.values() if table.leading in row.cells]
+
+
+def listed_facts(image_set: ImageSetFacts) -> dict[str, Any]:
+    """Returns an image set's settings, and its plain facts that have no place of their own on the page."""
+    facts = {
+        name: value
+        for name, value in image_set.facts.items()
+        if name not in _PLACED_FACTS and _is_plain(value)
+    }
+    return {**{name: value for name, value in image_set.settings.items() if value is not None}, **facts}
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value fits into a line: a number, a text, or a mapping of these."""
+    values = value.values() if isinstance(value, Mapping) else [value]
+    return not any(isinstance(each, Mapping | list | tuple) for each in values)
+
+
+def _training_figures(content: ReportContent, table: ArmsTable) -> dict[str, str]:
+    """Returns arm -> address of its training curves, in the order of the table."""
+    sources = {row.arm: row.source for row in table.rows}
+    arms = dict.fromkeys([*sources, *(arm for arm, _ in content.histories)])
+    figures = {}
+    for arm in arms:
+        of_arm = {seed: each for (name, seed), each in content.histories.items() if name == arm}
+        if of_arm:
+            source = sources.get(arm) or content.source_of(content.arms[arm]["images"])
+            figures[arm] = svg_address(draw_training(of_arm, source))
+    return figures
+
+
+def stage_rows(seconds: Mapping[str, float]) -> list[tuple[str, float, float]]:
+    """Returns (stage, seconds, share of the longest) in the order in which stages ran."""
+    longest = max(seconds.values(), default=0.0)
+    return [(name, value, value / longest if longest else 0.0) for name, value in seconds.items()]
 
 
 def _environment() -> Environment:
@@ -128,11 +154,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        percent=lambda value: f"{100 * value:.1f}",
-        points=lambda value: f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}"),
-        bounds=_bounds,
-        title=tables.title_of,
+        percent=percent,
+        points=points,
+        bounds=bounds,
+        title=title_of,
         words=lambda name: str(name).replace("_", " "),
+        label=lambda key: key.removeprefix("num_").replace("_", " "),
+        number=lambda value: f"{value:,}",
+        counted=lambda number, noun: f"{number:,} {noun}{'' if number == 1 else 's'}",
         duration=_duration,
         brief=_brief,
         json=lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str),
@@ -140,22 +169,21 @@ def _environment() -> Environment:
     return environment
 
 
-def _bounds(interval: Interval, signed: bool = False) -> str:
-    sign = "+" if signed else ""
-    low, high = (f"{100 * value:{sign}.1f}" for value in (interval.low, interval.high))
-    return f"{low} to {high}".replace("-", "\N{MINUS SIGN}")
-
-
 def _duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s"
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
 
 
 def _brief(value: Any, num_characters: int = 90) -> str:
     if isinstance(value, Mapping):
-        text = ", ".join(f"{name} {each}" for name, each in value.items())
+        text = ", ".join(f"{name} {_brief(each)}" for name, each in value.items())
+    elif isinstance(value, int) and not isinstance(value, bool):
+        text = f"{value:,}"
     else:
         text = f"{value:.4g}" if isinstance(value, float) else str(value)
     return text if len(text) <= num_characters else text[:num_characters] + "…"

@@ -1,45 +1,46 @@
-"""The report's tables: arms with intervals and paired differences, rejects by reason, seconds."""
+"""The report's tables of arms: accuracies with intervals, and differences paired by unit."""
 
-from collections import Counter
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
-import polars as pl
 
 from stablerep.errors import DataError
-from stablerep.evaluation.bootstrap import Interval, paired_difference
-from stablerep.evaluation.evaluate import KNN, LINEAR_PROBE
-from stablerep.storage.lazy_tables import parts_of
+from stablerep.evaluation.bootstrap import Interval
+from stablerep.reporting.content import ReportContent
+from stablerep.reporting.intervals import Resampled
 
-METRIC_TITLES = {LINEAR_PROBE: "linear probe", KNN: "nearest neighbours"}
+LINEAR_PROBE = "linear_probe"
+ACCURACY = "accuracy"
 BASELINE = "stablerep"
-# no arms of the comparison: what an arm may hope for (drawn) and where it starts from (none)
-REFERENCE_SOURCES = ("drawn", "none")
-REFERENCE_METHODS = ("supcon",)  # is told the classes that the others must find
-_NUM_EXAMPLES = 3
 # how the papers write the names that stand in the configuration
 _SPELLINGS = {"stablerep": "StableRep", "simclr": "SimCLR", "clip": "CLIP", "supcon": "SupCon"}
+_TITLES = {"knn": "nearest neighbours"}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One accuracy, in [0, 1].
+    """One figure of an arm, a share in [0, 1].
 
     Attributes:
-        interval: over hands.
-        difference: to the baseline on the same hands; None for the baseline.
-        validation: on validation hands.
+        interval: the mean over seeds with its interval; the ends are NaN where none is known.
+        difference: to the baseline on the same units; None for the baseline, and where one of the two has no
+            scores by unit.
+        per_seed: the value of each seed.
     """
 
     interval: Interval
     difference: Interval | None
-    validation: float
+    per_seed: tuple[float, ...]
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether the ends of the interval are known."""
+        return not math.isnan(self.interval.low)
 
     @property
     def verdict(self) -> str:
-        """Whether the difference's interval holds 0: above, below or level; empty for the baseline."""
+        """`above` or `below` where the difference's interval excludes 0, else `level`; empty without one."""
         if self.difference is None:
             return ""
         if self.difference.low > 0:
@@ -49,145 +50,156 @@ class Cell:
 
 @dataclass(frozen=True)
 class ArmRow:
-    """One arm of the table.
+    """One arm of a table.
 
     Attributes:
         arm: its name.
-        method: its loss.
-        images: what it saw.
-        reference: whether it is a reference and no arm of the comparison.
-        cells: by metric.
+        method: its method.
+        images: the image set that it was trained on.
+        source: of that set.
+        is_reference: whether it is no part of the comparison, but a bound to compare with.
+        cells: by column; an arm lacks those evaluations that it cannot take.
     """
 
     arm: str
     method: str
     images: str
-    reference: bool
+    source: str
+    is_reference: bool
     cells: dict[str, Cell]
 
 
 @dataclass(frozen=True)
-class Rejection:
-    """Captions dropped for one reason.
+class ArmsTable:
+    """The arms by evaluation, for one task of an evaluation set.
 
     Attributes:
-        filter: which dropped them.
-        reason: the fault.
-        count: how many.
-        examples: (line in the captions file, text) of the first ones.
+        set_name: the evaluation set.
+        task: the task.
+        leading: the evaluation by which arms are ordered.
+        evaluations: evaluation -> the metric that is shown.
+        baseline: the arm that others are compared with.
+        num_units: units behind the intervals of the leading evaluation.
+        rows: the arms, the best first, references last.
+        resampled: by evaluation, for further differences.
     """
 
-    filter: str
-    reason: str
-    count: int
-    examples: list[tuple[int, str]]
+    set_name: str
+    task: str
+    leading: str
+    evaluations: dict[str, str]
+    baseline: str
+    num_units: int
+    rows: list[ArmRow]
+    resampled: dict[str, Resampled]
+
+    def row(self, arm: str) -> ArmRow:
+        """Returns the row of an arm."""
+        return next(row for row in self.rows if row.arm == arm)
 
 
 def title_of(name: str) -> str:
-    """Returns an arm's or a method's name as people write it: `stablerep_plus` is StableRep+."""
+    """Returns a name of the configuration as people write it: `stablerep_plus` is StableRep+."""
+    if name in _TITLES:
+        return _TITLES[name]
     words = [_SPELLINGS.get(word, word) for word in name.split("_")]
     return " ".join(words).replace(" plus", "+")
 
 
-def order_of_arms(metrics: pd.DataFrame, attribute: str) -> list[str]:
-    """Returns the arms by linear probe accuracy, the best first; references come last.
+def tested(metrics: pd.DataFrame) -> dict[str, list[str]]:
+    """Returns evaluation set -> tasks, in the order of the rows.
 
     Raises:
-        DataError: the attribute was not evaluated.
+        DataError: there are no metrics.
     """
-    rows = metrics[(metrics["attribute"] == attribute) & (metrics["metric"] == LINEAR_PROBE)]
-    if rows.empty:
+    if metrics.empty:
         raise DataError(
-            f"metrics: got no linear probe of {attribute!r}; must hold one. Run the evaluation again."
+            "metrics: the table has no row; it must have one per arm. Run `kedro run --pipelines evaluation`."
         )
-    reference = rows["images"].isin(REFERENCE_SOURCES) | rows["method"].isin(REFERENCE_METHODS)
-    ordered = rows.assign(reference=reference).sort_values(
-        ["reference", "value"], ascending=[True, False], kind="stable"
-    )
-    return ordered["arm"].tolist()
+    tasks: dict[str, list[str]] = {}
+    for set_name, task in metrics[["set", "task"]].drop_duplicates().itertuples(index=False):
+        tasks.setdefault(str(set_name), []).append(str(task))
+    return tasks
 
 
-def baseline_of(metrics: pd.DataFrame, attribute: str) -> str:
-    """Returns the arm that the others are compared with: stablerep, or the best where there is none."""
-    arms = order_of_arms(metrics, attribute)
-    return BASELINE if BASELINE in arms else arms[0]
+def _choose_leading(evaluations: dict[str, str]) -> str:
+    """Returns the linear probe where there is one, else the first evaluation."""
+    return LINEAR_PROBE if LINEAR_PROBE in evaluations else next(iter(evaluations))
 
 
-def rows_by_arm(metrics: pd.DataFrame, attribute: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """Returns the rows of one attribute, (arm, metric) -> column -> value."""
-    records = metrics[metrics["attribute"] == attribute].to_dict("records")
-    rows = [{str(column): value for column, value in record.items()} for record in records]
-    return {(row["arm"], row["metric"]): row for row in rows}
+def shown_metrics(rows: pd.DataFrame) -> dict[str, str]:
+    """Returns evaluation -> the metric that is shown: accuracy, or the first where there is none."""
+    shown = {}
+    for evaluation, group in rows.groupby("evaluation", sort=False):
+        names = list(group["metric"])
+        shown[str(evaluation)] = ACCURACY if ACCURACY in names else str(names[0])
+    return shown
 
 
-def arm_rows(
-    metrics: pd.DataFrame,
-    hand_scores: pd.DataFrame,
-    attribute: str,
-    num_bootstrap: int,
-    seed: int,
-) -> list[ArmRow]:
-    """Returns the table of arms for one attribute.
+def make_table(content: ReportContent, set_name: str, task: str) -> ArmsTable:
+    """Makes the table of arms for one task of an evaluation set.
 
-    Args:
-        metrics: as `evaluation.evaluate.evaluate_encoders` returns them.
-        hand_scores: likewise.
-        attribute: what was predicted.
-        num_bootstrap: resamples behind the differences.
-        seed: of the resamples.
+    With one seed an arm's interval is the one in `metrics`; with several it is resampled over seeds and
+    units, see `stablerep.reporting.intervals`.
+
+    Raises:
+        DataError: the task was not evaluated, or unit scores do not fit the metrics.
     """
-    baseline = baseline_of(metrics, attribute)
-    chosen = rows_by_arm(metrics, attribute)
-    scores = {
-        key: group.set_index("hand_id")["accuracy"]
-        for key, group in hand_scores[hand_scores["attribute"] == attribute].groupby(["arm", "metric"])
+    metrics, scores = content.metrics, content.unit_scores
+    rows = metrics[(metrics["set"] == set_name) & (metrics["task"] == task)]
+    if rows.empty:
+        raise DataError(f"metrics: task {task!r} of {set_name!r} has no row. Run the evaluation again.")
+    evaluations = shown_metrics(rows)
+    leading = _choose_leading(evaluations)
+    of_task = scores[(scores["set"] == set_name) & (scores["task"] == task)]
+    resampled = {
+        str(evaluation): Resampled(group, content.num_bootstrap, content.seeds[0])
+        for evaluation, group in of_task.groupby("evaluation", sort=False)
     }
-    rows = []
-    for arm in order_of_arms(metrics, attribute):
-        cells = {}
-        for metric in METRIC_TITLES:
-            row = chosen[arm, metric]
-            interval = Interval(
-                float(row["value"]), float(row["low"]), float(row["high"]), int(row["num_hands"])
-            )
-            difference = None
-            if arm != baseline:
-                difference = paired_difference(
-                    scores[arm, metric], scores[baseline, metric], num_bootstrap, seed
-                )
-            cells[metric] = Cell(interval, difference, float(row["validation"]))
-        images, method = str(row["images"]), str(row["method"])
-        reference = images in REFERENCE_SOURCES or method in REFERENCE_METHODS
-        rows.append(ArmRow(arm, method, images, reference, cells))
-    return rows
+    shown = rows[rows["metric"] == rows["evaluation"].map(evaluations)]
+    arms = _order(content, shown, leading)
+    baseline = BASELINE if BASELINE in arms else arms[0]
+    num_units = int(shown.loc[shown["evaluation"] == leading, "num_units"].iloc[0])
+    table = ArmsTable(set_name, task, leading, evaluations, baseline, num_units, [], resampled)
+    table.rows.extend(_row(content, table, shown[shown["arm"] == arm]) for arm in arms)
+    return table
 
 
-def attribute_table(metrics: pd.DataFrame, headline: str) -> dict[str, dict[str, float]]:
-    """Returns linear probe accuracies, arm -> attribute -> value, ordered as the arms' table."""
-    rows = metrics[metrics["metric"] == LINEAR_PROBE]
-    attributes = list(dict.fromkeys(rows["attribute"]))
-    values = rows.set_index(["arm", "attribute"])["value"]
-    return {
-        arm: {name: float(values[arm, name]) for name in attributes}
-        for arm in order_of_arms(metrics, headline)
+def _order(content: ReportContent, rows: pd.DataFrame, leading: str) -> list[str]:
+    """Returns the arms by their mean over seeds, the best first; references come last."""
+    means = rows[rows["evaluation"] == leading].groupby("arm")["value"].mean().to_dict()
+    keys = []
+    for place, row in enumerate(rows.drop_duplicates("arm").to_dict("records")):
+        arm = str(row["arm"])
+        is_reference = content.is_reference(arm, str(row["method"]), str(row["images"]))
+        keys.append((is_reference, -means.get(arm, -1.0), place, arm))
+    return [arm for *_, arm in sorted(keys)]
+
+
+def _row(content: ReportContent, table: ArmsTable, rows: pd.DataFrame) -> ArmRow:
+    arm, method, images = (str(rows[name].iloc[0]) for name in ("arm", "method", "images"))
+    cells = {
+        str(evaluation): _cell(table, arm, str(evaluation), group)
+        for evaluation, group in rows.groupby("evaluation", sort=False)
     }
+    reference = content.is_reference(arm, method, images)
+    return ArmRow(arm, method, images, content.source_of(images), reference, cells)
 
 
-def rejections(rejected: pl.LazyFrame) -> list[Rejection]:
-    """Counts the rejected captions by filter and reason, the most frequent first."""
-    counts: Counter[tuple[str, str]] = Counter()
-    examples: dict[tuple[str, str], list[tuple[int, str]]] = {}
-    for part in parts_of(rejected):
-        for (name, reason), group in part.group_by("filter", "reason", maintain_order=True):
-            key = str(name), str(reason)
-            counts[key] += len(group)
-            shown = examples.setdefault(key, [])
-            shown += group.select("line", "text").head(_NUM_EXAMPLES - len(shown)).rows()
-    ordered = sorted(counts, key=lambda key: (-counts[key], key))
-    return [Rejection(*key, counts[key], examples[key]) for key in ordered]
-
-
-def stage_rows(seconds: Mapping[str, float]) -> list[tuple[str, float, float]]:
-    """Returns (stage, seconds, share of the longest) in the order in which stages ran."""
-    longest = max(seconds.values(), default=0.0)
-    return [(name, value, value / longest if longest else 0.0) for name, value in seconds.items()]
+def _cell(table: ArmsTable, arm: str, evaluation: str, rows: pd.DataFrame) -> Cell:
+    """Makes a cell of the rows of an arm and evaluation, one for each seed."""
+    values = tuple(float(value) for value in rows.sort_values("seed")["value"])
+    first, num_units = rows.iloc[0], int(rows["num_units"].iloc[0])
+    resampled = table.resampled.get(evaluation)
+    mean, known = sum(values) / len(values), resampled is not None and arm in resampled
+    if len(values) == 1:
+        interval = Interval(mean, float(first["low"]), float(first["high"]), num_units)
+    elif resampled is not None and known:
+        found = resampled.interval(arm)
+        interval = Interval(mean, min(found.low, mean), max(found.high, mean), num_units)
+    else:
+        interval = Interval(mean, math.nan, math.nan, num_units)
+    difference = None
+    if resampled is not None and arm != table.baseline:
+        difference = resampled.difference(arm, table.baseline)
+    return Cell(interval, difference, values)

@@ -1,59 +1,66 @@
-"""A report's content from small made-up tables, for the tests of its parts."""
+"""A report's content from small made-up tables, for the tests of its parts: of a corpus of animals."""
 
 import numpy as np
 import pandas as pd
 import polars as pl
+import torch
 
-from stablerep.digit_scenes.scenes import draw_scenes_of_captions
-from stablerep.evaluation.bootstrap import interval_over_hands
-from stablerep.reporting.gallery import make_gallery
-from stablerep.reporting.report import ReportContent
+from stablerep.alignment.policy import reject
+from stablerep.alignment.remake import summarise
+from stablerep.reporting.alignment import AlignmentSection, make_section, pick_extremes
+from stablerep.reporting.content import EvaluationSetFacts, ImageSetFacts, ReportContent
+from stablerep.reporting.gallery import GalleryEntry, make_gallery
 
-# arm -> (method, images, linear probe, knn)
+# arm -> (method, images, accuracy of the linear probe, accuracy of nearest neighbours)
 ARMS = {
     "stablerep": ("stablerep", "synthetic", 0.86, 0.80),
     "stablerep_plus": ("stablerep_plus", "synthetic", 0.88, 0.84),
     "simclr_synthetic": ("simclr", "synthetic", 0.69, 0.39),
-    "clip_synthetic": ("clip", "synthetic", 0.87, 0.81),
-    "simclr_real": ("simclr", "real", 0.73, 0.45),
     "clip_real": ("clip", "real", 0.82, 0.77),
-    "stablerep_drawn": ("stablerep", "drawn", 0.90, 0.84),
+    "clip_half": ("clip", "half", 0.84, 0.79),
+    "stablerep_rendered": ("stablerep", "rendered", 0.90, 0.84),
     "untrained": ("none", "none", 0.35, 0.17),
     "raw_pixels": ("none", "none", 0.46, 0.22),
 }
-NUM_HANDS = 60
-TEXTS = ["a nine", "a teal seven on a striped orange background", "a <b>crimson</b> two"]
+# evaluation set -> tasks
+SETS = {"zoo": ("species", "colour"), "farm": ("species",)}
+NUM_UNITS = 60
+TEXTS = ["a cow", "a brown horse in front of a striped barn", "a <b>spotted</b> cat"]
 
 
-def make_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Returns metrics and hand scores of every arm, for digit and ink."""
+def make_tables(
+    seeds: tuple[int, ...] = (0,), arms: dict[str, tuple[str, str, float, float]] | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Returns metrics and unit scores of every arm, seed and task."""
     rng = np.random.default_rng(0)
-    hard = rng.random(NUM_HANDS)
+    hard = rng.random(NUM_UNITS)
     rows, scores = [], []
-    for arm, (method, images, probe, knn) in ARMS.items():
-        for attribute in ("digit", "ink"):
-            for metric, level in (("linear_probe", probe), ("knn", knn)):
-                luck = 0.2 * rng.random((NUM_HANDS, 4)) + 0.8 * hard[:, None]
-                per_hand = pd.Series((luck < level).mean(axis=1), index=range(NUM_HANDS))
-                found = interval_over_hands(per_hand, 200, 0)
-                key = {"arm": arm, "attribute": attribute, "metric": metric}
-                rows.append(
-                    key
-                    | {"method": method, "images": images, "value": found.value}
-                    | {"low": found.low, "high": found.high, "num_hands": NUM_HANDS}
-                    | {"validation": level, "probe_c": 0.1 if metric == "linear_probe" else np.nan}
-                )
-                table = per_hand.rename_axis("hand_id").rename("accuracy").reset_index()
-                scores.append(table.assign(**key))
+    for arm, (method, images, probe, knn) in (arms or ARMS).items():
+        for seed in seeds if images != "none" else seeds[:1]:
+            for set_name, task in [(name, task) for name, tasks in SETS.items() for task in tasks]:
+                for evaluation, level in (("linear_probe", probe), ("knn", knn)):
+                    luck = 0.2 * rng.random((NUM_UNITS, 4)) + 0.8 * hard[:, None]
+                    shift = 0.02 * rng.standard_normal() if len(seeds) > 1 else 0.0
+                    score = (luck < level + shift).mean(axis=1)
+                    spread = 1.96 * score.std() / NUM_UNITS**0.5
+                    key = {"arm": arm, "seed": seed, "set": set_name, "task": task, "evaluation": evaluation}
+                    rows.append(
+                        key
+                        | {"method": method, "images": images, "metric": "accuracy", "value": score.mean()}
+                        | {"low": score.mean() - spread, "high": min(1.0, score.mean() + spread)}
+                        | {"num_units": NUM_UNITS, "num_images": 4 * NUM_UNITS, "validation": level}
+                        | {"chosen": "{}"}
+                    )
+                    units = [f"u-{number}" for number in range(NUM_UNITS)]
+                    scores.append(pd.DataFrame({"unit": units, "score": score}).assign(**key))
     return pd.DataFrame(rows), pd.concat(scores, ignore_index=True)
 
 
-def make_history() -> pd.DataFrame:
+def make_history(shift: float = 0.0) -> pd.DataFrame:
     """Returns a history that falls."""
     images = np.arange(1, 21) * 3200
-    return pd.DataFrame(
-        {"images": images, "loss": 2 + 3 / np.arange(1, 21), "embedding_std": 0.9 - 0.1 / np.arange(1, 21)}
-    )
+    loss = 2 + shift + 3 / np.arange(1, 21)
+    return pd.DataFrame({"images": images, "loss": loss, "embedding_std": 0.9 - 0.1 / np.arange(1, 21)})
 
 
 def make_captions(texts: list[str]) -> pd.DataFrame:
@@ -69,42 +76,105 @@ def make_captions(texts: list[str]) -> pd.DataFrame:
     )
 
 
-def make_content() -> ReportContent:
+def make_images(number: int, seed: int) -> torch.Tensor:
+    """Returns images of coloured blocks, (number, 3, 32, 32) uint8."""
+    generator = torch.Generator().manual_seed(seed)
+    blocks = torch.randint(0, 256, (number, 3, 4, 4), generator=generator, dtype=torch.uint8)
+    return blocks.repeat_interleave(8, 2).repeat_interleave(8, 3)
+
+
+def gallery_of(texts: list[str], per_caption: int, seed: int) -> list[GalleryEntry]:
+    """Returns a gallery of made-up images."""
+    ids = [f"c-{number}" for number in range(len(texts)) for _ in range(per_caption)]
+    named = {f"c-{number}": text for number, text in enumerate(texts)}
+    return make_gallery(make_images(len(ids), seed), ids, named)
+
+
+def make_manifest(num_captions: int = 10) -> pd.DataFrame:
+    """Returns two images per caption: caption n scores n / 10 and n / 10 + 0.05, the last image is unscored."""
+    rows = [
+        {"caption_id": f"c-{n:016x}", "image_index": i, "state": "intact", "alignment": n / 10 + 0.05 * i}
+        for n in range(num_captions)
+        for i in range(2)
+    ]
+    rows[-1] |= {"state": "rejected_unsafe", "alignment": np.nan}
+    return pd.DataFrame(rows)
+
+
+def make_alignment(num: int = 3) -> AlignmentSection:
+    """Returns the section on alignment of ten captions, three images of which are rejected."""
+    manifest = reject(make_manifest(), 0.12)
+    ledger = summarise(manifest, 2, 0.12) | {"scorer_id": "a-0123456789abcdef"}
+    texts = {caption_id: f"<i>text</i> {n}" for n, caption_id in enumerate(manifest["caption_id"].unique())}
+    picked = pick_extremes(manifest, num)
+    return make_section(manifest, ledger, texts, [(rows, make_images(len(rows), 1)) for rows in picked])
+
+
+def make_image_sets() -> dict[str, ImageSetFacts]:
+    """Returns image sets of every source."""
+    rule = {"name": "text_not_empty", "success": True, "observed": 0, "unexpected": []}
+    broken = {"name": "enough_rows", "success": False, "observed": None, "unexpected": []}
+    generation = {"num_made_images": 4096, "images_per_second": 93.217, "price": None}
+    real = ["a photo of a dog", ""]
+    return {
+        "synthetic": ImageSetFacts(
+            "generated",
+            4096,
+            1024,
+            {"generation": generation, "gate": {"success": False, "rules": [rule, broken]}},
+            gallery_of(TEXTS, 4, 0),
+            settings={"source": "generated", "guidance_scale": 2.0},
+        ),
+        "real": ImageSetFacts(
+            "corpus", 900, 1, {"num_taken_down": 3}, gallery_of(real, 1, 1), settings={"source": "corpus"}
+        ),
+        "rendered": ImageSetFacts("rendered", 4096, 1024, {}, gallery_of(TEXTS, 4, 2)),
+        "half": ImageSetFacts(
+            "mixture",
+            1800,
+            451,
+            {"num_images_of": {"real": 900, "synthetic": 900}, "of": {"real": {"num_taken_down": 3}}},
+            settings={"source": "mixture", "of": {"real": 0.5, "synthetic": 0.5}},
+        ),
+    }
+
+
+def make_content(seeds: tuple[int, ...] = (0,)) -> ReportContent:
     """Returns a whole content."""
-    metrics, hand_scores = make_tables()
-    curated = make_captions(TEXTS)
+    metrics, unit_scores = make_tables(seeds)
     rejected = make_captions(["", "word " * 60, "a", "b"]).assign(
         filter=["Empty", "Length", "Length", "Length"],
         reason=["empty", "too_many_words", "too_few_words", "too_few_words"],
     )
-    scenes = draw_scenes_of_captions(TEXTS, 4, "fit", 0)
-    caption_ids = [caption_id for caption_id in curated["caption_id"] for _ in range(4)]
-    texts = dict(zip(curated["caption_id"], curated["text"], strict=True))
     rule = {"name": "text_not_empty", "success": True, "observed": 0, "unexpected": []}
-    broken = {"name": "enough_rows", "success": False, "observed": None, "unexpected": []}
-    trained = [arm for arm, facts in ARMS.items() if facts[1] != "none"]
+    trained = {arm: facts for arm, facts in ARMS.items() if facts[1] != "none"}
+    splits = {"train": 2000, "validation": 200, "test": 240}
     return ReportContent(
-        experiment_name="digit_scenes",
-        seed=0,
+        experiment_name="animals",
+        seeds=seeds,
         metrics=metrics,
-        hand_scores=hand_scores,
-        histories={arm: make_history() for arm in trained},
+        unit_scores=unit_scores,
         num_bootstrap=200,
-        num_accepted_images=4096,
-        gallery=make_gallery((scenes.images * 255).byte(), caption_ids, texts),
-        num_curated_captions=len(curated),
+        image_sets=make_image_sets(),
+        evaluation_sets={
+            "zoo": EvaluationSetFacts(
+                splits, {"species": 10, "colour": 4}, ("train",), 610, 2, {"train/test": 1}
+            ),
+            "farm": EvaluationSetFacts(splits, {"species": 5}, tuple(splits), 2440, 0),
+        },
+        arms={
+            name: {
+                "method": method,
+                "images": images,
+                "training": {"temperature": 0.2} if "plus" in name else {},
+            }
+            for name, (method, images, _, _) in trained.items()
+        },
+        histories={(arm, seed): make_history(0.1 * seed) for arm in trained for seed in seeds},
+        num_curated_captions=3,
         rejected_captions=pl.from_pandas(rejected).lazy(),
-        gates={
-            "captions": {"success": True, "rules": [rule]},
-            "images": {"success": False, "rules": [rule, broken]},
-        },
-        generation_ledger={
-            "num_captions": 1024,
-            "num_made_images": 4096,
-            "images_per_second": 93.217,
-            "price": None,
-        },
-        stage_seconds={"generate_images": 44.2, "train_arms": 312.7},
+        caption_gate={"success": True, "rules": [rule]},
+        stage_seconds={"generate_images": 44.2, "train_arm": 312.7},
         machine={"processor": "made up", "torch": "2.15.0"},
-        configuration={"seed": 0, "probe": {"num_bootstrap": 200}},
+        configuration={"seeds": list(seeds), "reporting": {"num_bootstrap": 200}},
     )
