@@ -1,50 +1,43 @@
-"""Tables, images and settings in, one page out."""
+"""Tables, image sets and settings in, one page out."""
+
+from typing import Any
 
 from kedro.pipeline import Pipeline, node
 
 from pipelines.reporting.nodes import CONFIGURATION_KEYS, audit_images, build_report
-from pipelines.run.arms import Arm, encoder_of
+from pipelines.run.items import (
+    encoder_names,
+    evaluation_set_of,
+    image_set_of,
+    is_generated,
+    needs_captions,
+)
 
 
-def create_pipeline(arms: list[Arm]) -> Pipeline:
-    """Returns the graph of the room."""
-    return Pipeline(
-        [
-            node(
-                audit_images,
-                [
-                    "accepted_images",
-                    "curated_captions",
-                    "image_store",
-                    "scorer_folder",
-                    "params:captions",
-                    "params:scoring",
-                ],
-                ["image_audit", "image_audit_pairs"],
-                name="audit_images",
-            ),
-            node(
-                build_report,
-                {
-                    "metrics": "metrics",
-                    "hand_scores": "hand_scores",
-                    "accepted_images": "accepted_images",
-                    "image_manifest": "image_manifest",
-                    "alignment_ledger": "alignment_ledger",
-                    "image_store": "image_store",
-                    "curated_captions": "curated_captions",
-                    "rejected_captions": "rejected_captions",
-                    "caption_gate": "caption_gate",
-                    "image_gate": "image_gate",
-                    "generation_ledger": "generation_ledger",
-                    "stage_seconds": "stage_seconds",
-                    "image_audit": "image_audit",
-                    "image_audit_pairs": "image_audit_pairs",
-                    **{key: f"params:{key}" for key in CONFIGURATION_KEYS},
-                    **{name: name for name in (encoder_of(arm["name"]) for arm in arms)},
-                },
-                "report",
-                name="build_report",
-            ),
-        ]
-    )
+def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
+    """Returns the graph; what there is no captions or no generated images for is left out.
+
+    Args:
+        parameters: as composed.
+    """
+    generated = [name for name in parameters["image_sets"] if is_generated(parameters, name)]
+    nodes = []
+    inputs = {
+        "metrics": "metrics",
+        "unit_scores": "unit_scores",
+        "stage_seconds": "stage_seconds",
+        **{key: f"params:{key}" for key in CONFIGURATION_KEYS},
+        **{dataset: dataset for dataset in encoder_names(parameters)},
+        **{image_set_of(name): image_set_of(name) for name in parameters["image_sets"]},
+        **{evaluation_set_of(name): evaluation_set_of(name) for name in parameters["evaluation_sets"]},
+    }
+    if needs_captions(parameters):
+        captions = ("curated_captions", "rejected_captions", "caption_gate")
+        inputs |= {name: name for name in captions}
+    if generated:
+        auditing = [image_set_of(generated[0]), "scorer_folder", "params:curation", "params:alignment"]
+        audits = ["image_audit", "image_audit_pairs"]
+        nodes.append(node(audit_images, auditing, audits, name="audit_images"))
+        inputs |= {name: name for name in audits}
+    nodes.append(node(build_report, inputs, "report", name="build_report"))
+    return Pipeline(nodes)
