@@ -229,13 +229,13 @@ def _encoders(kind: str, what: str) -> "list[TrackedEncoder]":
 def _check_known(kind: str, what: str) -> None:
     """Raises DataError unless the captions file holds it: nothing came from it, so it may be mistyped."""
     from pipelines.config.loader import compose
-    from pipelines.config.typed import nearest, typed
     from stablerep.caption_ids import caption_id_of
     from stablerep.curation.reading.engine import CaptionFiles
     from stablerep.curation.settings import Reading
+    from stablerep.nearest_name import must_be_one_of
 
     parameters = compose(PROJECT / "conf/params", {})
-    reading = typed(Reading, parameters["captions"]["reading"], "captions.reading")
+    reading = Reading.read(parameters["curation"]["reading"])
     sources: set[str] = set()
     for batch in CaptionFiles(str(catalog_path("captions"))).batches(reading):
         sources |= set(batch["source"].unique())
@@ -245,7 +245,7 @@ def _check_known(kind: str, what: str) -> None:
             return
     told = "`stablerep show <image id>` tells them."
     if kind == "source":
-        told = f"A source {nearest(what, sorted(sources))}"
+        told = f"A source {must_be_one_of(what, sources)}"
     raise DataError(
         f"takedown of {kind} {what!r}: no image, tracked encoder or caption came from it; must be a "
         "caption id (c- and 16 hexadecimal digits), a generator id (g-...), a model id (m-...) or a source. "

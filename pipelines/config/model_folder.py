@@ -1,17 +1,18 @@
-"""Where the text-to-image model lies; apart from the rooms that need it, so that none needs another."""
+"""Where the text-to-image model is; apart from the rooms that need it, so that none needs another."""
 
 from pathlib import Path
-from typing import Any
+
+from stablerep.generation.diffusion.settings import GeneratorSettings
 
 
-def model_folder(generation: dict[str, Any], generator_folder: Path) -> Path:
+def model_folder(generator: GeneratorSettings, generator_folder: Path) -> Path:
     """Returns the folder of the chosen model: the catalog's, unless the configuration names another.
 
     Args:
-        generation: its `model_folder` is relative to the project, absolute, or null.
+        generator: its `model_folder` is relative to the project, absolute, or null.
         generator_folder: the embedded generator's, from the catalog.
     """
-    return named_folder(generation.get("model_folder"), generator_folder)
+    return named_folder(generator.model_folder, generator_folder)
 
 
 def named_folder(named: str | None, embedded: Path | None) -> Path:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config.build import build
 from pipelines.config.chosen_scorer import find_scorer
 from pipelines.config.model_folder import model_folder
+from stablerep.alignment.settings import AlignmentPolicy, AlignmentSettings
+from stablerep.generation.diffusion.settings import GeneratorSettings
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from stablerep.alignment.scorer import Scorer
-    from stablerep.alignment.settings import AlignmentPolicy
-    from stablerep.generation.diffusion.settings import GenerationSettings
     from stablerep.generation.executors.executor import Executor
 
 _HEALTH = ("pixel_std", "hash_distance_bits")
@@ -42,11 +42,11 @@ def generate_images(
 
     if scoring is not None:
         # a scorer that is missing, or of other images, must cost none
-        find_scorer(scoring, scorer_folder)
+        find_scorer(AlignmentSettings.read(scoring), scorer_folder)
         _check_scorer_fits(scoring, generation)
     if keeps_spare is None:
         keeps_spare = scoring is not None and alignment_policy(scoring).remakes
-    folder = model_folder(generation, generator_folder)
+    folder = model_folder(GeneratorSettings.read(generation), generator_folder)
     return make_image_set(
         caption_set,
         generation_settings(generation, image_store, folder),
@@ -68,7 +68,9 @@ def score_images(
     scorer_folder: Path,
 ) -> tuple[pd.DataFrame, int]:
     """Scores the images that have no score yet; returns the scores and how many were computed."""
-    return _score(drawn_images, caption_set, image_store, find_scorer(scoring, scorer_folder))
+    return _score(
+        drawn_images, caption_set, image_store, find_scorer(AlignmentSettings.read(scoring), scorer_folder)
+    )
 
 
 def _score(
@@ -119,7 +121,7 @@ def apply_policy(
     def score(manifest: pd.DataFrame) -> tuple[pd.DataFrame, int]:
         return _score(manifest, caption_set, image_store, scorer)
 
-    scorer = find_scorer(scoring, scorer_folder)
+    scorer = find_scorer(AlignmentSettings.read(scoring), scorer_folder)
     scores, num_scored = drawn_scores
     policy = alignment_policy(scoring)
     aligned = apply(drawn_images, scores, generation["images_per_caption"], policy, draw, score)
@@ -159,10 +161,8 @@ def stored_images(image_manifest: pd.DataFrame) -> pd.DataFrame:
 
 
 def alignment_policy(scoring: dict[str, Any]) -> AlignmentPolicy:
-    """Returns the section `scoring.policy` as the library knows it."""
-    from stablerep.alignment.settings import AlignmentPolicy
-
-    return AlignmentPolicy(**scoring["policy"])
+    """Returns the section `alignment.policy` as the library knows it."""
+    return AlignmentPolicy.read(scoring["policy"])
 
 
 def _check_scorer_fits(scoring: dict[str, Any], generation: dict[str, Any]) -> None:
@@ -175,7 +175,7 @@ def _check_scorer_fits(scoring: dict[str, Any], generation: dict[str, Any]) -> N
     if not (embedded and generation.get("model_folder")):
         return
     fault = (
-        f"scoring.scorer: got the embedded scorer, which knows digit scenes alone, for images of "
+        f"alignment.scorer: got the embedded scorer, which knows digit scenes alone, for images of "
         f"{generation['model_folder']}; must be another. Add --params alignment=transformers_clip, or "
         "alignment=unscored."
     )
@@ -186,8 +186,8 @@ def _check_scorer_fits(scoring: dict[str, Any], generation: dict[str, Any]) -> N
 
 def generation_settings(
     generation: dict[str, Any], store: Path | None = None, folder: Path | None = None
-) -> GenerationSettings:
-    """Returns the section `generation` as the library knows it, the scheduler's class and dtype looked up.
+) -> GeneratorSettings:
+    """Returns the section `generator` as the library knows it, its dtype chosen.
 
     Args:
         generation: the section.
@@ -195,32 +195,13 @@ def generation_settings(
         folder: of the model that draws for it.
 
     Raises:
-        ConfigError: a value is out of range, or there is no such sampler.
+        ConfigError: a value is out of range.
     """
-    from hydra.utils import get_class
+    from stablerep.generation.diffusion.precision import with_dtype_chosen
 
-    from stablerep.errors import ConfigError
-    from stablerep.generation.diffusion.precision import dtype_of_set, fastest_dtype
-    from stablerep.generation.diffusion.settings import AUTO_DTYPE, GenerationSettings
-
-    values = {key: value for key, value in generation.items() if key != "model_folder"}
-    scheduler = dict(values.pop("scheduler", None) or {})
-    target = scheduler.pop("_target_", None)
-    if "guidance_interval" in values:
-        values["guidance_interval"] = tuple(values["guidance_interval"])
-    if values.get("dtype") == AUTO_DTYPE:
-        begun = None if store is None or folder is None else dtype_of_set(store, folder.name)
-        values["dtype"] = begun or fastest_dtype()
-    try:
-        sampler = get_class(target) if target else None
-    except (ImportError, ValueError) as error:
-        raise ConfigError(
-            f"generation.scheduler._target_: got {target!r}; must be a sampler of diffusers, such as "
-            "diffusers.DDIMScheduler. Set it in conf/params/generator/<name>.yaml."
-        ) from error
-    return GenerationSettings(**values, scheduler=sampler, scheduler_options=scheduler)
+    return with_dtype_chosen(GeneratorSettings.read(generation), store, folder)
 
 
 def executor_of(execution: dict[str, Any]) -> Executor:
-    """Returns who makes the shards, of the section `execution`."""
-    return build("execution", execution, "conf/params/executor/<name>.yaml")
+    """Returns who makes the shards, of the section `executor`."""
+    return build("executor", execution, "conf/params/executor/<name>.yaml")

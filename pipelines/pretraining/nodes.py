@@ -11,10 +11,7 @@ def pretrain_generator(
     from stablerep.generation.pretraining.launch import pretrain_generator as pretrain
     from stablerep.generation.pretraining.recipe import PretrainingRecipe
 
-    values = dict(recipe)
-    num_processes = values.pop("num_processes")
-    parsed = PretrainingRecipe.from_mapping(values)
-    return pretrain(parsed, pretraining_work, generator_folder, num_processes)
+    return pretrain(PretrainingRecipe.read(recipe), pretraining_work, generator_folder)
 
 
 def measure_generator(

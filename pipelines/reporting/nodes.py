@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.chosen_scorer import find_scorer
-from pipelines.config.typed import typed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,17 +36,18 @@ def audit_images(
     curated_captions: "pl.LazyFrame",
     image_store: Path,
     scorer_folder: Path,
-    captions: dict[str, Any],
-    scoring: dict[str, Any],
+    curation: dict[str, Any],
+    alignment: dict[str, Any],
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
     """Audits images for bias by the scorer; two tables without a row where there is none."""
     from stablerep.alignment.audit import audit_pairs, audit_terms, no_rows, pick, read_terms
+    from stablerep.alignment.settings import AlignmentSettings
     from stablerep.curation.audit import Audit
     from stablerep.curation.settings import AuditSettings
     from stablerep.storage.shards import read_images
 
-    audit = Audit(typed(AuditSettings, captions["audit"], "captions.audit"))
-    scorer = find_scorer(scoring, scorer_folder)
+    audit = Audit(AuditSettings.read(curation["audit"]))
+    scorer = find_scorer(AlignmentSettings.read(alignment), scorer_folder)
     if scorer is None or not audit.terms:
         return no_rows()
     images, caption_ids = read_images(image_store, pick(accepted_images, audit.settings.num_images))

@@ -87,21 +87,21 @@ def _check_model(catalog: "DataCatalog", generation: dict[str, Any]) -> None:
     from pipelines.config.model_folder import model_folder
     from pipelines.generation.nodes import generation_settings
     from stablerep.generation.diffusion.identity import check_model_folder
+    from stablerep.generation.diffusion.settings import GeneratorSettings
 
-    folder = model_folder(generation, catalog.load("generator_folder"))
+    folder = model_folder(GeneratorSettings.read(generation), catalog.load("generator_folder"))
     check_model_folder(folder, generation_settings(generation))
 
 
 def _check_captions(catalog: "DataCatalog", parameters: dict[str, Any]) -> None:
     """Compares a batch with the most that curation can keep; the validation room knows how many it kept."""
-    from pipelines.config.typed import typed
     from pipelines.validation.nodes import check_batch
     from stablerep.curation.settings import Reading
     from stablerep.methods.batch import BatchSettings
 
     limit = parameters["captions"]["max_captions"]
     batch = parameters["batch"]
-    reading = typed(Reading, parameters["captions"]["reading"], "captions.reading")
+    reading = Reading.read(parameters["curation"]["reading"])
     # a batch of one view a caption is the most that can be asked for: nobody reads millions to know it
     most = catalog.load("captions").count(reading, enough=BatchSettings(**batch).num_views)
     at_most = most if limit is None else min(most, limit)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config.build import build_method
 from pipelines.config.model_folder import model_folder
 from pipelines.tracking import live_rows
+from stablerep.generation.diffusion.settings import GeneratorSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,7 @@ def train_arm(
     from stablerep.training.arms import train_arm as train
 
     arm = next(each for each in arms if each["name"] == name)
-    folder = model_folder(generation, generator_folder)
+    folder = model_folder(GeneratorSettings.read(generation), generator_folder)
     plan = plan_arm(arm, batch, methods, model, optimisation, folder, seed)
     return train(plan, images, training_work, partial(live_rows.tell, name))
 
@@ -54,27 +55,21 @@ def plan_arm(
     seed: int,
 ) -> ArmPlan:
     """Builds one arm's plan from the configuration."""
-    from stablerep.methods.batch import BatchSettings
+    from stablerep.models.settings import HeadSettings, TextSettings
     from stablerep.training.arms import ArmPlan
-    from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
-    from stablerep.training.views import AugmentationSettings
+    from stablerep.training.settings import TrainingSettings
 
-    values = dict(optimisation)
-    views = dict(values["augmentation"])
-    views["downsample_px"] = tuple(views["downsample_px"])
-    values["augmentation"] = AugmentationSettings(**views)
-    values["betas"] = tuple(values["betas"])
-    settings = OptimisationSettings(batch=BatchSettings(**batch), **values)
-    text = dict(model["text"])
-    tokenizer_folder = text.pop("tokenizer_folder", None) or generator_folder / "tokenizer"
+    settings = TrainingSettings.read({**optimisation, "batch": batch})
+    text = TextSettings.read(model["text"])
+    tokenizer_folder = text.tokenizer_folder or generator_folder / "tokenizer"
     return ArmPlan(
         name=arm["name"],
         method_name=arm["method"],
         method=build_method(arm["method"], methods[arm["method"]]),
         images=arm["images"],
         encoder_config=dict(model["encoder"]),
-        head=HeadSettings(**model["head"]),
-        text=TextSettings(**text),
+        head=HeadSettings.read(model["head"]),
+        text=text,
         optimisation=settings,
         tokenizer_folder=str(tokenizer_folder),
         seed=seed,

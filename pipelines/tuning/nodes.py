@@ -10,6 +10,7 @@ from pipelines.config.model_folder import model_folder
 from pipelines.evaluation.nodes import rebuild_encoder
 from pipelines.generation.nodes import executor_of, generation_settings, stored_images
 from pipelines.training.nodes import plan_arm, read_synthetic_images
+from stablerep.generation.diffusion.settings import GeneratorSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,12 +43,12 @@ def tune_guidance(
     from stablerep.training.arms import train_arm
     from stablerep.tuning.curve import draw_guidance_curve
     from stablerep.tuning.guidance import run_study
-    from stablerep.tuning.settings import StudySettings
+    from stablerep.tuning.settings import TuningSettings
 
-    settings = StudySettings(**study)
+    settings = TuningSettings.read(study)
     _check_arm(settings.images_per_caption, methods)
     captions = caption_set.head(settings.num_captions)
-    folder = model_folder(generation, generator_folder)
+    folder = model_folder(GeneratorSettings.read(generation), generator_folder)
     executor = executor_of(execution)
     generation = {**generation, "images_per_caption": settings.images_per_caption}
     # a trial is scored on validation hands; its captions are few, and all of them are trained on
@@ -92,12 +93,12 @@ def _check_arm(images_per_caption: int, methods: dict[str, Any]) -> None:
 
     if _METHOD not in methods:
         raise ConfigError(
-            f"methods: got {', '.join(methods)}; must name {_METHOD}, which the study trains. "
+            f"method: got {', '.join(methods)}; must name {_METHOD}, which the study trains. "
             f"Add it: --params method=[{_METHOD}]"
         )
     wanted = methods[_METHOD].get("images_per_caption", 1)
     if wanted > images_per_caption:
         raise ConfigError(
-            f"study.images_per_caption: got {images_per_caption}; must be >= "
-            f"methods.{_METHOD}.images_per_caption = {wanted}. Set it in conf/params/tuning/<name>.yaml."
+            f"tuning.images_per_caption: got {images_per_caption}; must be >= "
+            f"method.{_METHOD}.images_per_caption = {wanted}. Set it in conf/params/tuning/<name>.yaml."
         )

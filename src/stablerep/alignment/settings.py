@@ -1,51 +1,47 @@
-"""The policy on misaligned images, typed and checked: the part `scoring.policy` of the configuration."""
+"""Settings of the alignment scores, the policy on them, and the training of a scorer.
 
-from dataclasses import dataclass
+The sections `alignment` and `scorer` of the configuration.
+"""
 
-from stablerep.errors import ConfigError, check_range
+from typing import ClassVar, Literal, Self
 
-_WHERE = "conf/params/alignment/<name>.yaml"
+from pydantic import Field, model_validator
+
+from stablerep.generation.pretraining.recipe import StageRecipe
+from stablerep.settings import SettingError, Settings, Target
+
 DROP, REMAKE = "drop", "remake"
 
 
-@dataclass(frozen=True)
-class AlignmentPolicy:
-    """Which images are rejected for their score, and what becomes of them.
+class AlignmentPolicy(Settings):
+    """Which images are rejected for their score, and what happens to them."""
 
-    Attributes:
-        min_alignment: images below are rejected; None for no bound.
-        drop_share: this share of the first-drawn images, the worst over all captions, is rejected too.
-        on_reject: `drop`, or `remake`: drawn again with further seeds.
-        max_remakes: further images of a caption, at most.
-    """
+    section: ClassVar[str] = "alignment.policy"
 
-    min_alignment: float | None = None
-    drop_share: float = 0.0
-    on_reject: str = DROP
-    max_remakes: int = 0
+    min_alignment: float | None = Field(
+        None, ge=-1, le=1, description="cosine below which an image is rejected; null for no bound"
+    )
+    # above a half, more than the worst images are rejected
+    drop_share: float = Field(
+        0.0, ge=0, le=0.5, description="share of the first-drawn images, the worst of all, that is rejected"
+    )
+    on_reject: Literal["drop", "remake"] = Field(
+        "drop", description="remake draws rejected images again with further seeds"
+    )
+    max_remakes: int = Field(0, ge=0, le=100, description="further images of a caption, at most")
 
-    def __post_init__(self) -> None:
-        """Checks ranges and what must fit together.
-
-        Raises:
-            ConfigError: a value is out of range, or would be ignored.
-        """
-        if self.min_alignment is not None:
-            check_range("scoring.policy.min_alignment", self.min_alignment, -1, 1, where=_WHERE)
-        # above a half it is no longer the worst that go
-        check_range("scoring.policy.drop_share", self.drop_share, 0, 0.5, where=_WHERE)
-        if self.on_reject not in (DROP, REMAKE):
-            raise ConfigError(
-                f"scoring.policy.on_reject: got {self.on_reject!r}; must be {DROP} or {REMAKE}. "
-                f"Set it in {_WHERE}."
+    @model_validator(mode="after")
+    def _check_remakes(self) -> Self:
+        if self.on_reject == REMAKE and self.max_remakes < 1:
+            raise SettingError(
+                "max_remakes",
+                f"got {self.max_remakes!r}; must be >= 1 and <= 100 where on_reject is {REMAKE}",
             )
-        if self.on_reject == REMAKE:
-            check_range("scoring.policy.max_remakes", self.max_remakes, 1, 100, where=_WHERE)
-        elif self.max_remakes:
-            raise ConfigError(
-                f"scoring.policy.max_remakes: got {self.max_remakes}; must be 0 where on_reject is {DROP}. "
-                f"Set on_reject to {REMAKE}, or max_remakes to 0, in {_WHERE}."
+        if self.on_reject == DROP and self.max_remakes:
+            raise SettingError(
+                "max_remakes", f"got {self.max_remakes!r}; must be 0 where on_reject is {DROP}"
             )
+        return self
 
     @property
     def remakes(self) -> bool:
@@ -56,3 +52,61 @@ class AlignmentPolicy:
     def rejects(self) -> bool:
         """Whether any image can be rejected for its score."""
         return self.min_alignment is not None or self.drop_share > 0
+
+
+class AlignmentSettings(Settings):
+    """The image-text model that scores images, and the policy on the scores."""
+
+    section: ClassVar[str] = "alignment"
+
+    policy: AlignmentPolicy
+    scorer: Target | None = Field(None, description="the class and its arguments; null scores nothing")
+    usual_min: float = Field(
+        -1.0, ge=-1, le=1, description="the image gate warns where over 5 % of the accepted images are below"
+    )
+
+    @model_validator(mode="after")
+    def _check_scorer(self) -> Self:
+        if self.scorer is None and self.policy.rejects:
+            raise SettingError(
+                "scorer",
+                "got null; must name a class where alignment.policy rejects images for their scores. Choose "
+                "alignment=<name>, or set min_alignment to null and drop_share to 0.",
+            )
+        return self
+
+
+class ClipArmSizes(Settings):
+    """What it takes to build the scorer's networks."""
+
+    section: ClassVar[str] = "scorer.sizes"
+
+    encoder: Target = Field(description="as `stablerep.models.encoders.build_encoder` takes it")
+    width: int = Field(64, ge=1, description="of the text transformer")
+    num_layers: int = Field(2, ge=1, description="of the text transformer")
+    num_heads: int = Field(2, ge=1, description="of its attention")
+    out_dim: int = Field(64, ge=1, description="D, of image and text embeddings")
+
+
+class ScorerRecipe(Settings):
+    """How the embedded scorer is trained."""
+
+    section: ClassVar[str] = "scorer"
+
+    sizes: ClipArmSizes
+    stage: StageRecipe = Field(
+        default_factory=lambda: StageRecipe(num_images=160_000, batch_size=128),
+        description="how long and how fast",
+    )
+    seed: int = Field(0, ge=0, description="of every draw")
+    naming_probability: float | None = Field(
+        None, ge=0.01, le=1, description="of each attribute in a caption; null for the corpus's own"
+    )
+    false_weight: float = Field(
+        1.0, ge=0, description="of the false captions' part of the loss; 0 leaves it out"
+    )
+    reading_weight: float = Field(
+        1.0,
+        ge=0,
+        description="of the part in which classifiers read captions' terms off features; 0 leaves it out",
+    )

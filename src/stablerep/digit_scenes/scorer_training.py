@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stablerep.alignment.clip_arm import TOKENIZER_FOLDER, ClipArm, save_clip_arm, tokenize
+from stablerep.alignment.settings import ClipArmSizes, ScorerRecipe
 from stablerep.digit_scenes.captioned_scenes import draw_captioned_scenes
 from stablerep.digit_scenes.grammar import read_caption
 from stablerep.digit_scenes.scenes import NUM_CLASSES
-from stablerep.digit_scenes.scorer_recipe import ClipArmSizes, ScorerRecipe
 from stablerep.generation.pretraining.architecture import build_tokenizer, reproducible_init
 from stablerep.generation.pretraining.stage import run_stage
 from stablerep.methods.image_text import image_text_loss

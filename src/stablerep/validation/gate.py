@@ -36,7 +36,7 @@ class _Table:
     """What a gate looks at.
 
     Attributes:
-        name: its rules stand under `gates.<name>`.
+        name: its rules stand under `validation.<name>`.
         frame: its rows.
         rules: as in the configuration.
         row_names: columns that name a row.
@@ -54,7 +54,7 @@ def check_captions(
     docs_folder: Path,
     evaluation_texts: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """Checks the curated captions, and the terms that they name where `gates.groups` has any.
+    """Checks the curated captions, and the terms that they name where `validation.groups` has any.
 
     Args:
         frame: columns caption_id, text, source, licence, line.
@@ -82,7 +82,7 @@ def check_captions(
         if len(table):
             tables.append(_Table(name, table, gates[name], _TERM_NAMES))
         elif parse_rules(name, gates[name])[1:]:
-            logger.info("gate captions: the captions have no %s: gates.%s is not asked", name, name)
+            logger.info("gate captions: the captions have no %s: validation.%s is not asked", name, name)
     return _check("captions", tables, docs_folder)
 
 
@@ -130,7 +130,7 @@ def _check(gate: str, tables: Sequence[_Table], docs_folder: Path) -> dict[str, 
 
 
 def _keys(failed: Sequence[Mapping[str, Any]]) -> str:
-    return ", ".join(dict.fromkeys(f"gates.{each['table']}.{each['name']}" for each in failed))
+    return ", ".join(dict.fromkeys(f"validation.{each['table']}.{each['name']}" for each in failed))
 
 
 def _validate(table: _Table, rules: Sequence[Rule]) -> Any:
@@ -207,7 +207,7 @@ def _raise_if_not_computed(table: str, rule: Rule, result: dict[str, Any]) -> No
     messages = [each["exception_message"] for each in each_info if each["raised_exception"]]
     if messages:
         raise ConfigError(
-            f"gates.{table}.{rule.name}: {rule.type} cannot be computed with {rule.kwargs!r}: "
+            f"validation.{table}.{rule.name}: {rule.type} cannot be computed with {rule.kwargs!r}: "
             f"{messages[0]}. Set it in conf/params/validation/<name>.yaml."
         )
 

@@ -98,7 +98,7 @@ def test_the_result_is_a_stable_diffusion_pipeline_in_float16(tmp_path):
 def test_a_work_folder_of_another_recipe_is_refused_and_left_alone(tmp_path):
     (tmp_path / "recipe.json").write_text("{}")
     with pytest.raises(GeneratorError, match="another recipe"):
-        pretrain_generator(tiny_recipe(), tmp_path, tmp_path / "generator", 1)
+        pretrain_generator(tiny_recipe(), tmp_path, tmp_path / "generator")
     assert (tmp_path / "recipe.json").read_text() == "{}"
 
 
