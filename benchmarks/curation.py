@@ -76,7 +76,9 @@ def ours(path: Path, language: bool) -> int:
         steps.append(Language("en", -0.8))
     steps += [Concepts(names), Duplicates(), NearDuplicates(0.8), Balance(names, _BOUND, _SEED)]
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        batches = CaptionFiles(str(path)).batches(Reading(Columns("caption", None, None)))
+        batches = CaptionFiles(str(path)).batches(
+            Reading(columns=Columns(caption="caption", source=None, licence=None))
+        )
         return curate(batches, steps, Path(folder)).num_kept
 
 
@@ -264,7 +266,9 @@ def main() -> None:
     options = parser.parse_args()
     from stablerep.curation.reading.engine import CaptionFiles
 
-    batches = CaptionFiles(str(options.captions)).batches(Reading(Columns(options.column, None, None)))
+    batches = CaptionFiles(str(options.captions)).batches(
+        Reading(columns=Columns(caption=options.column, source=None, licence=None))
+    )
     real = [text for batch in batches for text in batch["caption"].to_list()]
     print(
         f"{platform.processor() or platform.machine()}, {multiprocessing.cpu_count()} cores, {len(real)} "

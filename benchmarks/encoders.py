@@ -69,7 +69,7 @@ def train_for(seconds: float, plan: ArmPlan, source: ImageSource) -> tuple[Train
     batch_size = plan.optimisation.batch.num_views
 
     def train(num_steps: int) -> tuple[TrainedArm, float]:
-        settings = dataclasses.replace(plan.optimisation, num_images=num_steps * batch_size)
+        settings = plan.optimisation.changed(num_images=num_steps * batch_size)
         started = time.process_time()
         trained = train_arm(dataclasses.replace(plan, optimisation=settings), source)
         return trained, time.process_time() - started

@@ -88,7 +88,7 @@ def measure(kind: str, num_rows: int) -> float:
     """Returns the seconds of one gate, the import of Great Expectations among them."""
     from pipelines.config.loader import compose
 
-    gates = compose(PROJECT / "conf/params", {})["gates"]
+    gates = compose(PROJECT / "conf/params", {})["validation"]
     with tempfile.TemporaryDirectory() as folder:
         if kind == "images":
             return _time_images(gates, num_rows, Path(folder))

@@ -38,7 +38,7 @@ from stablerep.digit_scenes.grammar import draw_distinct_captions
 from stablerep.digit_scenes.judge import JudgeRecipe, load_judge, match_rates, save_judge, train_judge
 from stablerep.generation.diffusion.identity import read_model_index
 from stablerep.generation.diffusion.precision import fastest_dtype
-from stablerep.generation.diffusion.settings import GenerationSettings
+from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.image_sets.image_set import make_image_set
 from stablerep.seeding import numpy_generator
@@ -105,15 +105,15 @@ def draw_ours(task: Task) -> tuple[Tensor, float]:
     """Draws an image set, written to shards and read back, in the captions' order."""
     frame = pd.DataFrame({"text": task.captions})
     frame["caption_id"] = frame["text"].map(caption_id_of)
-    settings = GenerationSettings(
+    settings = GeneratorSettings(
         guidance_scale=task.our_guidance_scale,
         guidance_interval=(task.guidance_from, 1.0),
         num_inference_steps=task.num_inference_steps,
         images_per_caption=task.images_per_caption,
         size_px=task.size_px,
-        scheduler=None if task.own_sampler else diffusers.DPMSolverMultistepScheduler,
+        scheduler={} if task.own_sampler else {"_target_": "diffusers.DPMSolverMultistepScheduler"},
         batch_size=task.batch_size,
-        dtype=task.our_dtype,
+        dtype=task.our_dtype,  # type: ignore[arg-type] -- checked when it is called
         compile=task.compile,
     )
     with tempfile.TemporaryDirectory() as folder:

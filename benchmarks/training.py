@@ -46,7 +46,7 @@ from stablerep.storage.pixels import ImagesInMemory
 from stablerep.storage.shards import SHARDS_FOLDER, digest_of, encode_image, member_name, write_shard
 from stablerep.training.batches import GroupedSampler
 from stablerep.training.loop import Arm, run_arm
-from stablerep.training.settings import OptimisationSettings
+from stablerep.training.settings import AugmentationSettings, TrainingSettings
 from stablerep.training.step import Networks
 from stablerep.training.views import AugmentationSettings
 
@@ -94,9 +94,11 @@ def train_ours(given: argparse.Namespace) -> dict[str, float]:
     encoder = make_encoder(given.encoder, given.size)
     flops = flops_of(encoder, given.size)
     networks = Networks(encoder, ProjectionHead(encoder.num_features, 512, 128), None)
-    settings = OptimisationSettings(
+    settings = TrainingSettings(
         num_images=given.steps * given.batch_size,
-        batch=BatchSettings(given.batch_size // PER_CAPTION, PER_CAPTION, given.chunk),
+        batch=BatchSettings(
+            captions=given.batch_size // PER_CAPTION, images_per_caption=PER_CAPTION, chunk=given.chunk
+        ),
         mixed_precision="bf16" if given.bf16 else "no",
         log_every=given.steps,
         num_workers=given.workers if torch.cuda.is_available() else 0,

@@ -21,7 +21,8 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from pipelines.config.loader import compose
-from stablerep.training.views import Augmentation, AugmentationSettings
+from stablerep.training.settings import AugmentationSettings
+from stablerep.training.views import Augmentation
 
 ROOT = Path(__file__).parents[1]
 
@@ -67,7 +68,7 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
     parameters = compose(ROOT / "conf/params", {"experiment": given.experiment} if given.experiment else {})
-    values = parameters["optimisation"]["augmentation"]
+    values = parameters["training"]["augmentation"]
     settings = AugmentationSettings(**values | {"downsample_probability": 0.0})
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     shape = (given.batch_size, 3, given.size, given.size)

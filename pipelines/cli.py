@@ -83,11 +83,11 @@ def _makers_of(dataset: str) -> list[str]:
 def _check_pipelines(names: list[str]) -> None:
     from kedro.framework.project import pipelines
 
-    from pipelines.config.typed import nearest
+    from stablerep.nearest_name import must_be_one_of
 
     for name in names:
         if name not in pipelines:
-            raise ConfigError(f"--pipelines: got {name!r}; {nearest(name, pipelines.keys())}")
+            raise ConfigError(f"--pipelines: got {name!r}; {must_be_one_of(name, pipelines.keys())}")
 
 
 def _split_params(context: click.Context, parameter: click.Parameter, value: Any) -> Any:

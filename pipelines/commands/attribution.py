@@ -227,12 +227,11 @@ def _encoders(kind: str, what: str) -> "list[TrackedEncoder]":
 
 def _check_known(kind: str, what: str) -> None:
     """Raises DataError unless the corpus has such captions: nothing came from it, so it may be mistyped."""
-    from stablerep.nearest_name import nearest
-
     from pipelines.config.corpus import build_corpus
     from pipelines.config.loader import compose
     from stablerep.caption_ids import caption_id_of
     from stablerep.curation.settings import Reading
+    from stablerep.nearest_name import must_be_one_of
 
     parameters = compose(PROJECT / "conf/params", {})
     reading = Reading(**parameters["curation"]["reading"])
@@ -245,7 +244,7 @@ def _check_known(kind: str, what: str) -> None:
             return
     told = "`stablerep show <image id>` tells them."
     if kind == "source":
-        told = f"A source {nearest(what, sorted(sources))}"
+        told = f"A source {must_be_one_of(what, sources)}"
     raise DataError(
         f"takedown of {kind} {what!r}: no image, tracked encoder or caption came from it; must be a "
         "caption id (c- and 16 hexadecimal digits), a generator id (g-...), a model id (m-...) or a source. "
@@ -299,10 +298,9 @@ def _find(image: str, image_set: str | None) -> "FoundImage":
         ConfigError: there is no such image set.
         DataError: no set has the image, or several have it.
     """
-    from stablerep.nearest_name import nearest
-
     from stablerep.attribution.find import find_image
     from stablerep.errors import ConfigError
+    from stablerep.nearest_name import nearest
 
     stores = image_stores()
     if not stores:

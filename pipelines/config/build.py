@@ -29,5 +29,5 @@ def build(key: str, entry: dict[str, Any], where: str) -> Any:
 
 
 def build_method(name: str, entry: dict[str, Any]) -> Any:
-    """Returns the method of an entry of `methods`."""
-    return build(f"methods.{name}", entry, f"conf/params/method/{name}.yaml")
+    """Returns the method of an entry of `method`."""
+    return build(f"method.{name}", entry, f"conf/params/method/{name}.yaml")

@@ -4,7 +4,6 @@ Also the first DVC stage: `python -m pipelines.config.loader params.yaml` writes
 """
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,34 +13,17 @@ from kedro.config import OmegaConfigLoader
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from pipelines.config.given import Given
 from pipelines.config.schema import Parameters
-from pipelines.config.typed import field_names, nearest, typed, unknown_key
 from stablerep.errors import ConfigError, StableRepError
 from stablerep.storage.whole_files import written_whole
 
 PARAMS_FOLDER = "params"
-# Which top-level key a group's values stand under; experiment writes several.
-GROUP_KEYS = {
-    "corpus": "scenes",
-    "curation": "captions",
-    "validation": "gates",
-    "generator": "generation",
-    "encoder": "model",
-    "method": "methods",
-    "training": "batch or optimisation",
-    "evaluation": "probe",
-    "tuning": "study",
-    "alignment": "scoring",
-    "scorer": "scorer_recipe",
-    "pretraining": "pretraining_recipe",
-    "executor": "execution",
-    "experiment": "arms, experiment_name or seed",
-}
 _HEADER = "# Written by `python -m pipelines.config.loader`; edit conf/params/ instead.\n"
 
 
 class HydraConfigLoader(OmegaConfigLoader):
-    """Kedro's loader, with `parameters` composed from Hydra's groups and checked against the schema."""
+    """Kedro's loader, with `parameters` composed from Hydra's groups and checked against the settings."""
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         """Returns a section of the configuration; `parameters` is composed once and kept."""
@@ -52,7 +34,7 @@ class HydraConfigLoader(OmegaConfigLoader):
         return super().__getitem__(key)
 
     def _refuse_parameter_files(self) -> None:
-        # Kedro's own place for parameters; read by nobody here, and silence would be a trap
+        # Kedro's own place for parameters; nothing reads it here, and silence would be a trap
         for env in (self.base_env, self.env or self.default_run_env):
             found = sorted(Path(self.conf_source, env).glob("**/parameters*"))
             if found:
@@ -66,36 +48,45 @@ def compose(folder: Path, runtime: Mapping[str, Any]) -> dict[str, Any]:
     """Composes the parameters.
 
     Args:
-        folder: holds config.yaml and one folder a group.
-        runtime: what `kedro run --params` gave, nested: group choices and values of keys.
+        folder: holds config.yaml and one folder per group.
+        runtime: what `kedro run --params` gave, by dotted key or nested: choices of groups and values.
 
     Returns:
-        Plain mappings, lists and scalars, every field of the schema filled in.
+        Plain mappings, lists and scalars, every field of `Parameters` filled in;
+        `Parameters.read` makes objects of them.
 
     Raises:
         ConfigError: unknown group, option or key, wrong type, out of range, or values that do not fit.
     """
-    choices = {name: value for name, value in runtime.items() if name in GROUP_KEYS}
-    values = {name: value for name, value in runtime.items() if name not in GROUP_KEYS}
+    if not (folder / "config.yaml").is_file():
+        raise ConfigError(f"{folder}/config.yaml: missing; must hold Hydra's defaults list.")
+    given = Given(folder, runtime)
     # files may add two numbers: ${plus:${a},${b}}
     OmegaConf.register_new_resolver("plus", lambda one, other: one + other, replace=True)
-    config = _compose_groups(folder, choices)
-    _check_known("", values, OmegaConf.to_container(config), Parameters)
+    config = _compose_groups(folder, given.overrides())
     try:
-        merged = OmegaConf.merge(config, OmegaConf.create(values))
-        missing = sorted(OmegaConf.missing_keys(merged))
+        given.set_values(config)
+        missing = sorted(OmegaConf.missing_keys(config))
         if missing:
             raise ConfigError(
                 f"{missing[0]}: missing; must be given. "
                 f"Add --params {missing[0]}=... or set it in conf/params/."
             )
-        plain = OmegaConf.to_container(merged, resolve=True)
+        values = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(f"parameters: {str(error).splitlines()[0]}") from error
-    return dataclasses.asdict(typed(Parameters, plain))
+    plain: dict[str, Any] = _with_lists(Parameters.read(values, "").model_dump())
+    return plain
 
 
-def _compose_groups(folder: Path, choices: Mapping[str, Any]) -> DictConfig:
+def _with_lists(value: Any) -> Any:
+    """Returns values as YAML has them, without tuples."""
+    if isinstance(value, dict):
+        return {key: _with_lists(each) for key, each in value.items()}
+    return [_with_lists(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _compose_groups(folder: Path, overrides: list[str]) -> DictConfig:
     # imported here: they take a third of a second, and `kedro registry list` needs none of them.
     # ConfigLoaderImpl, because hydra.initialize keeps global state; internal, so hydra is pinned exactly.
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -103,9 +94,6 @@ def _compose_groups(folder: Path, choices: Mapping[str, Any]) -> DictConfig:
     from hydra.errors import HydraException
     from hydra.types import RunMode
 
-    if not (folder / "config.yaml").is_file():
-        raise ConfigError(f"{folder}/config.yaml: missing; must hold Hydra's defaults list.")
-    overrides = [_override(folder, group, choice) for group, choice in choices.items()]
     loader = ConfigLoaderImpl(create_config_search_path(str(folder)))
     try:
         config = loader.load_configuration("config", overrides, RunMode.RUN, from_shell=False)
@@ -115,41 +103,6 @@ def _compose_groups(folder: Path, choices: Mapping[str, Any]) -> DictConfig:
     OmegaConf.set_struct(config, False)
     del config["hydra"]
     return config
-
-
-def _override(folder: Path, group: str, choice: Any) -> str:
-    if isinstance(choice, Mapping):
-        raise ConfigError(
-            f"{group}: got values of {', '.join(map(str, choice))}; must be the name of a file in "
-            f"conf/params/{group}/. The group's values stand under {GROUP_KEYS[group]}: "
-            f"write {GROUP_KEYS[group].split(',')[0]}.{next(map(str, choice), '<key>')}=..."
-        )
-    options = [path.stem for path in (folder / group).glob("*.yaml")]
-    names = choice if isinstance(choice, list) else [choice]
-    for name in names:
-        if name not in options:
-            raise ConfigError(f"{group}: got {name!r}; {nearest(str(name), options)}")
-    if isinstance(choice, list) and group != "method":
-        raise ConfigError(f"{group}: got a list; must be one name. Only `method` takes several.")
-    return f"{group}=[{','.join(names)}]" if isinstance(choice, list) else f"{group}={choice}"
-
-
-def _check_known(prefix: str, given: Mapping[str, Any], present: Any, kind: Any) -> None:
-    """Raises ConfigError for a given key that is neither in the composed files nor in the schema."""
-    here = present if isinstance(present, Mapping) else {}
-    known = {str(name) for name in here} | set(field_names(kind))
-    hints = getattr(kind, "__annotations__", {})
-    for name, value in given.items():
-        if name not in known:
-            groups = [] if prefix else list(GROUP_KEYS)
-            raise unknown_key(prefix, str(name), [*known, *groups])
-        full = f"{prefix}.{name}" if prefix else str(name)
-        inner = here.get(name)
-        if isinstance(inner, Mapping):
-            if not isinstance(value, Mapping):
-                keys = ", ".join(f"{full}.{key}" for key in inner)
-                raise ConfigError(f"{full}: got {value!r}; must be set key by key: {keys}.")
-            _check_known(full, value, inner, hints.get(name))
 
 
 def write_parameters(path: Path, parameters: Mapping[str, Any]) -> None:
@@ -165,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(prog="python -m pipelines.config.loader", description=__doc__)
     parser.add_argument("output", type=Path, help="the file to write, params.yaml")
-    parser.add_argument("--params", default="", help="as of `kedro run`: experiment=smoke,seed=1")
+    parser.add_argument("--params", default="", help="as of `kedro run`: experiment=smoke,seeds=[1]")
     options = parser.parse_args(arguments)
     try:
         folder = Path(__file__).parents[2] / "conf" / PARAMS_FOLDER

@@ -1,4 +1,8 @@
-"""Reads `--params`: Kedro splits at every comma, and a list such as method=[simclr,clip] has one."""
+"""Reads `--params`: raw items in their order, so that a group and its keys can share a name.
+
+Kedro's own reading makes `generator=sdxl_turbo,generator.guidance_scale=0` one nested mapping, in which the
+choice of the group is lost. It also splits at every comma, and a list such as method=[simclr,clip] has one.
+"""
 
 from typing import Any
 
@@ -12,23 +16,33 @@ _OPENING, _CLOSING = "[{(", "]})"
 
 
 def parse_params(text: str) -> dict[str, Any]:
-    """Returns the nested mapping of `a.b=1,method=[simclr,clip]`; values are typed as in YAML.
+    """Returns the items of `generator=sdxl_turbo,generator.size_px=256` by their dotted keys, in their order.
+
+    Values are typed as in YAML: numbers, true, null, lists and mappings in brackets, else a string.
+    Of several items with one key the last one counts.
 
     Raises:
         ConfigError: an item without `=` or key, or a value that is no YAML.
     """
-    items = [item for item in _split(text) if item.strip()]
-    for item in items:
-        key, equals, _ = item.partition("=")
-        if not equals or not key.strip():
+    found: dict[str, Any] = {}
+    for item in _split(text):
+        if not item.strip():
+            continue
+        key, equals, value = (part.strip() for part in item.partition("="))
+        if not equals or not key:
             raise ConfigError(f"--params: got {item!r}; must be key=value, items separated by commas.")
+        found.pop(key, None)
+        found[key] = _typed(item, value)
+    return found
+
+
+def _typed(item: str, text: str) -> Any:
     try:
-        config = OmegaConf.from_dotlist([item.strip() for item in items])
+        # omegaconf's YAML, as in the files: 2e-4 is a number there
+        values: Any = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))
     except (YAMLError, OmegaConfBaseException) as error:
-        raise ConfigError(f"--params: got {text!r}; must hold YAML values: {error}") from error
-    values = OmegaConf.to_container(config)
-    assert isinstance(values, dict)  # noqa: S101 -- from_dotlist makes nothing else
-    return {str(key): value for key, value in values.items()}
+        raise ConfigError(f"--params: got {item!r}; must hold a YAML value: {error}") from error
+    return values["value"]
 
 
 def _split(text: str) -> list[str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
     from kedro.io import DataCatalog
     from kedro.pipeline import Pipeline
+
     from stablerep.corpora.corpus import Corpus
 
 # The last part of the names of the nodes that draw images with the model.

@@ -46,9 +46,9 @@ def test_an_open_bound_bounds_nothing() -> None:
 
 def test_message_has_the_key_the_value_the_bounds_and_the_place() -> None:
     with pytest.raises(ConfigError) as caught:
-        check_range("generation.guidance_scale", -1.0, 0, 100, where="conf/x.yaml")
+        check_range("generator.guidance_scale", -1.0, 0, 100, where="conf/x.yaml")
     assert str(caught.value) == (
-        "generation.guidance_scale: got -1.0; must be >= 0 and <= 100. Set it in conf/x.yaml."
+        "generator.guidance_scale: got -1.0; must be >= 0 and <= 100. Set it in conf/x.yaml."
     )
 
 

@@ -8,7 +8,6 @@ Legend: N images, M texts, T tokens, D dimensions.
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +82,7 @@ def save_clip_arm(folder: Path, model: ClipArm, sizes: ClipArmSizes, tokenizer: 
         name: (value.half() if value.is_floating_point() else value).contiguous()
         for name, value in model.state_dict().items()
     }
-    (folder / SIZES_FILE).write_text(json.dumps(asdict(sizes), indent=1, sort_keys=True) + "\n")
+    (folder / SIZES_FILE).write_text(json.dumps(sizes.model_dump(), indent=1, sort_keys=True) + "\n")
     shutil.rmtree(folder / TOKENIZER_FOLDER, ignore_errors=True)
     tokenizer.save_pretrained(folder / TOKENIZER_FOLDER)
     with written_whole(folder / WEIGHTS_FILE) as beside:  # the last: without it the folder is no model
@@ -99,7 +98,7 @@ def load_clip_arm(folder: Path) -> tuple[ClipArm, Any]:
     from transformers import CLIPTokenizer
 
     try:
-        sizes = ClipArmSizes(**json.loads((folder / SIZES_FILE).read_text(encoding="utf-8")))
+        sizes = ClipArmSizes.read(json.loads((folder / SIZES_FILE).read_text(encoding="utf-8")))
         weights = load_file(folder / WEIGHTS_FILE)
         tokenizer = CLIPTokenizer.from_pretrained(folder / TOKENIZER_FOLDER, local_files_only=True)
         model = ClipArm(sizes, tokenizer)
@@ -126,7 +125,7 @@ class ClipArmScorer:
             DataError: the folder is missing or incomplete.
             ConfigError: the batch size is out of range.
         """
-        check_range("scoring.scorer.batch_size", batch_size, 1, where="conf/params/alignment/<name>.yaml")
+        check_range("alignment.scorer.batch_size", batch_size, 1, where="conf/params/alignment/<name>.yaml")
         self.folder, self.batch_size = Path(folder), batch_size
         absent = [name for name in _PARTS if not (self.folder / name).exists()]
         if absent:

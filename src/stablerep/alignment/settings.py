@@ -1,58 +1,47 @@
-"""The settings of alignment, typed and checked: the policy on misaligned images, and a scorer's training.
+"""Settings of the alignment scores, the policy on them, and the training of a scorer.
 
-They stand in the parts `scoring.policy` and `scorer_recipe` of the configuration.
+The sections `alignment` and `scorer` of the configuration.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import ClassVar, Literal, Self
 
-from stablerep.errors import ConfigError, check_range
+from pydantic import Field, model_validator
+
 from stablerep.generation.pretraining.recipe import StageRecipe
+from stablerep.settings import SettingError, Settings, Target
 
-_WHERE = "conf/params/alignment/<name>.yaml"
-_WHERE_SCORER = "conf/params/scorer/<name>.yaml"
 DROP, REMAKE = "drop", "remake"
 
 
-@dataclass(frozen=True)
-class AlignmentPolicy:
-    """Which images are rejected for their score, and what becomes of them.
+class AlignmentPolicy(Settings):
+    """Which images are rejected for their score, and what happens to them."""
 
-    Attributes:
-        min_alignment: images below are rejected; None for no bound.
-        drop_share: this share of the first-drawn images, the worst over all captions, is rejected too.
-        on_reject: `drop`, or `remake`: drawn again with further seeds.
-        max_remakes: further images of a caption, at most.
-    """
+    section: ClassVar[str] = "alignment.policy"
 
-    min_alignment: float | None = None
-    drop_share: float = 0.0
-    on_reject: str = DROP
-    max_remakes: int = 0
+    min_alignment: float | None = Field(
+        None, ge=-1, le=1, description="cosine below which an image is rejected; null for no bound"
+    )
+    # above a half, more than the worst images are rejected
+    drop_share: float = Field(
+        0.0, ge=0, le=0.5, description="share of the first-drawn images, the worst of all, that is rejected"
+    )
+    on_reject: Literal["drop", "remake"] = Field(
+        "drop", description="remake draws rejected images again with further seeds"
+    )
+    max_remakes: int = Field(0, ge=0, le=100, description="further images of a caption, at most")
 
-    def __post_init__(self) -> None:
-        """Checks ranges and what must fit together.
-
-        Raises:
-            ConfigError: a value is out of range, or would be ignored.
-        """
-        if self.min_alignment is not None:
-            check_range("scoring.policy.min_alignment", self.min_alignment, -1, 1, where=_WHERE)
-        # above a half it is no longer the worst that go
-        check_range("scoring.policy.drop_share", self.drop_share, 0, 0.5, where=_WHERE)
-        if self.on_reject not in (DROP, REMAKE):
-            raise ConfigError(
-                f"scoring.policy.on_reject: got {self.on_reject!r}; must be {DROP} or {REMAKE}. "
-                f"Set it in {_WHERE}."
+    @model_validator(mode="after")
+    def _check_remakes(self) -> Self:
+        if self.on_reject == REMAKE and self.max_remakes < 1:
+            raise SettingError(
+                "max_remakes",
+                f"got {self.max_remakes!r}; must be >= 1 and <= 100 where on_reject is {REMAKE}",
             )
-        if self.on_reject == REMAKE:
-            check_range("scoring.policy.max_remakes", self.max_remakes, 1, 100, where=_WHERE)
-        elif self.max_remakes:
-            raise ConfigError(
-                f"scoring.policy.max_remakes: got {self.max_remakes}; must be 0 where on_reject is {DROP}. "
-                f"Set on_reject to {REMAKE}, or max_remakes to 0, in {_WHERE}."
+        if self.on_reject == DROP and self.max_remakes:
+            raise SettingError(
+                "max_remakes", f"got {self.max_remakes!r}; must be 0 where on_reject is {DROP}"
             )
+        return self
 
     @property
     def remakes(self) -> bool:
@@ -65,50 +54,53 @@ class AlignmentPolicy:
         return self.min_alignment is not None or self.drop_share > 0
 
 
-@dataclass(frozen=True)
-class ClipArmSizes:
-    """The sizes of a scorer's networks.
+class AlignmentSettings(Settings):
+    """The image-text model that scores images, and the policy on the scores."""
 
-    Attributes:
-        encoder: as `stablerep.models.encoders.build_encoder` takes it.
-        width: of the text transformer.
-        num_layers: of it.
-        num_heads: of its attention.
-        out_dim: D.
-    """
+    section: ClassVar[str] = "alignment"
 
-    encoder: dict[str, Any]
-    width: int = 64
-    num_layers: int = 2
-    num_heads: int = 2
-    out_dim: int = 64
+    policy: AlignmentPolicy
+    scorer: Target | None = Field(None, description="the class and its arguments; null scores nothing")
+    usual_min: float = Field(
+        -1.0, ge=-1, le=1, description="the image gate warns where over 5 % of the accepted images are below"
+    )
 
-    def __post_init__(self) -> None:
-        """Checks ranges."""
-        for name in ("width", "num_layers", "num_heads", "out_dim"):
-            check_range(f"scorer_recipe.sizes.{name}", getattr(self, name), 1, where=_WHERE_SCORER)
+    @model_validator(mode="after")
+    def _check_scorer(self) -> Self:
+        if self.scorer is None and self.policy.rejects:
+            raise SettingError(
+                "scorer",
+                "got null; must name a class where alignment.policy rejects images for their scores. Choose "
+                "alignment=<name>, or set min_alignment to null and drop_share to 0.",
+            )
+        return self
 
 
-@dataclass(frozen=True)
-class ScorerRecipe:
-    """How a scorer of the project's own is trained.
+class ClipArmSizes(Settings):
+    """What it takes to build the scorer's networks."""
 
-    Attributes:
-        sizes: of the networks.
-        training: `_target_` and arguments of the images and the loss that it learns from. Such a class has a
-            method `train(recipe, work, target)` that returns the seconds of training and leaves the scorer in
-            the folder `target`, see `stablerep.alignment.clip_arm`.
-        stage: how long and how fast.
-        seed: of every draw.
-    """
+    section: ClassVar[str] = "scorer.sizes"
+
+    encoder: Target = Field(description="as `stablerep.models.encoders.build_encoder` takes it")
+    width: int = Field(64, ge=1, description="of the text transformer")
+    num_layers: int = Field(2, ge=1, description="of the text transformer")
+    num_heads: int = Field(2, ge=1, description="of its attention")
+    out_dim: int = Field(64, ge=1, description="D, of image and text embeddings")
+
+
+class ScorerRecipe(Settings):
+    """How a scorer of the project's own is trained."""
+
+    section: ClassVar[str] = "scorer"
 
     sizes: ClipArmSizes
-    training: dict[str, Any]
-    stage: StageRecipe = field(default_factory=lambda: StageRecipe(num_images=160_000, batch_size=128))
-    seed: int = 0
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> "ScorerRecipe":
-        """Makes the recipe of plain values, as a configuration holds them."""
-        parts = {"sizes": ClipArmSizes(**values["sizes"]), "stage": StageRecipe(**values["stage"])}
-        return cls(**dict(values) | parts)
+    training: Target = Field(
+        description="the images and the loss that it learns from; `train(recipe, work, target)` returns the "
+        "seconds of training and leaves the scorer in the folder `target`"
+    )
+    card: Target = Field(description="measures the scorer and writes its model card")
+    stage: StageRecipe = Field(
+        default_factory=lambda: StageRecipe(num_images=160_000, batch_size=128),
+        description="how long and how fast",
+    )
+    seed: int = Field(0, ge=0, description="of every draw")

@@ -38,7 +38,7 @@ class TransformersClipScorer:
             DataError: the folder is missing or incomplete.
             ConfigError: the batch size is out of range.
         """
-        check_range("scoring.scorer.batch_size", batch_size, 1, where=_WHERE)
+        check_range("alignment.scorer.batch_size", batch_size, 1, where=_WHERE)
         self.folder, self.batch_size = Path(folder), batch_size
         self._check_folder(repository)
         self.scorer_id = id_of_files(self.folder)

@@ -10,7 +10,7 @@ from stablerep.attribution.record import ImageRecord
 from stablerep.errors import GeneratorError
 from stablerep.generation.diffusion.generator import DiffusersGenerator, ImageRequest
 from stablerep.generation.diffusion.identity import describe_generator
-from stablerep.generation.diffusion.settings import GenerationSettings
+from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.storage.shards import decode_image, digest_of, encode_image
 
 
@@ -104,7 +104,7 @@ def compare(record: ImageRecord, data: bytes | None, remade: Tensor) -> Comparis
     return Comparison(same_bytes, largest, number, remade.numel(), remade)
 
 
-def settings_of(record: ImageRecord) -> GenerationSettings:
+def settings_of(record: ImageRecord) -> GeneratorSettings:
     """Returns the settings that drew an image, for one image at a time.
 
     Raises:
@@ -117,7 +117,7 @@ def settings_of(record: ImageRecord) -> GenerationSettings:
             "image set was left half made. Run `kedro run --pipelines image_sets` to finish it."
         )
     try:
-        return GenerationSettings.from_facts(facts, images_per_caption=record.index + 1)
+        return GeneratorSettings.from_facts(facts, images_per_caption=record.index + 1)
     except (KeyError, TypeError) as error:
         raise GeneratorError(
             f"image {record.image_id}: its record lacks a setting of the generator ({error}); must hold what "

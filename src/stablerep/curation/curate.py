@@ -158,7 +158,7 @@ def curate(
         raise DataError(
             f"captions: none of {curation.num_read} is left after the filters: "
             f"{', '.join(counts) or 'none was read'}"
-            ". Add captions, or loosen captions.filters in conf/params/curation/<name>.yaml."
+            ". Add captions, or loosen curation.filters in conf/params/curation/<name>.yaml."
         )
     return curation
 
@@ -171,7 +171,7 @@ def _check(steps: Sequence[Step]) -> None:
         if isinstance(step, CaptionRewriter):
             if surveys:
                 raise ConfigError(
-                    f"captions.filters: {type(step).__name__} rewrites behind a filter that compares "
+                    f"curation.filters: {type(step).__name__} rewrites behind a filter that compares "
                     "captions; "
                     f"rewriters must come first. {where}"
                 )
@@ -179,13 +179,13 @@ def _check(steps: Sequence[Step]) -> None:
             surveys |= isinstance(step, CorpusFilter)
             if step.name in names:
                 raise ConfigError(
-                    f"captions.filters: more than one filter is named {step.name!r}; names must differ. "
+                    f"curation.filters: more than one filter is named {step.name!r}; names must differ. "
                     f"{where}"
                 )
             names.add(step.name)
         else:
             raise ConfigError(
-                f"captions.filters: got {step!r}; must be a CaptionFilter or a CaptionRewriter of "
+                f"curation.filters: got {step!r}; must be a CaptionFilter or a CaptionRewriter of "
                 f"stablerep.curation.filter. {where}"
             )
 

@@ -6,7 +6,6 @@ of their own; the judge's accuracy on real scenes of validation hands is the cei
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from stablerep.digit_scenes.judge import (
 )
 from stablerep.digit_scenes.scenes import ATTRIBUTES, draw_scenes_of_captions, draw_scenes_per_hand
 from stablerep.generation.diffusion.generator import DiffusersGenerator, ImageRequest
-from stablerep.generation.diffusion.settings import GenerationSettings
+from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.seeding import numpy_generator
 
 GUIDANCE_SCALES = (1.0, 1.7, 2.0, 3.0, 5.0, 8.0)
@@ -55,7 +54,7 @@ def draw_images(
 
 
 def measure(
-    folder: Path, settings: GenerationSettings, seed: int, judge: AttributeJudge | None = None
+    folder: Path, settings: GeneratorSettings, seed: int, judge: AttributeJudge | None = None
 ) -> dict[str, Any]:
     """Measures match rates, diversity and speed over guidance scales.
 
@@ -84,7 +83,7 @@ def measure(
         "guidance_interval": list(settings.guidance_interval),
     }
     for scale in GUIDANCE_SCALES:
-        generator = DiffusersGenerator(folder, replace(settings, guidance_scale=scale))
+        generator = DiffusersGenerator(folder, settings.changed(guidance_scale=scale))
         started = time.monotonic()
         images = draw_images(generator, texts, _IMAGES_PER_CAPTION, seed)
         speed = len(images) / (time.monotonic() - started)
@@ -93,8 +92,8 @@ def measure(
     return figures
 
 
-def sample_grid(folder: Path, settings: GenerationSettings, seed: int) -> Tensor:
-    """Draws the card's picture: one row per caption, eight images each; (3, H, W) float32 in [0, 1]."""
+def sample_grid(folder: Path, settings: GeneratorSettings, seed: int) -> Tensor:
+    """Draws the card's picture: a caption a row, eight images each; (3, H, W) float32 in [0, 1]."""
     generator = DiffusersGenerator(folder, settings)
     images = draw_images(generator, list(_GRID_CAPTIONS), 8, seed)
     size = images.shape[-1]

@@ -20,7 +20,7 @@ from stablerep.digit_scenes.judge import AttributeJudge, JudgeRecipe, predict_at
 from stablerep.digit_scenes.model_card import draw_images
 from stablerep.digit_scenes.scenes import ATTRIBUTES
 from stablerep.generation.diffusion.generator import DiffusersGenerator
-from stablerep.generation.diffusion.settings import GenerationSettings
+from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.seeding import numpy_generator
 
 DROPPED_SHARES = (0.0, 0.01, 0.02, 0.05, 0.1)
@@ -32,7 +32,7 @@ _IMAGES_PER_CAPTION = 4
 def measure(
     scorer: Scorer,
     generator_folder: Path,
-    settings: GenerationSettings,
+    settings: GeneratorSettings,
     seed: int,
     judge: AttributeJudge | None = None,
 ) -> dict[str, Any]:

@@ -1,41 +1,32 @@
-"""What a training step holds: so many captions, so many images of each.
+"""What a training step holds: a number of captions, and a number of images of each.
 
-Every arm sees as many views a step: captions x images_per_caption. A method that takes another number of
-views of a caption, such as SimCLR with two of one image, has as many captions as make up the same number.
+Every arm sees the same number of views per step: captions x images_per_caption. A method that takes another
+number of views of a caption, such as SimCLR with two of one image, takes as many captions as give it.
 """
 
-from dataclasses import dataclass
+from typing import ClassVar
 
-from stablerep.errors import ConfigError, check_range
+from pydantic import Field
 
-_WHERE = "conf/params/training/<name>.yaml"
+from stablerep.errors import ConfigError
+from stablerep.settings import Settings, file_of
 
 
-@dataclass(frozen=True)
-class BatchSettings:
-    """A step of training, over all processes.
+class BatchSettings(Settings):
+    """A step of training, over all processes."""
 
-    Attributes:
-        captions: captions a step.
-        images_per_caption: images of each, one view an image.
-        chunk: views that the encoder takes at once, in two passes; None takes a process's all in one. The
-            gradients are those of the whole batch either way.
-    """
+    section: ClassVar[str] = "training.batch"
 
-    captions: int
-    images_per_caption: int
-    chunk: int | None = None
-
-    def __post_init__(self) -> None:
-        """Checks ranges."""
-        check_range("batch.captions", self.captions, 1, where=_WHERE)
-        check_range("batch.images_per_caption", self.images_per_caption, 1, where=_WHERE)
-        if self.chunk is not None:
-            check_range("batch.chunk", self.chunk, 1, where=_WHERE)
+    captions: int = Field(ge=1, description="captions per step")
+    images_per_caption: int = Field(ge=1, description="images of each caption, one view per image")
+    # the gradients are those of the whole batch either way
+    chunk: int | None = Field(
+        None, ge=1, description="views that the encoder takes at once, in two passes; null takes all in one"
+    )
 
     @property
     def num_views(self) -> int:
-        """Views a step, of every arm."""
+        """Views per step, of every arm."""
         return self.captions * self.images_per_caption
 
     def captions_of(self, views_per_caption: int, whose: str) -> int:
@@ -51,9 +42,9 @@ class BatchSettings:
         num, rest = divmod(self.num_views, views_per_caption)
         if rest or num < 2:
             raise ConfigError(
-                f"batch.captions: got {self.captions}, with {self.images_per_caption} images of each "
-                f"{self.num_views} views; views must be a multiple of {views_per_caption}, those of one "
-                f"caption in {whose}, and hold at least two. Set batch.captions or "
-                f"batch.images_per_caption in {_WHERE}."
+                f"{self.section}.captions: got {self.captions}, with {self.images_per_caption} images of "
+                f"each {self.num_views} views; views must be a multiple of {views_per_caption}, those of one "
+                f"caption in {whose}, and hold at least two. Set {self.section}.captions or "
+                f"{self.section}.images_per_caption in {file_of(self.section)}."
             )
         return num

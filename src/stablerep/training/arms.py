@@ -20,12 +20,13 @@ from stablerep.image_sets.source import ImageSource
 from stablerep.methods.method import Method
 from stablerep.models.encoders import build_encoder
 from stablerep.models.heads import ProjectionHead
+from stablerep.models.settings import HeadSettings, TextSettings
 from stablerep.models.text import TextTower
 from stablerep.seeding import seed_everything
 from stablerep.training.checkpoint import Checkpoint, Row
 from stablerep.training.loop import Arm, run_arm
 from stablerep.training.probe import hold_out
-from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
+from stablerep.training.settings import TrainingSettings
 from stablerep.training.step import Networks
 from stablerep.training.stop import StopSignal
 
@@ -80,7 +81,7 @@ class ArmPlan:
     encoder_config: dict[str, Any]
     head: HeadSettings
     text: TextSettings
-    optimisation: OptimisationSettings
+    optimisation: TrainingSettings
     tokenizer_folder: str | None
     seed: int
     num_threads: int = 0
@@ -185,8 +186,7 @@ def _split(plan: ArmPlan, source: ImageSource) -> tuple[ImageSource, int, ImageS
 def _fingerprint(plan: ArmPlan, source: ImageSource) -> str:
     """Returns a digest of everything that decides an arm's weights and history on one machine."""
     # where and how often something is read or kept decides nothing
-    same = replace(
-        plan.optimisation,
+    same = plan.optimisation.changed(
         num_workers=0,
         cache_mib=0.0,
         checkpoint_every_s=0.0,
@@ -207,6 +207,6 @@ def _load_tokenizer(plan: ArmPlan) -> Any:
 
     if plan.tokenizer_folder is None:
         raise ConfigError(
-            f"arms.{plan.name}: method {plan.method_name!r} uses captions; give model.text.tokenizer_folder"
+            f"arms.{plan.name}: method {plan.method_name!r} uses captions; give encoder.text.tokenizer_folder"
         )
     return CLIPTokenizer.from_pretrained(plan.tokenizer_folder, local_files_only=True)

@@ -78,7 +78,7 @@ class GroupedSampler:
             raise DataError(
                 f"image source {source.name!r}: got {len(self.groups)} captions with at least "
                 f"{fewest} images; must be at least {self.num_captions} to fill a batch. "
-                "Add captions, or set smaller batch.captions."
+                "Add captions, or set a smaller training.batch.captions."
             )
 
     def batches(self, first: int = 0) -> Iterator[Batch]:

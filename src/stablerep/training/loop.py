@@ -26,7 +26,7 @@ from stablerep.training.checkpoint import Checkpoint, Progress, Row
 from stablerep.training.monitor import spread_of, warn_of_collapse
 from stablerep.training.probe import knn_accuracy
 from stablerep.training.reading import ReadBatch, read_ahead
-from stablerep.training.settings import OptimisationSettings
+from stablerep.training.settings import TrainingSettings
 from stablerep.training.step import ChunkedEncoder, Networks, gather, offset_of_captions
 from stablerep.training.stop import StopSignal
 from stablerep.training.views import Augmentation
@@ -75,7 +75,7 @@ def rate_factor(step: int, num_steps: int, warmup_share: float) -> float:
 def run_arm(
     arm: Arm,
     networks: Networks,
-    settings: OptimisationSettings,
+    settings: TrainingSettings,
     tokenize: Callable[[list[str]], Tensor] | None,
     on_row: Callable[[Row], None] | None = None,
     checkpoint: Checkpoint | None = None,
@@ -131,7 +131,7 @@ class _Training:
         self,
         arm: Arm,
         networks: Networks,
-        settings: OptimisationSettings,
+        settings: TrainingSettings,
         tokenize: Callable[[list[str]], Tensor] | None,
         checkpoint: Checkpoint | None,
     ) -> None:
@@ -284,8 +284,8 @@ class _Training:
             kept = f"The state before is kept in {self.checkpoint.newest()}, the batch's images in {listed}."
         return TrainingError(
             f"arm {self.arm.name!r}: got a loss of {float(loss.detach())} and a gradient of norm "
-            f"{float(norm)} at step {step}; must be finite. {kept} Lower optimisation.learning_rate, or set "
-            "optimisation.max_grad_norm: the arm starts anew then."
+            f"{float(norm)} at step {step}; must be finite. {kept} Lower training.learning_rate, or set "
+            "training.max_grad_norm: the arm starts anew then."
         )
 
 
@@ -305,14 +305,14 @@ class _BeforeStep:
             torch.cuda.set_rng_state(self._random_of_gpu)
 
 
-def _sampler_of(arm: Arm, settings: OptimisationSettings, num_processes: int) -> GroupedSampler:
+def _sampler_of(arm: Arm, settings: TrainingSettings, num_processes: int) -> GroupedSampler:
     method = arm.method
     views_per_caption = method.views_per_image * method.images_per_caption
     num_captions = settings.batch.captions_of(views_per_caption, f"arm {arm.name!r}")
     if num_captions % num_processes:
         raise ConfigError(
-            f"batch.captions: got {settings.batch.captions}, which are {num_captions} captions in arm "
-            f"{arm.name!r}; must be captions for each of {num_processes} processes alike. "
+            f"training.batch.captions: got {settings.batch.captions}, which are {num_captions} captions in "
+            f"arm {arm.name!r}; must be captions for each of {num_processes} processes alike. "
             "Set it in conf/params/training/<name>.yaml."
         )
     return GroupedSampler(

@@ -1,77 +1,91 @@
-"""The settings of a training run, typed and checked."""
+"""Settings of training: the sections `training` and `arms` of the configuration."""
 
-from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from stablerep.errors import ConfigError, check_range
+from pydantic import Field, model_validator
+
 from stablerep.methods.batch import BatchSettings
-from stablerep.training.views import AugmentationSettings
+from stablerep.settings import SettingError, Settings, Values
+
+Probability = Annotated[float, Field(ge=0, le=1)]
 
 
-@dataclass(frozen=True)
-class OptimisationSettings:
-    """How an arm is trained; the same for every arm of an experiment.
+class AugmentationSettings(Settings):
+    """What a view may do to an image."""
 
-    Attributes:
-        num_images: views seen in all.
-        batch: what a step holds.
-        learning_rate: peak of the cosine schedule.
-        weight_decay: of AdamW; not on norms and biases.
-        betas: of AdamW.
-        warmup_share: share of the steps with a rising rate.
-        mixed_precision: `no` or `bf16`.
-        log_every: steps between rows of the history.
-        num_probe_captions: held out of the training for the kNN probe; 0 takes no probe.
-        probe_every: steps between two probes, a multiple of log_every.
-        checkpoint_every_s: seconds between checkpoints.
-        checkpoint_every_steps: steps of which every multiple is kept as well; None goes by seconds alone.
-        num_checkpoints: the newest ones, which are kept.
-        max_grad_norm: to which gradients are clipped; None leaves them.
-        ema_decay: of the moving average of the weights that is exported; None exports the weights.
-        num_workers: processes of each arm that decode images; 0 has a thread of its own do it.
-        cache_mib: of decoded images that such a process keeps.
-        augmentation: of the views.
-    """
+    section: ClassVar[str] = "training.augmentation"
 
-    num_images: int = 64_000
-    batch: BatchSettings = field(default_factory=lambda: BatchSettings(captions=32, images_per_caption=4))
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    betas: tuple[float, float] = (0.9, 0.98)
-    warmup_share: float = 0.1
-    mixed_precision: str = "no"
-    log_every: int = 20
-    num_probe_captions: int = 0
-    probe_every: int = 20
-    checkpoint_every_s: float = 60.0
-    checkpoint_every_steps: int | None = None
-    num_checkpoints: int = 1
-    max_grad_norm: float | None = None
-    ema_decay: float | None = None
-    num_workers: int = 0
-    cache_mib: float = 256.0
-    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    min_crop: float = Field(
+        0.08, ge=0.01, le=1, description="smallest share of the image's area in a random resized crop"
+    )
+    jitter: float = Field(
+        0.4, ge=0, le=1, description="of brightness, contrast and saturation; a quarter of it for hue"
+    )
+    jitter_probability: Probability = 0.8
+    grey_probability: Probability = 0.2
+    blur_probability: Probability = Field(0.5, description="of a Gaussian blur")
+    flip_probability: Probability = Field(
+        0.5, description="of a mirror image; 0 where it changes what an image means, as of digits"
+    )
+    # the authors' code: so that the sizes of sources are no clue
+    downsample_probability: Probability = Field(0.0, description="of down- and upsampling")
+    downsample_px: Annotated[tuple[Annotated[int, Field(ge=1, le=8192)], ...], Values] = Field(
+        (64, 128), min_length=1, description="to one of these sides, chosen evenly"
+    )
 
-    def __post_init__(self) -> None:
-        """Checks ranges."""
-        for name in ("num_images", "log_every", "probe_every", "num_checkpoints"):
-            check_range(f"optimisation.{name}", getattr(self, name), 1)
-        check_range("optimisation.learning_rate", self.learning_rate, 0)
-        check_range("optimisation.checkpoint_every_s", self.checkpoint_every_s, 0)
-        if self.checkpoint_every_steps is not None:
-            check_range("optimisation.checkpoint_every_steps", self.checkpoint_every_steps, 1)
-        check_range("optimisation.warmup_share", self.warmup_share, 0, 1)
-        check_range("optimisation.num_workers", self.num_workers, 0, 256)
-        check_range("optimisation.cache_mib", self.cache_mib, 0)
-        check_range("optimisation.num_probe_captions", self.num_probe_captions, 0)
+
+class TrainingSettings(Settings):
+    """How an arm is trained; the same for every arm of an experiment, unless an arm overrides a key."""
+
+    section: ClassVar[str] = "training"
+
+    num_images: int = Field(64_000, ge=1, description="views seen in all, over every epoch")
+    batch: BatchSettings = Field(
+        default_factory=lambda: BatchSettings(captions=32, images_per_caption=4),
+        description="what a step holds",
+    )
+    # no one trains beyond these bounds: they keep out infinity
+    learning_rate: float = Field(2e-3, ge=0, le=100, description="peak of the cosine schedule")
+    weight_decay: float = Field(0.05, ge=0, le=100, description="of AdamW; not on norms and biases")
+    # at 1, AdamW's averages never leave zero
+    betas: Annotated[
+        tuple[Annotated[float, Field(ge=0, le=0.999999)], Annotated[float, Field(ge=0, le=0.999999)]], Values
+    ] = Field((0.9, 0.98), description="of AdamW; the authors' code")
+    warmup_share: float = Field(0.1, ge=0, le=1, description="of the steps, with a rising rate")
+    mixed_precision: Literal["no", "bf16"] = "no"
+    log_every: int = Field(20, ge=1, description="steps between two rows of the history")
+    num_probe_captions: int = Field(
+        0, ge=0, description="held out of the training for the kNN probe; 0 for no probe"
+    )
+    probe_every: int = Field(20, ge=1, description="steps between two probes, a multiple of log_every")
+    checkpoint_every_s: float = Field(60.0, ge=0, description="seconds between two checkpoints")
+    checkpoint_every_steps: int | None = Field(
+        None, ge=1, description="checkpoints at multiples of it are kept as well; null goes by seconds alone"
+    )
+    num_checkpoints: int = Field(1, ge=1, description="the newest ones, which are kept")
+    max_grad_norm: float | None = Field(
+        None, ge=1e-9, description="to which gradients are clipped; null leaves them"
+    )
+    ema_decay: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="of the moving average of the weights that is exported; null exports the weights",
+    )
+    num_workers: int = Field(
+        0, ge=0, le=256, description="processes of each arm that decode images; 0 uses a thread"
+    )
+    cache_mib: float = Field(256.0, ge=0, description="MiB of decoded images that such a process keeps")
+    augmentation: AugmentationSettings = Field(default_factory=AugmentationSettings)
+
+    @model_validator(mode="after")
+    def _check_steps(self) -> Self:
         if self.num_probe_captions and self.probe_every % self.log_every:
-            raise ConfigError(
-                f"optimisation.probe_every: got {self.probe_every}; must be a multiple of "
-                f"optimisation.log_every = {self.log_every}. Set it in conf/params/training/<name>.yaml."
+            raise SettingError(
+                "probe_every",
+                f"got {self.probe_every!r}; must be a multiple of training.log_every = {self.log_every}",
             )
-        if self.max_grad_norm is not None:
-            check_range("optimisation.max_grad_norm", self.max_grad_norm, 1e-9)
-        if self.ema_decay is not None:
-            check_range("optimisation.ema_decay", self.ema_decay, 0, 1)
+        return self
 
     @property
     def num_steps(self) -> int:
@@ -79,20 +93,16 @@ class OptimisationSettings:
         return max(1, self.num_images // self.batch.num_views)
 
 
-@dataclass(frozen=True)
-class HeadSettings:
-    """The projection head; 4096, 256 and per_view in the authors' code."""
+class ArmSettings(Settings):
+    """An arm: a method trained on one image set, once per seed."""
 
-    hidden_dim: int = 512
-    out_dim: int = 128
-    batch_norm: str = "global"
+    section: ClassVar[str] = "arms.<name>"
 
-
-@dataclass(frozen=True)
-class TextSettings:
-    """The text tower's sizes."""
-
-    width: int = 128
-    num_layers: int = 2
-    num_heads: int = 4
-    out_dim: int = 128
+    method: str = Field(description="a key of `method`")
+    images: str = Field(description="a key of `image_sets`")
+    training: dict[str, Any] = Field(
+        default_factory=dict, description="keys of `training` that are different for this arm"
+    )
+    if_possible: bool = Field(
+        False, description="where its images have no captions and the method needs them, leave it out, warn"
+    )

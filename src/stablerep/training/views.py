@@ -5,50 +5,11 @@ set of numbers for each image of a batch; torchvision's v2, called for each, is 
 Legend: B images.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stablerep.errors import check_range
-
-
-@dataclass(frozen=True)
-class AugmentationSettings:
-    """What a view may do to an image.
-
-    Attributes:
-        min_crop: smallest share of the image's area in a random resized crop.
-        jitter: strength of brightness, contrast and saturation jitter; a quarter of it for hue.
-        jitter_probability: chance of colour jitter.
-        grey_probability: chance of turning grey.
-        blur_probability: chance of a Gaussian blur.
-        flip_probability: chance of a mirror image; 0 where it changes what an image means, as with text.
-        downsample_probability: chance of down- and up-sampling, so that sizes of sources are no clue.
-        downsample_px: sides to one of which, drawn evenly, such an image is brought first.
-    """
-
-    min_crop: float = 0.08
-    jitter: float = 0.4
-    jitter_probability: float = 0.8
-    grey_probability: float = 0.2
-    blur_probability: float = 0.5
-    flip_probability: float = 0.5
-    downsample_probability: float = 0.0
-    downsample_px: tuple[int, ...] = (64, 128)
-
-    def __post_init__(self) -> None:
-        """Checks ranges."""
-        key = "optimisation.augmentation"
-        check_range(f"{key}.min_crop", self.min_crop, 0.01, 1)
-        check_range(f"{key}.jitter", self.jitter, 0, 1)
-        for side in self.downsample_px:
-            check_range(f"{key}.downsample_px", side, 1, 8192)
-        check_range(f"{key}.downsample_px: number of values", len(self.downsample_px), 1)
-        for name in ("jitter", "grey", "blur", "flip", "downsample"):
-            field = f"{name}_probability"
-            check_range(f"{key}.{field}", getattr(self, field), 0, 1)
+from stablerep.training.settings import AugmentationSettings
 
 
 def _odd(size: int) -> int:

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from stablerep.errors import TrainingError
 from stablerep.seeding import seed_of
-from stablerep.tuning.settings import StudySettings
+from stablerep.tuning.settings import TuningSettings
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def tpe_sampler(seed: int) -> optuna.samplers.BaseSampler:
 
 def run_study(
     objective: Objective,
-    settings: StudySettings,
+    settings: TuningSettings,
     folder: Path,
     fingerprint: str,
     make_sampler: MakeSampler = tpe_sampler,
@@ -99,7 +99,7 @@ def _close_killed_trials(study: optuna.Study) -> None:
         study.tell(killed.number, state=TrialState.FAIL)
 
 
-def _run_trial(study: optuna.Study, objective: Objective, settings: StudySettings, num_done: int) -> None:
+def _run_trial(study: optuna.Study, objective: Objective, settings: TuningSettings, num_done: int) -> None:
     if num_done < len(settings.first_scales):
         study.enqueue_trial({SCALE: settings.first_scales[num_done]})
     trial = study.ask()

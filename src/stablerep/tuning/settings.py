@@ -1,43 +1,35 @@
-"""The settings of the guidance study, typed and checked."""
+"""Settings of the guidance study: the section `tuning` of the configuration."""
 
-from dataclasses import dataclass
+from typing import ClassVar, Self
 
-from stablerep.errors import check_range
+from pydantic import Field, model_validator
 
-_WHERE = "conf/params/tuning/<name>.yaml"
+from stablerep.settings import SettingError, Settings
 
 # Between the ends of the range, the scales at which the prototype was measured: its best lay there.
 _SCALES_OF_INTEREST = (3.0, 1.7, 5.0)
 
 
-@dataclass(frozen=True)
-class StudySettings:
-    """A study of the guidance scale.
+class TuningSettings(Settings):
+    """A study of the guidance scale."""
 
-    Attributes:
-        num_trials: trials in all, those of earlier sittings counted.
-        low: lowest scale.
-        high: highest scale.
-        num_captions: the first captions of the caption set; each trial draws them anew at its scale.
-        images_per_caption: images of each.
-        num_images: views that each trial's encoder sees.
-        seed: of the search and of the trials' training.
-    """
+    section: ClassVar[str] = "tuning"
 
-    num_trials: int
-    low: float
-    high: float
-    num_captions: int
-    images_per_caption: int
-    num_images: int
-    seed: int
+    num_trials: int = Field(ge=1, description="in all, including those of earlier runs")
+    low: float = Field(ge=0, le=100, description="lowest guidance scale")
+    high: float = Field(ge=0, le=100, description="highest guidance scale")
+    num_captions: int = Field(
+        ge=2, description="the first of the caption set; each trial draws them at its own scale"
+    )
+    images_per_caption: int = Field(ge=1)
+    num_images: int = Field(ge=1, description="views that the encoder of each trial sees")
+    seed: int = Field(ge=0, description="of the search and of the trials' training")
 
-    def __post_init__(self) -> None:
-        """Checks ranges."""
-        check_range("study.low", self.low, 0, where=_WHERE)
-        check_range("study.high", self.high, self.low, 100, where=_WHERE)
-        for name in ("num_trials", "num_captions", "images_per_caption", "num_images"):
-            check_range(f"study.{name}", getattr(self, name), 1, where=_WHERE)
+    @model_validator(mode="after")
+    def _check_range(self) -> Self:
+        if self.high < self.low:
+            raise SettingError("high", f"got {self.high!r}; must be >= tuning.low = {self.low:g} and <= 100")
+        return self
 
     @property
     def first_scales(self) -> tuple[float, ...]:

@@ -38,6 +38,6 @@ def check_captions_fill_a_batch(
         raise DataError(
             f"captions: got {num_captions}; must be at least {wanted[arm]}, for so many are in one batch of "
             f"arm {arm!r} of {batch.num_views} views. Add captions to data/01_raw/captions.csv, "
-            "look at why data/03_primary/rejected_captions.parquet has others, or set smaller "
-            "batch.captions."
+            "look at why data/03_primary/rejected_captions.parquet has others, or set a "
+            "smaller training.batch.captions."
         )

@@ -36,7 +36,7 @@ class _Table:
     """What a gate looks at.
 
     Attributes:
-        name: its rules stand under `gates.<name>`.
+        name: its rules stand under `validation.<name>`.
         frame: its rows.
         rules: as in the configuration.
         row_names: columns that name a row.
@@ -54,7 +54,7 @@ def check_captions(
     docs_folder: Path,
     evaluation_texts: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """Checks the curated captions, and the terms that they name where `gates.groups` has any.
+    """Checks the curated captions, and the terms that they name where `validation.groups` has any.
 
     Args:
         frame: columns caption_id, text, source, licence, line.

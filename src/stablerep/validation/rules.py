@@ -9,12 +9,12 @@
 Source of the types: https://greatexpectations.io/expectations
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from stablerep.errors import ConfigError
+from stablerep.nearest_name import must_be_one_of, nearest_name
 
 SEVERITIES = ("fail", "warn")
 _WHERE = "Set it in conf/params/validation/<name>.yaml."
@@ -43,16 +43,11 @@ class Rule:
 NOT_EMPTY = Rule("at_least_one_row", "ExpectTableRowCountToBeBetween", {"min_value": 1})
 
 
-def _nearest(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"the nearest is {near[0]!r}" if near else f"must be one of {', '.join(known)}"
-
-
 def parse_rules(table: str, entries: Mapping[str, Mapping[str, Any] | None]) -> list[Rule]:
-    """Reads the entries of `gates.<table>`; the rule that the table is not empty comes first.
+    """Reads the entries of `validation.<table>`; the rule that the table is not empty comes first.
 
     Args:
-        table: the key under `gates`, for messages.
+        table: the key under `validation`, for messages.
         entries: name -> type, kwargs, severity; what is None is left out.
 
     Raises:
@@ -60,11 +55,11 @@ def parse_rules(table: str, entries: Mapping[str, Mapping[str, Any] | None]) -> 
     """
     if NOT_EMPTY.name in entries:
         raise ConfigError(
-            f"gates.{table}.{NOT_EMPTY.name}: got a rule of this name; must be another name, for this rule "
-            f"stands in every gate. {_WHERE}"
+            f"validation.{table}.{NOT_EMPTY.name}: got a rule of this name; must be another name, for "
+            f"this rule stands in every gate. {_WHERE}"
         )
     kept = [(name, entry) for name, entry in entries.items() if entry is not None]
-    return [NOT_EMPTY, *(_parse(f"gates.{table}.{name}", name, entry) for name, entry in kept)]
+    return [NOT_EMPTY, *(_parse(f"validation.{table}.{name}", name, entry) for name, entry in kept)]
 
 
 def _parse(key: str, name: str, entry: Mapping[str, Any]) -> Rule:
@@ -73,10 +68,10 @@ def _parse(key: str, name: str, entry: Mapping[str, Any]) -> Rule:
     known = [each.name for each in fields(Rule) if each.name != "name"]
     for word in entry:
         if word not in known:
-            raise ConfigError(f"{key}.{word}: unknown key; {_nearest(str(word), known)}. {_WHERE}")
+            raise ConfigError(f"{key}.{word}: unknown key; {must_be_one_of(str(word), known)} {_WHERE}")
     kind = entry.get("type")
     if not isinstance(kind, str) or not kind:
-        raise ConfigError(f"{key}.type: got {kind!r}; must be a text. {_WHERE}")
+        raise ConfigError(f"{key}.type: got {kind!r}; must be a string. {_WHERE}")
     kwargs = entry.get("kwargs") or {}
     if not isinstance(kwargs, Mapping):
         raise ConfigError(f"{key}.kwargs: got {kwargs!r}; must be a mapping. {_WHERE}")
@@ -91,7 +86,7 @@ def build_expectation(table: str, rule: Rule, columns: Sequence[str]) -> Any:
     """Makes the rule's expectation.
 
     Args:
-        table: the key under `gates`, for messages.
+        table: the key under `validation`, for messages.
         rule: from `parse_rules`.
         columns: of the table that it will see.
 
@@ -100,23 +95,23 @@ def build_expectation(table: str, rule: Rule, columns: Sequence[str]) -> Any:
     """
     import great_expectations.expectations as known
 
-    key = f"gates.{table}.{rule.name}"
+    key = f"validation.{table}.{rule.name}"
     camel = rule.type
     if "_" in camel:
         camel = "".join(part.capitalize() for part in camel.split("_"))
     expectation_class = getattr(known, camel, None)
     types = sorted(name for name in dir(known) if name.startswith("Expect") and name != "Expectation")
     if camel not in types or expectation_class is None:
-        near = difflib.get_close_matches(camel, types, n=1, cutoff=0.4)
-        hint = f"; the nearest is {near[0]!r}" if near else ""
+        near = nearest_name(camel, types, cutoff=0.4)
+        hint = f" Did you mean {near!r}?" if near else ""
         raise ConfigError(
-            f"{key}.type: got {rule.type!r}; must be an expectation of Great Expectations{hint}. {_WHERE}"
+            f"{key}.type: got {rule.type!r}; must be an expectation of Great Expectations.{hint} {_WHERE}"
         )
     for name in _COLUMN_KEYS:
         column = rule.kwargs.get(name)
         if column is not None and column not in columns:
             raise ConfigError(
-                f"{key}.kwargs.{name}: got {column!r}; {_nearest(str(column), list(columns))}. {_WHERE}"
+                f"{key}.kwargs.{name}: got {column!r}; {must_be_one_of(str(column), columns)} {_WHERE}"
             )
     try:
         return expectation_class(

@@ -20,9 +20,9 @@ from stablerep.reporting.audit import draw_gaps, skewed_pairs
 
 AUDIT = Audit(
     AuditSettings(
-        {"digit": {"one": ["one"], "two": ["two"]}, "ink": {"red": ["red"], "blue": ["blue"]}},
-        {"digit": "a {}", "ink": "{} ink"},
-        [["digit", "ink"]],
+        groups={"digit": {"one": ["one"], "two": ["two"]}, "ink": {"red": ["red"], "blue": ["blue"]}},
+        prompts={"digit": "a {}", "ink": "{} ink"},
+        pairs=[["digit", "ink"]],
     )
 )
 

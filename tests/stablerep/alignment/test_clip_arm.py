@@ -82,5 +82,5 @@ def test_weights_that_are_cut_off_are_told_when_they_are_read(shipped_scorer, sc
 
 
 def test_a_batch_size_below_one_is_refused(shipped_scorer):
-    with pytest.raises(ConfigError, match=r"scoring\.scorer\.batch_size: got 0; must be >= 1"):
+    with pytest.raises(ConfigError, match=r"alignment\.scorer\.batch_size: got 0; must be >= 1"):
         ClipArmScorer(shipped_scorer.folder, batch_size=0)

@@ -90,7 +90,7 @@ def test_spare_images_are_not_wanted():
     [
         ({"min_alignment": 1.5}, "min_alignment: got 1.5; must be >= -1 and <= 1"),
         ({"drop_share": 0.6}, "drop_share: got 0.6; must be >= 0 and <= 0.5"),
-        ({"on_reject": "redo"}, "on_reject: got 'redo'; must be drop or remake"),
+        ({"on_reject": "redo"}, "on_reject: got 'redo'; must be one of drop, remake"),
         ({"on_reject": "remake"}, "max_remakes: got 0; must be >= 1"),
         ({"max_remakes": 2}, "max_remakes: got 2; must be 0 where on_reject is drop"),
     ],

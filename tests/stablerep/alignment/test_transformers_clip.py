@@ -131,5 +131,5 @@ def test_a_model_of_texts_alone_is_refused(folder, pairs, tmp_path):
 
 
 def test_a_batch_size_below_one_is_refused(folder):
-    with pytest.raises(ConfigError, match="scoring.scorer.batch_size: got 0; must be >= 1"):
+    with pytest.raises(ConfigError, match="alignment.scorer.batch_size: got 0; must be >= 1"):
         TransformersClipScorer(folder, batch_size=0)

@@ -15,7 +15,9 @@ GROUPS = {
     "work": {"cook": ["cook"], "builder": ["builder", "construction worker"]},
 }
 PROMPTS = {"gender": "a {}", "work": "a {}"}
-AUDIT = Audit(AuditSettings(GROUPS, PROMPTS, [["gender", "work"]], max_pmi=1.0, min_expected=5.0))
+AUDIT = Audit(
+    AuditSettings(groups=GROUPS, prompts=PROMPTS, pairs=[["gender", "work"]], max_pmi=1.0, min_expected=5.0)
+)
 
 
 def captions(*texts: str) -> pl.DataFrame:
@@ -79,24 +81,24 @@ def test_few_captions_have_no_verdict() -> None:
 @pytest.mark.parametrize(
     ("groups", "pairs", "fault"),
     [
-        ({"g": {}}, [], r"captions\.audit\.groups\.g"),
-        ({"g": {"a": []}}, [], r"captions\.audit\.groups\.g"),
+        ({"g": {}}, [], r"curation\.audit\.groups\.g"),
+        ({"g": {"a": []}}, [], r"curation\.audit\.groups\.g"),
         ({"g": {"a": ["x"], "b": ["X"]}}, [], "no word of two terms"),
-        (GROUPS, [["gender", "age"]], r"captions\.audit\.pairs: got \['gender', 'age'\]"),
-        (GROUPS, [["gender", "gender"]], r"captions\.audit\.pairs"),
-        (GROUPS, [["gender"]], r"captions\.audit\.pairs"),
+        (GROUPS, [["gender", "age"]], r"curation\.audit\.pairs: got \['gender', 'age'\]"),
+        (GROUPS, [["gender", "gender"]], r"curation\.audit\.pairs"),
+        (GROUPS, [["gender"]], r"curation\.audit\.pairs"),
     ],
 )
 def test_settings_that_say_nothing_are_refused(groups: dict, pairs: list, fault: str) -> None:
     with pytest.raises(ConfigError, match=fault):
-        AuditSettings(groups, dict.fromkeys(groups, "a {}"), pairs)
+        AuditSettings(groups=groups, prompts=dict.fromkeys(groups, "a {}"), pairs=pairs)
 
 
 def test_each_group_has_a_prompt() -> None:
-    with pytest.raises(ConfigError, match=r"captions\.audit\.prompts: got"):
-        AuditSettings(GROUPS, {"gender": "a {}"}, [])
-    with pytest.raises(ConfigError, match=r"captions\.audit\.prompts: got"):
-        AuditSettings(GROUPS, {**PROMPTS, "work": "a cook"}, [])
+    with pytest.raises(ConfigError, match=r"curation\.audit\.prompts: got"):
+        AuditSettings(groups=GROUPS, prompts={"gender": "a {}"}, pairs=[])
+    with pytest.raises(ConfigError, match=r"curation\.audit\.prompts: got"):
+        AuditSettings(groups=GROUPS, prompts={**PROMPTS, "work": "a cook"}, pairs=[])
 
 
 SWAP = SwapTerms([["man", "woman"], ["he", "she"]], seed=0)
@@ -131,5 +133,5 @@ def test_a_first_letter_keeps_its_case() -> None:
     "rows", [[], [["man"]], [["man", "woman"], ["he"]], [["man", "man"]], [["Man", "woman"]], [["a b", "c"]]]
 )
 def test_rows_that_cannot_be_swapped_are_refused(rows: list[list[str]]) -> None:
-    with pytest.raises(ConfigError, match=r"captions\.filters\.SwapTerms\.rows: got"):
+    with pytest.raises(ConfigError, match=r"curation\.filters\.SwapTerms\.rows: got"):
         SwapTerms(rows, seed=0)

@@ -234,7 +234,7 @@ def test_nothing_left_is_an_error_with_the_reasons(steps: list[Step]) -> None:
     ],
 )
 def test_a_list_that_cannot_run_is_refused(steps: list[Step], fault: str) -> None:
-    with pytest.raises(ConfigError, match=rf"captions\.filters: {fault}"):
+    with pytest.raises(ConfigError, match=rf"curation\.filters: {fault}"):
         run(frame_of(["a nine"]), steps)
 
 
@@ -267,7 +267,9 @@ def test_the_balance_counts_what_people_keep(tmp_path: Path) -> None:
 def test_the_audit_after_is_of_what_is_kept_once(tmp_path: Path) -> None:
     """Several filters survey the corpus, each a pass of its own; the last one's captions are counted."""
     audit = Audit(
-        AuditSettings({"digit": {"nine": ["nine"], "two": ["two"]}}, {"digit": "a {}"}, [], 1.0, 5.0)
+        AuditSettings(
+            groups={"digit": {"nine": ["nine"], "two": ["two"]}}, prompts={"digit": "a {}"}, pairs=[]
+        )
     )
     texts = [f"a nine {number}" for number in range(30)] + ["a two"] * 3
     steps: list[Step] = [Duplicates(), NearDuplicates(0.99), Balance(WORDS, 10, seed=0)]

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from stablerep.caption_ids import caption_id_of
-from stablerep.digit_scenes.grammar import MAX_TOKENS, vocabulary
-from stablerep.generation.diffusion.settings import GenerationSettings
+from stablerep.generation.diffusion.settings import GeneratorSettings
 
 TEXT_WIDTH = 16
 
@@ -226,7 +225,7 @@ def tiny_sd3(tmp_path_factory):
 def settings():
     """Returns a function that makes small settings, any of them changed."""
 
-    def make(**changes) -> GenerationSettings:
+    def make(**changes) -> GeneratorSettings:
         values = {
             "guidance_scale": 2.5,
             "num_inference_steps": 3,
@@ -235,7 +234,7 @@ def settings():
             "batch_size": 8,
             "num_shards": 3,
         }
-        return GenerationSettings(**(values | changes))
+        return GeneratorSettings(**(values | changes))
 
     return make
 

@@ -1,14 +1,15 @@
 """Every generator config draws, on a miniature of its model."""
 
-import dataclasses
 from pathlib import Path
 
 import pytest
 import torch
-from pipelines.generation.nodes import generation_settings, model_folder
+from pipelines.config.model_folder import model_folder
+from pipelines.generation.nodes import model_folder
 
 from pipelines.config.loader import compose
 from stablerep.generation.diffusion.generator import DiffusersGenerator, ImageRequest
+from stablerep.generation.diffusion.settings import GeneratorSettings
 
 PROJECT = Path(__file__).parents[3]
 PARAMS = PROJECT / "conf" / "params"
@@ -23,11 +24,14 @@ MINIATURES = {
 @pytest.mark.parametrize("name", MINIATURES)
 def test_a_config_whose_model_is_not_shipped_tells_its_licence_and_where_to_get_it(name):
     text = (PARAMS / "generator" / f"{name}.yaml").read_text()
-    repository = compose(PARAMS, {"generator": name, "generation": {"images_per_caption": 4}})["generation"][
-        "repository"
-    ]
+    repository = section_of(name)["repository"]
     assert (repository is None) == (name == "embedded")
     assert ("\n# Licence:" in text) == (repository is not None)
+
+
+def section_of(name):
+    # the default training's batch holds whole captions of four images
+    return compose(PARAMS, {"generator": name, "generator.images_per_caption": 4})["generator"]
 
 
 def test_every_shipped_config_has_a_miniature():
@@ -36,12 +40,11 @@ def test_every_shipped_config_has_a_miniature():
 
 @pytest.mark.parametrize("name", MINIATURES)
 def test_a_shipped_config_draws(name, request):
-    # the default training's batch holds whole captions of four images
-    section = compose(PARAMS, {"generator": name, "generation": {"images_per_caption": 4}})["generation"]
-    settings = generation_settings(section)
-    assert settings.scheduler.__name__ == section["scheduler"]["_target_"].rpartition(".")[2]
+    section = section_of(name)
+    settings = GeneratorSettings.read(section)
+    assert settings.scheduler_class.__name__ == section["scheduler"]["_target_"].rpartition(".")[2]
     # half precision is slow on a CPU, compiling takes minutes, and the miniature's images are 16 pixels wide
-    small = dataclasses.replace(settings, size_px=16, saved_size_px=8, dtype="float32", compile=False)
+    small = settings.changed(size_px=16, saved_size_px=8, dtype="float32", compile=False)
     generator = DiffusersGenerator(request.getfixturevalue(MINIATURES[name]), small)
     requests = [ImageRequest("c-a", "a nine", index) for index in range(2)]
     ((images, unsafe),) = generator.draw(requests, 0)

@@ -19,7 +19,7 @@ def test_every_method_has_the_captions_that_make_up_the_views(
 
 def test_views_that_are_no_whole_captions_are_refused() -> None:
     told = (
-        r"^batch\.captions: got 3, with 3 images of each 9 views; views must be a multiple of 2, .* arm 'a', "
+        r"^training\.batch\.captions: got 3, with 3 images of each 9 views; .* a multiple of 2, .* arm 'a', "
     )
     with pytest.raises(ConfigError, match=told):
         BatchSettings(captions=3, images_per_caption=3).captions_of(2, "arm 'a'")
@@ -31,9 +31,7 @@ def test_one_caption_alone_is_refused_and_two_are_not() -> None:
     assert BatchSettings(captions=1, images_per_caption=4).captions_of(2, "arm 'a'") == 2
 
 
-@pytest.mark.parametrize(
-    ("values", "key"), [((0, 1), "captions"), ((1, 0), "images_per_caption"), ((1, 1, 0), "chunk")]
-)
-def test_a_number_below_one_is_refused(values: tuple[int, ...], key: str) -> None:
-    with pytest.raises(ConfigError, match=rf"^batch\.{key}: got 0; must be >= 1"):
-        BatchSettings(*values)
+@pytest.mark.parametrize("key", ["captions", "images_per_caption", "chunk"])
+def test_a_number_below_one_is_refused(key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^training\.batch\.{key}: got 0; must be >= 1"):
+        BatchSettings(**{"captions": 1, "images_per_caption": 1} | {key: 0})

@@ -16,9 +16,9 @@ from tests.stablerep.curation.corpus import frame_of
 WORDS = WordFile(str(Path(__file__).parents[3] / "conf/words/digit_scenes.txt"))
 AUDIT = Audit(
     AuditSettings(
-        {"digit": {"nine": ["nine"], "two": ["two"]}, "ink": {"teal": ["teal"], "navy": ["navy"]}},
-        {"digit": "a {}", "ink": "{} ink"},
-        [["digit", "ink"]],
+        groups={"digit": {"nine": ["nine"], "two": ["two"]}, "ink": {"teal": ["teal"], "navy": ["navy"]}},
+        prompts={"digit": "a {}", "ink": "{} ink"},
+        pairs=[["digit", "ink"]],
     )
 )
 STEPS: list[Step] = [Length(2, 9), Balance(WORDS, 20, seed=0)]
@@ -45,7 +45,7 @@ def test_the_page_tells_of_filters_balance_and_audit(tmp_path: Path) -> None:
 
 
 def test_a_page_without_balance_and_audit_has_no_section_of_them(tmp_path: Path) -> None:
-    nothing = Audit(AuditSettings({}, {}, []))
+    nothing = Audit(AuditSettings(groups={}, prompts={}, pairs=[]))
     page = build_curation_page(curate([frame_of(["a nine"])], [], tmp_path, audit=nothing), nothing)
     assert "Balance of concepts" not in page and "Audit for bias" not in page
     assert "1 captions came in" in page

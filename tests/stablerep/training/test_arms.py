@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from stablerep.training.stored_images import ImagesInMemory
 
 from stablerep.digit_scenes.scenes import draw_scenes_of_captions
 from stablerep.errors import DataError, TrainingError
@@ -17,12 +18,11 @@ from stablerep.methods.stablerep import StableRep
 from stablerep.methods.stablerep_plus import StableRepPlus
 from stablerep.methods.supcon import SupCon
 from stablerep.models.encoders import build_encoder
-from stablerep.storage.pixels import ImagesInMemory
+from stablerep.models.settings import HeadSettings, TextSettings
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import GroupedSampler
 from stablerep.training.loop import Arm, _inputs_of
-from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
-from stablerep.training.views import AugmentationSettings
+from stablerep.training.settings import AugmentationSettings, TrainingSettings
 
 ENCODER = {
     "_target_": "stablerep.models.residual.ResidualEncoder",
@@ -53,10 +53,11 @@ def data():
 
 
 def plan(method, name="arm", tokenizer=None, **optimisation):
-    settings = {"num_images": 96, "batch": BatchSettings(4, 2), "log_every": 4}
+    settings = {"num_images": 96, "batch": BatchSettings(captions=4, images_per_caption=2), "log_every": 4}
     return ArmPlan(
-        name, "method", method, "synthetic", ENCODER, HeadSettings(32, 16), TextSettings(32, 1, 2, 16),
-        OptimisationSettings(**settings | optimisation), tokenizer, seed=0, num_threads=1,
+        name, "method", method, "synthetic", ENCODER, HeadSettings(hidden_dim=32, out_dim=16),
+        TextSettings(width=32, num_layers=1, num_heads=2, out_dim=16),
+        TrainingSettings(**settings | optimisation), tokenizer, seed=0, num_threads=1,
     )  # fmt: skip
 
 
@@ -65,7 +66,11 @@ METHODS = [StableRep(images_per_caption=4), SimCLR(), CLIP(), StableRepPlus(imag
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
 def test_every_method_changes_the_encoder_and_keeps_a_history(method, data, tokenizer_folder):
-    batch = BatchSettings(2, 2) if isinstance(method, CLIP) else BatchSettings(4, 2)
+    batch = (
+        BatchSettings(captions=2, images_per_caption=2)
+        if isinstance(method, CLIP)
+        else BatchSettings(captions=4, images_per_caption=2)
+    )
     trained = train_arm(plan(method, tokenizer=tokenizer_folder, batch=batch), data)
     assert trained.history["images"].iloc[-1] == 96
     assert trained.history["loss"].map(math.isfinite).all()
@@ -113,7 +118,7 @@ def test_an_image_without_a_label_has_its_own_views_for_positives(data):
 
 def test_a_probe_looks_every_so_often_and_changes_nothing_else(data):
     settings = {
-        "batch": BatchSettings(2, 2),
+        "batch": BatchSettings(captions=2, images_per_caption=2),
         "num_images": 48,
         "log_every": 2,
         "num_probe_captions": 2,
@@ -127,7 +132,12 @@ def test_a_probe_looks_every_so_often_and_changes_nothing_else(data):
 
 def test_the_loss_falls(data):
     gentle = AugmentationSettings(min_crop=0.6, blur_probability=0.0, flip_probability=0.0)
-    settings = {"num_images": 2400, "batch": BatchSettings(6, 4), "log_every": 10, "augmentation": gentle}
+    settings = {
+        "num_images": 2400,
+        "batch": BatchSettings(captions=6, images_per_caption=4),
+        "log_every": 10,
+        "augmentation": gentle,
+    }
     history = train_arm(plan(StableRep(images_per_caption=4), **settings), data).history
     assert history["loss"].iloc[-1] < history["loss"].iloc[0]
 

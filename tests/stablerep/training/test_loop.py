@@ -5,26 +5,28 @@ from dataclasses import replace
 
 import pytest
 import torch
+from stablerep.training.stored_images import ImagesInMemory
 from torch import nn
 
 from stablerep.digit_scenes.scenes import draw_scenes_of_captions
 from stablerep.image_sets.source import ImageSource
 from stablerep.methods.batch import BatchSettings
 from stablerep.methods.stablerep import StableRep
-from stablerep.storage.pixels import ImagesInMemory
+from stablerep.models.settings import HeadSettings, TextSettings
 from stablerep.training import loop
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.loop import decay_groups, rate_factor
-from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
+from stablerep.training.settings import TrainingSettings
 
 TEXTS = ("a red seven", "a nine", "a teal one", "a zero")
-SETTINGS = OptimisationSettings(num_images=40, batch=BatchSettings(4, 2), log_every=1)
+SETTINGS = TrainingSettings(num_images=40, batch=BatchSettings(captions=4, images_per_caption=2), log_every=1)
 ENCODER = {"_target_": "stablerep.models.residual.ResidualEncoder", "channels": [8, 8], "map_channels": 4}
 
 
-def plan_of(settings: OptimisationSettings) -> ArmPlan:
+def plan_of(settings: TrainingSettings) -> ArmPlan:
     return ArmPlan(
-        "arm", "stablerep", StableRep(images_per_caption=2), "drawn", ENCODER, HeadSettings(16, 8),
+        "arm", "stablerep", StableRep(images_per_caption=2), "drawn", ENCODER,
+        HeadSettings(hidden_dim=16, out_dim=8),
         TextSettings(), settings, None, seed=0, num_threads=1,
     )  # fmt: skip
 

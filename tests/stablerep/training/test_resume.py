@@ -20,12 +20,13 @@ from stablerep.errors import StoppedError, TrainingError
 from stablerep.image_sets.source import ImageSource
 from stablerep.methods.batch import BatchSettings
 from stablerep.methods.stablerep import StableRep
+from stablerep.models.settings import HeadSettings, TextSettings
 from stablerep.storage.checkpoints import read_facts
 from stablerep.storage.pixels import ImagesInMemory
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import GroupedSampler
 from stablerep.training.checkpoint import Checkpoint, Progress
-from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
+from stablerep.training.settings import TrainingSettings
 from stablerep.training.stop import StopSignal
 from stablerep.training.views import Augmentation
 
@@ -35,11 +36,15 @@ KILLED_AT = 20
 
 
 def make_plan() -> ArmPlan:
-    optimisation = OptimisationSettings(
-        num_images=240, batch=BatchSettings(4, 2), log_every=1, checkpoint_every_s=0.0
+    optimisation = TrainingSettings(
+        num_images=240,
+        batch=BatchSettings(captions=4, images_per_caption=2),
+        log_every=1,
+        checkpoint_every_s=0.0,
     )
     return ArmPlan(
-        "arm", "stablerep", StableRep(images_per_caption=2), "drawn", ENCODER, HeadSettings(16, 8),
+        "arm", "stablerep", StableRep(images_per_caption=2), "drawn", ENCODER,
+        HeadSettings(hidden_dim=16, out_dim=8),
         TextSettings(), optimisation, None, seed=0, num_threads=1,
     )  # fmt: skip
 
@@ -51,8 +56,8 @@ def make_source() -> ImageSource:
     return ImageSource("drawn", ImagesInMemory((scenes.images * 255).to(torch.uint8)), rows, texts)
 
 
-def kept_seldom() -> OptimisationSettings:
-    return replace(make_plan().optimisation, checkpoint_every_s=1000.0)
+def kept_seldom() -> TrainingSettings:
+    return make_plan().optimisation.changed(checkpoint_every_s=1000.0)
 
 
 def newest(work: Path, arm: str = "arm") -> Path:
@@ -181,12 +186,12 @@ def test_what_decides_no_weight_may_change_between_two_sittings(killed, tmp_path
     shutil.copytree(killed / "arm", tmp_path / "arm")
     plan = make_plan()
     with caplog.at_level(logging.INFO):
-        train_arm(replace(plan, optimisation=replace(plan.optimisation, **changed)), make_source(), tmp_path)
+        train_arm(replace(plan, optimisation=plan.optimisation.changed(**changed)), make_source(), tmp_path)
     assert f"goes on from step {KILLED_AT - 1} of 30" in caplog.text
 
 
 def test_checkpoints_are_kept_at_multiples_of_a_number_of_steps_and_at_the_end(tmp_path):
-    seldom = replace(kept_seldom(), checkpoint_every_steps=7, num_checkpoints=10)
+    seldom = kept_seldom().changed(checkpoint_every_steps=7, num_checkpoints=10)
     train_arm(replace(make_plan(), optimisation=seldom), make_source(), tmp_path)
     names = [path.stem for path in (tmp_path / "arm").glob("step-*.safetensors")]
     assert sorted(names, key=lambda name: int(name[5:])) == [
@@ -199,7 +204,7 @@ def test_checkpoints_are_kept_at_multiples_of_a_number_of_steps_and_at_the_end(t
 
 
 def test_a_damaged_file_has_the_run_go_on_from_the_one_before(tmp_path, caplog):
-    plan = replace(make_plan(), optimisation=replace(make_plan().optimisation, num_checkpoints=2))
+    plan = replace(make_plan(), optimisation=make_plan().optimisation.changed(num_checkpoints=2))
     whole = train_arm(plan, make_source(), tmp_path)
     last = tmp_path / "arm" / "step-30.safetensors"
     last.write_bytes(last.read_bytes()[:1000])
@@ -231,7 +236,7 @@ def test_a_damaged_newest_file_costs_no_good_one(tmp_path, caplog, damage):
 
 
 def test_a_batch_that_is_not_finite_keeps_the_state_before_it(tmp_path, monkeypatch):
-    plan = replace(make_plan(), optimisation=replace(kept_seldom(), num_probe_captions=2))
+    plan = replace(make_plan(), optimisation=kept_seldom().changed(num_probe_captions=2))
     real, calls = Augmentation.forward, []
 
     def spoil(self, images):
@@ -257,7 +262,7 @@ def test_a_batch_that_is_not_finite_keeps_the_state_before_it(tmp_path, monkeypa
 
 
 def test_the_last_checkpoints_are_kept_and_no_more(tmp_path, monkeypatch):
-    plan = replace(make_plan(), optimisation=replace(make_plan().optimisation, num_checkpoints=3))
+    plan = replace(make_plan(), optimisation=make_plan().optimisation.changed(num_checkpoints=3))
     train_arm(plan, make_source(), tmp_path)
     names = sorted(path.name for path in (tmp_path / "arm").iterdir())
     assert names == [f"step-{step}.safetensors" for step in (28, 29, 30)]
@@ -284,8 +289,8 @@ if __name__ == "__main__":
     to_group = "GROUP" in sys.argv
     handler = SignalGroupAtStep() if to_group else KillAtStep()
     chosen = make_plan()
-    if to_group:
-        chosen = replace(chosen, optimisation=replace(chosen.optimisation, num_workers=1))
+    if how == "GROUP":
+        chosen = replace(chosen, optimisation=chosen.optimisation.changed(num_workers=1))
     logging.getLogger("stablerep.training.arms").addHandler(handler)
     logging.getLogger("stablerep.training.arms").setLevel(logging.INFO)
     train_arm(chosen, make_source(), Path(sys.argv[1]))

@@ -27,7 +27,7 @@ from stablerep.models.text import TextTower
 from stablerep.storage.pixels import ImagesInMemory
 from stablerep.training import loop
 from stablerep.training.loop import Arm, run_arm
-from stablerep.training.settings import OptimisationSettings
+from stablerep.training.settings import TrainingSettings
 from stablerep.training.step import Networks
 
 METHODS = {
@@ -111,9 +111,9 @@ def plain(monkeypatch):
 
 def train(method, dropout=0.0, chunk=None, **changes):
     """Returns the weights after two steps, and the history."""
-    settings = OptimisationSettings(
+    settings = TrainingSettings(
         num_images=24,
-        batch=BatchSettings(6, 2, chunk),
+        batch=BatchSettings(captions=6, images_per_caption=2, chunk=chunk),
         log_every=1,
         learning_rate=0.02,
         warmup_share=0.0,
@@ -161,7 +161,11 @@ def test_statistics_of_an_encoder_count_each_chunk_once(plain):
     for chunk in (None, 4):
         built = networks(METHODS["stablerep"])
         built.encoder.layers[2] = nn.BatchNorm1d(16)
-        settings = OptimisationSettings(num_images=12, batch=BatchSettings(6, 2, chunk), learning_rate=0.0)
+        settings = TrainingSettings(
+            num_images=12,
+            batch=BatchSettings(captions=6, images_per_caption=2, chunk=chunk),
+            learning_rate=0.0,
+        )
         run_arm(Arm("arm", METHODS["stablerep"], source(), 0), built, settings, None)
         counted.append(int(built.encoder.layers[2].num_batches_tracked))
     assert counted == [1, 3]
@@ -188,8 +192,8 @@ def test_two_processes_give_the_weights_of_one(name, chunk, of_two_processes, pl
 
 
 def test_a_batch_that_processes_cannot_share_is_refused():
-    settings = OptimisationSettings(num_images=12, batch=BatchSettings(6, 2))
-    with pytest.raises(ConfigError, match=r"batch\.captions: got 6, which are 4 captions in arm"):
+    settings = TrainingSettings(num_images=12, batch=BatchSettings(captions=6, images_per_caption=2))
+    with pytest.raises(ConfigError, match=r"training\.batch\.captions: got 6, which are 4 captions in arm"):
         loop._sampler_of(Arm("arm", METHODS["stablerep"], source(), 0), settings, 3)
 
 
@@ -197,7 +201,9 @@ def test_a_batch_that_processes_cannot_share_is_refused():
 def test_a_logit_scale_is_held_between_zero_and_ln_100_and_learns_there(start, plain):
     built = networks(METHODS["clip"])
     built.projector.text.logit_scale.data.fill_(start)
-    settings = OptimisationSettings(num_images=24, batch=BatchSettings(6, 2), log_every=1, learning_rate=0.0)
+    settings = TrainingSettings(
+        num_images=24, batch=BatchSettings(captions=6, images_per_caption=2), log_every=1, learning_rate=0.0
+    )
     history = run_arm(Arm("arm", METHODS["clip"], source(), 0), built, settings, tokenize)
     nearest = 0 if start < 0 else math.log(100)
     assert float(history[1]["logit_scale"]) == pytest.approx(nearest)

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from stablerep.errors import ConfigError
-from stablerep.training.views import Augmentation, AugmentationSettings
+from stablerep.training.settings import AugmentationSettings
+from stablerep.training.views import Augmentation
 
 NOTHING = {
     "min_crop": 1.0,
@@ -56,5 +57,5 @@ def test_images_are_flipped_at_most_where_the_corpus_allows_it(noise):
     ],
 )
 def test_a_value_out_of_range_is_named(changed, name):
-    with pytest.raises(ConfigError, match=rf"optimisation\.augmentation\.{name}"):
+    with pytest.raises(ConfigError, match=rf"training\.augmentation\.{name}"):
         AugmentationSettings(**changed)

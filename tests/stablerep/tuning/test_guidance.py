@@ -11,9 +11,9 @@ import pytest
 from stablerep.errors import ConfigError, TrainingError
 from stablerep.tuning.curve import draw_guidance_curve
 from stablerep.tuning.guidance import TRIAL_COLUMNS, run_study
-from stablerep.tuning.settings import StudySettings
+from stablerep.tuning.settings import TuningSettings
 
-SETTINGS = StudySettings(
+SETTINGS = TuningSettings(
     num_trials=7, low=1.0, high=8.0, num_captions=2, images_per_caption=2, num_images=8, seed=0
 )
 
@@ -104,7 +104,7 @@ def test_a_range_of_one_scale_has_one_first_trial() -> None:
 
 
 def test_a_range_upside_down_names_its_key() -> None:
-    with pytest.raises(ConfigError, match="study.high: got 0.5"):
+    with pytest.raises(ConfigError, match="tuning.high: got 0.5"):
         replace(SETTINGS, high=0.5)
 
 

@@ -117,7 +117,7 @@ def test_a_caption_rule_that_fails_names_its_rows(
         assert row in told
     page = tmp_path / "captions/index.html"
     assert str(page) in message
-    assert f"gates.captions.{rule}" in message
+    assert f"validation.captions.{rule}" in message
     assert page.is_file()
 
 
@@ -310,7 +310,7 @@ def test_a_rule_that_cannot_be_computed_is_a_config_error(tmp_path: Path) -> Non
         "type": "expect_column_values_to_match_regex",
         "kwargs": {"column": "text", "regex": "("},
     }
-    with pytest.raises(ConfigError, match=r"gates\.captions\.broken: .* cannot be computed"):
+    with pytest.raises(ConfigError, match=r"validation\.captions\.broken: .* cannot be computed"):
         check_captions(_captions(), PLAIN | {"captions": {"broken": rule}}, tmp_path)
 
 
@@ -337,7 +337,7 @@ def test_the_groups_of_the_shipped_gates_are_the_grammars() -> None:
 
 def test_rules_on_terms_are_read_where_no_caption_has_any(tmp_path: Path) -> None:
     gates = GATES | {"groups": {}, "terms": {"x": {"type": "expect_nothing", "severity": "loud"}}}
-    with pytest.raises(ConfigError, match=r"gates\.terms\.x\.severity: got 'loud'"):
+    with pytest.raises(ConfigError, match=r"validation\.terms\.x\.severity: got 'loud'"):
         check_captions(_captions(), gates, tmp_path)
 
 

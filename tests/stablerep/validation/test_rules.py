@@ -27,9 +27,12 @@ def test_a_rule_that_is_null_is_taken_away() -> None:
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({"u": "unique"}, r"gates\.captions\.u: got 'unique'; must be a mapping"),
-        ({"u": {**UNIQUE, "kwarg": {}}}, r"gates\.captions\.u\.kwarg: unknown key; the nearest is 'kwargs'"),
-        ({"u": {}}, r"gates\.captions\.u\.type: got None; must be a text"),
+        ({"u": "unique"}, r"validation\.captions\.u: got 'unique'; must be a mapping"),
+        (
+            {"u": {**UNIQUE, "kwarg": {}}},
+            r"validation\.captions\.u\.kwarg: unknown key; must be one of kwargs, .* Did you mean 'kwargs'",
+        ),
+        ({"u": {}}, r"validation\.captions\.u\.type: got None; must be a string"),
         ({"u": {**UNIQUE, "severity": "error"}}, r"severity: got 'error'; must be fail or warn"),
         ({"u": {**UNIQUE, "kwargs": ["column"]}}, r"kwargs: got \['column'\]; must be a mapping"),
         ({"at_least_one_row": UNIQUE}, r"at_least_one_row: got a rule of this name"),
@@ -51,13 +54,13 @@ def test_types_may_be_written_both_ways(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "kwargs", "message"),
     [
-        ("expect_nonsense", {}, r"gates\.captions\.r\.type: got 'expect_nonsense'"),
-        ("ExpectColumnValuesToBeUniqe", {}, "the nearest is 'ExpectColumnValuesToBeUnique'"),
+        ("expect_nonsense", {}, r"validation\.captions\.r\.type: got 'expect_nonsense'"),
+        ("ExpectColumnValuesToBeUniqe", {}, "Did you mean 'ExpectColumnValuesToBeUnique'"),
         ("Expectation", {}, "type: got 'Expectation'"),
         (
             "ExpectColumnValuesToBeUnique",
             {"column": "txt"},
-            r"kwargs\.column: got 'txt'; the nearest is 'text'",
+            r"kwargs\.column: got 'txt'; must be one of .* Did you mean 'text'",
         ),
         ("ExpectColumnValuesToBeUnique", {"column": "text", "colour": 1}, "colour: extra fields"),
         ("ExpectColumnValuesToBeUnique", {}, "column: field required"),

@@ -43,8 +43,8 @@ class Balance(CorpusFilter):
 
     def __post_init__(self) -> None:
         """Checks the bound."""
-        check_range("captions.filters.Balance.bound", self.bound, 1, where=WHERE)
-        check_range("captions.filters.Balance.seed", self.seed, 0, 2**63 - 1, where=WHERE)
+        check_range("curation.filters.Balance.bound", self.bound, 1, where=WHERE)
+        check_range("curation.filters.Balance.seed", self.seed, 0, 2**63 - 1, where=WHERE)
 
     def survey(self, batches: Batches, folder: Path) -> CaptionFilter:
         """Counts every concept; what was found waits on disk for the scores."""

@@ -45,7 +45,7 @@ class SwapTerms(CaptionRewriter):
         plain = all(re.fullmatch(r"\w+", term) and term == term.lower() for term in terms)
         if len(sizes) != 1 or min(sizes) < 2 or len(set(terms)) < len(terms) or not plain:
             raise ConfigError(
-                f"captions.filters.SwapTerms.rows: got {self.rows!r}; must be rows of one length, two or "
+                f"curation.filters.SwapTerms.rows: got {self.rows!r}; must be rows of one length, two or "
                 "more, of words "
                 f"in small letters, none of them twice. Set it in {WHERE}."
             )

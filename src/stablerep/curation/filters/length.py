@@ -25,8 +25,8 @@ class Length(CaptionFilter):
 
     def __post_init__(self) -> None:
         """Checks the bounds."""
-        check_range("captions.filters.Length.min_words", self.min_words, 0, where=WHERE)
-        check_range("captions.filters.Length.max_words", self.max_words, self.min_words, where=WHERE)
+        check_range("curation.filters.Length.min_words", self.min_words, 0, where=WHERE)
+        check_range("curation.filters.Length.max_words", self.max_words, self.min_words, where=WHERE)
 
     def score(self, captions: pl.DataFrame) -> pl.Series:
         """Counts words: what whitespace separates."""

@@ -23,7 +23,7 @@ class Letters(CaptionFilter):
 
     def __post_init__(self) -> None:
         """Checks the bound."""
-        check_range("captions.filters.Letters.min_share", self.min_share, 0, 1, where=WHERE)
+        check_range("curation.filters.Letters.min_share", self.min_share, 0, 1, where=WHERE)
 
     def score(self, captions: pl.DataFrame) -> pl.Series:
         """Returns the share of letters (with their marks); 0 where nothing is visible."""

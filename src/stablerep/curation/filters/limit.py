@@ -25,7 +25,7 @@ class Limit(CorpusFilter):
 
     def __post_init__(self) -> None:
         """Checks the bound."""
-        check_range("captions.max_captions", self.max_captions, 1, where=WHERE)
+        check_range("curation.max_captions", self.max_captions, 1, where=WHERE)
 
     def survey(self, batches: Batches, folder: Path) -> CaptionFilter:
         """Needs only the places, which the next pass gives."""

@@ -31,11 +31,11 @@ class BlockList(CaptionFilter):
         """Checks label and bound."""
         if not _LABEL.fullmatch(self.label):
             raise ConfigError(
-                f"captions.filters.BlockList.label: got {self.label!r}; it may hold the letters a to z, "
-                "0 to 9 and _. "
+                f"curation.filters.BlockList.label: got {self.label!r}; must be of small letters, digits "
+                "and _. "
                 f"Set it in {WHERE}."
             )
-        check_range("captions.filters.BlockList.max_entries", self.max_entries, 0, where=WHERE)
+        check_range("curation.filters.BlockList.max_entries", self.max_entries, 0, where=WHERE)
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -67,7 +67,7 @@ class Concepts(CaptionFilter):
 
     def __post_init__(self) -> None:
         """Checks the bound."""
-        check_range("captions.filters.Concepts.min_concepts", self.min_concepts, 1, where=WHERE)
+        check_range("curation.filters.Concepts.min_concepts", self.min_concepts, 1, where=WHERE)
 
     def score(self, captions: pl.DataFrame) -> pl.Series:
         """Counts the different concepts."""

@@ -48,7 +48,7 @@ class NearDuplicates(CorpusFilter):
     def __post_init__(self) -> None:
         """Checks the bound."""
         check_range(
-            "captions.filters.NearDuplicates.min_similarity", self.min_similarity, 0.5, 1, where=WHERE
+            "curation.filters.NearDuplicates.min_similarity", self.min_similarity, 0.5, 1, where=WHERE
         )
 
     def survey(self, batches: Batches, folder: Path) -> CaptionFilter:

@@ -45,9 +45,9 @@ class SemanticDuplicates(CorpusFilter):
     def __post_init__(self) -> None:
         """Checks the bounds."""
         check_range(
-            "captions.filters.SemanticDuplicates.min_similarity", self.min_similarity, 0, 1, where=WHERE
+            "curation.filters.SemanticDuplicates.min_similarity", self.min_similarity, 0, 1, where=WHERE
         )
-        check_range("captions.filters.SemanticDuplicates.batch_size", self.batch_size, 1, where=WHERE)
+        check_range("curation.filters.SemanticDuplicates.batch_size", self.batch_size, 1, where=WHERE)
 
     def survey(self, batches: Batches, folder: Path) -> CaptionFilter:
         """Embeds every caption and compares them."""
@@ -119,8 +119,8 @@ def _load(folder: str) -> tuple[Any, Any]:
         encoder = CLIPTextModel.from_pretrained(Path(folder, "text_encoder"), local_files_only=True)
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"captions.filters.SemanticDuplicates: {folder} holds no CLIP text encoder ({error}); must hold "
-            f"tokenizer and text_encoder. Name another in generation.model_folder, or take it out of {WHERE}."
+            f"curation.filters.SemanticDuplicates: {folder} holds no CLIP text encoder ({error}); must hold "
+            f"tokenizer and text_encoder. Name another in generator.model_folder, or take it out of {WHERE}."
         ) from error
     return tokenizer, encoder.eval()
 

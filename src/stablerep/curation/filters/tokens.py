@@ -27,7 +27,7 @@ class Tokens(CaptionFilter):
 
     def __post_init__(self) -> None:
         """Checks the bound."""
-        check_range("captions.filters.Tokens.max_tokens", self.max_tokens, 3, where=WHERE)
+        check_range("curation.filters.Tokens.max_tokens", self.max_tokens, 3, where=WHERE)
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -42,9 +42,9 @@ class Tokens(CaptionFilter):
             tokenizer = CLIPTokenizerFast.from_pretrained(folder, local_files_only=True).backend_tokenizer
         else:
             raise ConfigError(
-                f"captions.filters.Tokens: {folder} holds no tokenizer; must hold tokenizer.json or "
+                f"curation.filters.Tokens: {folder} holds no tokenizer; must hold tokenizer.json or "
                 "vocab.json. "
-                f"Put the model there, name another folder in generation.model_folder, or take the filter "
+                f"Put the model there, name another folder in generator.model_folder, or take the filter "
                 f"out of {WHERE}."
             )
         # a model's own cut and padding would hide the length

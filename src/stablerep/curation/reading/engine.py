@@ -133,7 +133,7 @@ def _format_of(path: Path) -> str:
     if name is None:
         raise ConfigError(
             f"{path}: its ending tells no format; must be one of {', '.join(_ENDINGS)}, packed or not with "
-            f"{', '.join(sorted(_PACKED))}. Rename it, or set captions.reading.format in {WHERE}."
+            f"{', '.join(sorted(_PACKED))}. Rename it, or set curation.reading.format in {WHERE}."
         )
     return name
 

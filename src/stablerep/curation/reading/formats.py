@@ -5,19 +5,18 @@ values that tabs separate; https://jsonlines.org; https://cocodataset.org/#forma
 """
 
 import csv
-import difflib
 import gzip
 import io
 import json
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
 from stablerep.curation.settings import Columns
 from stablerep.errors import DataError
+from stablerep.nearest_name import nearest_name
 
 # caption, source, licence, line, fault; None where the record tells nothing
 Record = tuple[str | None, str | None, str | None, int, str | None]
@@ -113,13 +112,13 @@ def read_parquet(path: Path, columns: Columns) -> Iterator[Record]:
         file = pq.ParquetFile(path, pre_buffer=False)  # which would keep all that was read
         names = list(file.schema_arrow.names)
         _check_names(path, names, columns)
-        wanted = [name for name in astuple(columns) if name in names]
+        wanted = [name for name in columns.names if name in names]
         line = 1
         for batch in file.iter_batches(batch_size=2**14, columns=wanted):
             table = pa.Table.from_batches([batch])
             parts = [
                 _values(table.column(name)) if name in wanted else [None] * len(table)
-                for name in astuple(columns)
+                for name in columns.names
             ]
             for caption, source, licence in zip(*parts, strict=True):
                 fault = None if isinstance(caption, str) else _NO_TEXT
@@ -194,7 +193,7 @@ def _records(path: Path, reader: Any, columns: Columns) -> Iterator[Record]:
         names = list(range(len(first[1])))
         _check_names(path, names, columns)
         rows = _chain(first, rows)
-    places = [names.index(name) if name in names else None for name in astuple(columns)]
+    places = [names.index(name) if name in names else None for name in columns.names]
     caption, source, licence = places
     for line, fields in rows:
         if len(fields) != len(names):
@@ -239,14 +238,14 @@ def _check_names(path: Path, names: list[Any], columns: Columns) -> None:
         raise DataError(
             f"{path}: line 1: more than one column is named {shown}; names must differ. Rename one."
         )
-    for name, default in zip(astuple(columns), _DEFAULTS, strict=True):
+    for name, default in zip(columns.names, _DEFAULTS, strict=True):
         if name is None or name in names:
             continue
         got = ", ".join(map(repr, names))
         folded = {str(each).casefold().strip(): each for each in names}
         optional = name == default and default != "caption"
         # a source or a licence in another spelling must not be lost: License, sources
-        near = difflib.get_close_matches(str(name).casefold(), folded, n=1, cutoff=0.8 if optional else 0.6)
+        near = nearest_name(str(name).casefold(), folded, cutoff=0.8 if optional else 0.6)
         if optional and not near:
             continue
         if not near and default == "caption" and not set(names) & {"source", "licence"} and _are_words(names):
@@ -254,12 +253,12 @@ def _check_names(path: Path, names: list[Any], columns: Columns) -> None:
                 f"{path}: line 1: no header: got {got}; must be the columns' names. "
                 f"Put the line caption,source,licence (or caption alone) above the first caption, or give "
                 "the columns "
-                "by number in captions.reading.columns."
+                "by number in curation.reading.columns."
             )
-        hint = f" The nearest is {folded[near[0]]!r}: rename it," if near else " Rename yours,"
+        hint = f" The nearest is {folded[near]!r}: rename it," if near else " Rename yours,"
         raise DataError(
             f"{path}: line 1: no column {name!r}; the columns are {got}.{hint} or set "
-            f"captions.reading.columns.{default} in conf/params/curation/<name>.yaml."
+            f"curation.reading.columns.{default} in conf/params/curation/<name>.yaml."
         )
 
 

@@ -22,7 +22,7 @@ from stablerep.errors import ConfigError, GeneratorError
 from stablerep.generation.diffusion.model import load_model, tokenizers_of
 from stablerep.generation.diffusion.own_call import OwnCall, is_drawn_by_own_call
 from stablerep.generation.diffusion.sampling_loop import SamplingLoop
-from stablerep.generation.diffusion.settings import GenerationSettings
+from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.seeding import seed_of
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class DiffusersGenerator:
     with two threads against one (`test_batch_size_and_order_leave_an_image_alone`).
     """
 
-    def __init__(self, folder: Path, settings: GenerationSettings) -> None:
+    def __init__(self, folder: Path, settings: GeneratorSettings) -> None:
         """Loads the model, on a GPU where there is one.
 
         Args:
@@ -97,14 +97,14 @@ class DiffusersGenerator:
         self.batch_size = settings.batch_size or self._find_batch_size()
 
     def _choose_scheduler(self, given: Any) -> Any:
-        chosen: Any = self.settings.scheduler or type(given)
-        options = dict(self.settings.scheduler_options)
+        chosen: Any = self.settings.scheduler_class or type(given)
+        options = self.settings.scheduler_options
         known = set(inspect.signature(chosen.__init__).parameters)
         unknown = sorted(set(options) - known)
         if unknown:
             # diffusers would drop them in silence
             raise ConfigError(
-                f"generation.scheduler: {chosen.__name__} has no setting {', '.join(unknown)}; it has "
+                f"generator.scheduler: {chosen.__name__} has no setting {', '.join(unknown)}; it has "
                 f"{', '.join(sorted(known - {'self'}))}. Set it in conf/params/generator/<name>.yaml."
             )
         scheduler = chosen.from_config(given.config, **options)
@@ -113,7 +113,7 @@ class DiffusersGenerator:
             scheduler.set_timesteps(num)
         except ValueError as error:
             raise ConfigError(
-                f"generation.num_inference_steps: got {num}; {chosen.__name__} takes other numbers: {error} "
+                f"generator.num_inference_steps: got {num}; {chosen.__name__} takes other numbers: {error} "
                 "Set it in conf/params/generator/<name>.yaml."
             ) from error
         return scheduler
@@ -189,7 +189,7 @@ class DiffusersGenerator:
         if num == 1:
             raise GeneratorError(
                 f"generation: memory does not hold one image of {self.settings.size_px} px in "
-                f"{self.settings.dtype} ({error}). Set generation.dtype to bfloat16 or generation.size_px "
+                f"{self.settings.dtype} ({error}). Set generator.dtype to bfloat16 or generator.size_px "
                 "lower in conf/params/generator/<name>.yaml, or free the GPU."
             ) from error
         self.batch_size = num // 2
@@ -206,7 +206,7 @@ class DiffusersGenerator:
         if not torch.isfinite(pixels).all():
             raise GeneratorError(
                 f"the model gives values that are not finite in {self.settings.dtype}. Set "
-                "generation.dtype to float32 or bfloat16 in conf/params/generator/<name>.yaml."
+                "generator.dtype to float32 or bfloat16 in conf/params/generator/<name>.yaml."
             )
 
     @torch.inference_mode()

@@ -14,7 +14,7 @@ import pandas as pd
 
 from stablerep.curation.people.takedowns import GENERATOR
 from stablerep.errors import GeneratorError
-from stablerep.generation.diffusion.settings import GenerationSettings
+from stablerep.generation.diffusion.settings import GeneratorSettings
 
 _SAFETY_PARTS = ("feature_extractor", "safety_checker")
 _SHAPING_SUFFIXES = (".safetensors", ".json", ".txt", ".model")
@@ -24,7 +24,7 @@ _MAX_HEADER_BYTES = 100_000_000  # the format's own bound
 _CHUNK_BYTES = 1 << 22
 
 
-def check_model_folder(folder: Path, settings: GenerationSettings) -> None:
+def check_model_folder(folder: Path, settings: GeneratorSettings) -> None:
     """Raises GeneratorError unless the folder holds, whole, every part that its index names.
 
     Args:
@@ -39,9 +39,9 @@ def check_model_folder(folder: Path, settings: GenerationSettings) -> None:
     missing, cut = [], []
     if settings.safety_checker and not set(_SAFETY_PARTS) <= set(_listed_parts(folder)):
         raise GeneratorError(
-            f"{folder}: generation.safety_checker is on and the model has none; model_index.json must name "
+            f"{folder}: generator.safety_checker is on and the model has none; model_index.json must name "
             "safety_checker and feature_extractor. Download a model that has them, or set "
-            "generation.safety_checker=false and look at the images."
+            "generator.safety_checker=false and look at the images."
         )
     for part in _used_parts(folder, settings):
         files = [path for path in (folder / part).glob("*") if path.is_file()]
@@ -65,7 +65,7 @@ def _listed_parts(folder: Path) -> list[str]:
     return sorted(part for part, (library, _) in read_model_index(folder).items() if library)
 
 
-def _used_parts(folder: Path, settings: GenerationSettings) -> list[str]:
+def _used_parts(folder: Path, settings: GeneratorSettings) -> list[str]:
     unused = ("image_encoder",) if settings.safety_checker else ("image_encoder", *_SAFETY_PARTS)
     return [part for part in _listed_parts(folder) if part not in unused]
 
@@ -112,7 +112,7 @@ def _hint(folder: Path, repository: str | None) -> str:
     if repository is not None:
         return (
             f"Download it, whole and as safetensors: `hf download {repository} --local-dir {folder}`, or "
-            "name the folder where it lies: generation.model_folder."
+            "name the folder where it lies: generator.model_folder."
         )
     return (
         "The embedded generator comes with the project (`git checkout -- data/06_models/generator` restores "
@@ -121,7 +121,7 @@ def _hint(folder: Path, repository: str | None) -> str:
     )
 
 
-def describe_generator(folder: Path, settings: GenerationSettings) -> dict[str, Any]:
+def describe_generator(folder: Path, settings: GeneratorSettings) -> dict[str, Any]:
     """Returns everything that shapes an image, JSON-able, with its digest as `generator_id`.
 
     Args:

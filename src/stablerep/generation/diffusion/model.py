@@ -18,7 +18,7 @@ from torch import Tensor
 from stablerep.errors import ConfigError, GeneratorError
 from stablerep.generation.diffusion.identity import check_model_folder, read_model_index
 from stablerep.generation.diffusion.own_call import check_own_call, is_drawn_by_own_call
-from stablerep.generation.diffusion.settings import WHOLE_RUN, GenerationSettings
+from stablerep.generation.diffusion.settings import WHOLE_RUN, GeneratorSettings
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ Conditions = dict[str, Tensor]
 _WHERE = "conf/params/generator/<name>.yaml"
 
 
-def load_model(folder: Path, settings: GenerationSettings) -> Any:
+def load_model(folder: Path, settings: GeneratorSettings) -> Any:
     """Returns the diffusers pipeline of a folder, its networks in the settings' dtype.
 
     Raises:
@@ -44,7 +44,7 @@ def load_model(folder: Path, settings: GenerationSettings) -> Any:
     return pipeline
 
 
-def _load(folder: Path, settings: GenerationSettings) -> Any:
+def _load(folder: Path, settings: GeneratorSettings) -> Any:
     from diffusers import DiffusionPipeline
     from diffusers.utils import logging as diffusers_logging
     from safetensors import SafetensorError
@@ -96,21 +96,21 @@ def _check_family(folder: Path, pipeline: Any) -> None:
         )
 
 
-def _check_settings(folder: Path, pipeline: Any, settings: GenerationSettings) -> None:
+def _check_settings(folder: Path, pipeline: Any, settings: GeneratorSettings) -> None:
     factor = pipeline.vae_scale_factor
     if settings.size_px % factor:
         raise ConfigError(
-            f"generation.size_px: got {settings.size_px}; must be a multiple of {factor} for the "
+            f"generator.size_px: got {settings.size_px}; must be a multiple of {factor} for the "
             f"autoencoder in {folder}. Set it in {_WHERE}."
         )
     if not is_told_guidance(pipeline):
         return
     why = f"for {folder.name}, which is told the scale and has no unconditional half. Set it in {_WHERE}."
     if settings.guidance_scale < 1:
-        raise ConfigError(f"generation.guidance_scale: got {settings.guidance_scale}; must be >= 1 {why}")
+        raise ConfigError(f"generator.guidance_scale: got {settings.guidance_scale}; must be >= 1 {why}")
     for name, value in (("negative_prompt", ""), ("guidance_interval", WHOLE_RUN)):
         if getattr(settings, name) != value:
-            raise ConfigError(f"generation.{name}: got {getattr(settings, name)!r}; must be {value!r} {why}")
+            raise ConfigError(f"generator.{name}: got {getattr(settings, name)!r}; must be {value!r} {why}")
 
 
 def is_told_guidance(pipeline: Any) -> bool:
@@ -124,7 +124,7 @@ def tokenizers_of(pipeline: Any) -> list[Any]:
     return [tokenizer for tokenizer in each if tokenizer is not None]
 
 
-def encode_captions(pipeline: Any, texts: Sequence[str], settings: GenerationSettings) -> Conditions:
+def encode_captions(pipeline: Any, texts: Sequence[str], settings: GeneratorSettings) -> Conditions:
     """Encodes captions as the pipeline does, padded and cut to the text encoders' length.
 
     Returns:
@@ -150,7 +150,7 @@ def encode_captions(pipeline: Any, texts: Sequence[str], settings: GenerationSet
     return rows
 
 
-def encode_unconditional(pipeline: Any, settings: GenerationSettings) -> Conditions:
+def encode_unconditional(pipeline: Any, settings: GeneratorSettings) -> Conditions:
     """Encodes what stands in the captions' place in the unconditional half: one row."""
     rows = encode_captions(pipeline, [settings.negative_prompt], settings)
     if not settings.negative_prompt and pipeline.config.get("force_zeros_for_empty_prompt"):

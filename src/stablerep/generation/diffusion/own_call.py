@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from stablerep.errors import ConfigError, GeneratorError
-from stablerep.generation.diffusion.settings import WHOLE_RUN, GenerationSettings
+from stablerep.generation.diffusion.settings import WHOLE_RUN, GeneratorSettings
 
 _NEEDED = ("prompt", "height", "width", "num_inference_steps", "guidance_scale", "generator", "output_type")
 _FOREIGN = ("image", "video", "num_frames")  # arguments of what draws no still image from words alone
@@ -31,7 +31,7 @@ def is_drawn_by_own_call(pipeline: Any) -> bool:
     return is_transformer and set(_NEEDED) <= set(known) and not set(_FOREIGN) & set(known)
 
 
-def check_own_call(folder: Path, pipeline: Any, settings: GenerationSettings) -> None:
+def check_own_call(folder: Path, pipeline: Any, settings: GeneratorSettings) -> None:
     """Raises ConfigError for a setting that the pipeline's call would ignore."""
     known = inspect.signature(pipeline.__call__).parameters
     ignored: list[tuple[str, Any]] = [("guidance_interval", WHOLE_RUN)]
@@ -40,7 +40,7 @@ def check_own_call(folder: Path, pipeline: Any, settings: GenerationSettings) ->
     for name, value in ignored:
         if getattr(settings, name) != value:
             raise ConfigError(
-                f"generation.{name}: got {getattr(settings, name)!r}; must be {value!r} for {folder.name}, "
+                f"generator.{name}: got {getattr(settings, name)!r}; must be {value!r} for {folder.name}, "
                 f"a {type(pipeline).__name__}. Set it in conf/params/generator/<name>.yaml."
             )
 
@@ -48,7 +48,7 @@ def check_own_call(folder: Path, pipeline: Any, settings: GenerationSettings) ->
 class OwnCall:
     """Draws with a pipeline's call."""
 
-    def __init__(self, pipeline: Any, scheduler: Any, settings: GenerationSettings) -> None:
+    def __init__(self, pipeline: Any, scheduler: Any, settings: GeneratorSettings) -> None:
         """Takes a pipeline that stands on its device."""
         self.pipeline, self.settings = pipeline, settings
         pipeline.scheduler = scheduler

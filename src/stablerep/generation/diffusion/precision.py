@@ -1,4 +1,4 @@
-"""Which arithmetic `generation.dtype=auto` means, here and for an image set that was begun elsewhere."""
+"""Which arithmetic `generator.dtype=auto` means, here and for an image set that was begun elsewhere."""
 
 import json
 import logging
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from stablerep.generation.diffusion.settings import DTYPES
+from stablerep.generation.diffusion.settings import AUTO_DTYPE, DTYPES, GeneratorSettings
 from stablerep.generation.image_sets.image_set import GENERATOR_FILE
 
 logger = logging.getLogger(__name__)
@@ -27,6 +27,22 @@ def fastest_dtype() -> str:
         capabilities = torch.cpu.get_capabilities()
         native = any(capabilities.get(name, False) for name in _NATIVE_BFLOAT16)
     return "bfloat16" if native else "float32"
+
+
+def with_dtype_chosen(
+    settings: GeneratorSettings, store: Path | None = None, folder: Path | None = None
+) -> GeneratorSettings:
+    """Returns the settings with one of `DTYPES` in place of `auto`.
+
+    Args:
+        settings: those with another dtype are returned as they are.
+        store: the image set that is drawn for; None for images that go into none.
+        folder: of the model that draws for it.
+    """
+    if settings.dtype != AUTO_DTYPE:
+        return settings
+    begun = None if store is None or folder is None else dtype_of_set(store, folder.name)
+    return settings.changed(dtype=begun or fastest_dtype())
 
 
 def dtype_of_set(store: Path, model: str) -> str:
@@ -52,7 +68,7 @@ def dtype_of_set(store: Path, model: str) -> str:
         return fastest
     if known != fastest:
         logger.warning(
-            "the image set in %s was drawn in %s and stays so; here %s is faster: generation.dtype=%s draws "
+            "the image set in %s was drawn in %s and stays so; here %s is faster: generator.dtype=%s draws "
             "all of it anew",
             store, known, fastest, fastest,
         )  # fmt: skip

@@ -22,13 +22,13 @@ from stablerep.generation.diffusion.model import (
     is_told_guidance,
     predict,
 )
-from stablerep.generation.diffusion.settings import GenerationSettings
+from stablerep.generation.diffusion.settings import GeneratorSettings
 
 
 class SamplingLoop:
     """Draws with a UNet, a sampler and an autoencoder."""
 
-    def __init__(self, pipeline: Any, scheduler: Any, settings: GenerationSettings) -> None:
+    def __init__(self, pipeline: Any, scheduler: Any, settings: GeneratorSettings) -> None:
         """Takes the parts from a pipeline that stands on its device."""
         self.pipeline, self.scheduler, self.settings = pipeline, scheduler, settings
         self.unet = pipeline.unet

@@ -1,101 +1,124 @@
-"""The `generation` section of the configuration, typed and checked."""
+"""Settings of the text-to-image model and how it is sampled: the section `generator` of the configuration."""
 
+import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from stablerep.errors import ConfigError, GeneratorError, check_range
+from pydantic import Field, model_validator
 
-_WHERE = "conf/params/generator/<name>.yaml"
+from stablerep.errors import ConfigError, GeneratorError
+from stablerep.settings import SettingError, Settings, Values, file_of
+
 DTYPES = ("float32", "bfloat16", "float16")
-AUTO_DTYPE = "auto"  # of the configuration: one of these, chosen by stablerep.generation.diffusion.precision
+AUTO_DTYPE = "auto"  # one of DTYPES, chosen by stablerep.generation.diffusion.precision
 WHOLE_RUN = (0.0, 1.0)
+_Share = Annotated[float, Field(ge=0, le=1)]
 
 
-@dataclass(frozen=True)
-class GenerationSettings:
-    """How images are made of captions.
+class GeneratorSettings(Settings):
+    """How images are made of captions."""
 
-    Attributes:
-        guidance_scale: weight of classifier-free guidance (arXiv:2207.12598, with 1 for none, as in
-            diffusers). Up to 1 the unconditional half is left out; above it each step has both halves.
-        guidance_interval: share of the steps at which guidance starts and ends; outside it the
-            unconditional half is left out (arXiv:2404.07724, there as noise levels).
-        num_inference_steps: of the sampler.
-        images_per_caption: images of each caption.
-        size_px: height and width that the model draws.
-        scheduler: class of diffusers to sample with, or None for the one in the model's folder.
-        scheduler_options: what differs from the folder's scheduler settings.
-        negative_prompt: what takes the empty caption's place in the unconditional half.
-        saved_size_px: height and width that are stored; None for `size_px`. The paper draws 512 and
-            stores 256.
-        dtype: of the networks' arithmetic.
-        batch_size: images drawn at once by a process, or None for as many as a GPU's free memory holds
-            (on a CPU 64 of 32 px, or their pixels). Either is halved when memory runs out.
-        num_shards: files of the image set. A caption's file follows from its id and this number.
-        safety_checker: whether the model's own safety checker looks at each image; what it blanks is
-            counted and not stored.
-        compile: whether torch.compile compiles the denoising network: minutes at the start of each
-            process, faster steps after them.
-        cache_mib: of the samples that left the image set and are kept beside it; 0 for none.
-        price_per_hour: of all machines that draw, in any currency, for forecasts and the ledger.
-        repository: of huggingface.co that has the model, for the message when its folder is missing.
-    """
+    section: ClassVar[str] = "generator"
 
-    guidance_scale: float
-    num_inference_steps: int
-    images_per_caption: int
-    size_px: int
-    scheduler: type | None = None
-    scheduler_options: Mapping[str, Any] = field(default_factory=dict)
-    negative_prompt: str = ""
-    saved_size_px: int | None = None
-    dtype: str = "float32"
-    batch_size: int | None = None
-    num_shards: int = 8
-    guidance_interval: tuple[float, float] = WHOLE_RUN
-    safety_checker: bool = False
-    repository: str | None = None
-    compile: bool = False
-    cache_mib: float = 0.0
-    price_per_hour: float | None = None
+    model_folder: str | None = Field(
+        None,
+        description="in diffusers' format, relative to the project or absolute; null: the embedded one",
+    )
+    # 100: far above every scale that anyone reports, and it keeps infinity out
+    guidance_scale: float = Field(
+        ge=0,
+        le=100,
+        description="of classifier-free guidance (arXiv:2207.12598; as in diffusers 1 is none). Up to 1 the "
+        "unconditional half is left out",
+    )
+    guidance_interval: Annotated[tuple[_Share, _Share], Values] = Field(
+        WHOLE_RUN,
+        description="share of the steps at which guidance starts and ends; outside it the unconditional half "
+        "is left out (arXiv:2404.07724, there as noise levels)",
+    )
+    num_inference_steps: int = Field(ge=1, le=1000, description="of the sampler")
+    images_per_caption: int = Field(ge=1, le=10_000)
+    size_px: int = Field(ge=1, le=8192, description="height and width that the model draws")
+    saved_size_px: int | None = Field(
+        None, ge=1, description="height and width that are stored; null: size_px. The paper: 512 and 256"
+    )
+    scheduler: dict[str, Any] = Field(
+        default_factory=dict,
+        description="`_target_`: class of diffusers, without it the one of the model's folder; and what "
+        "differs from the folder's settings",
+    )
+    negative_prompt: str = Field("", description="in place of the empty caption in the unconditional half")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "float32", description="of the networks; auto: the fastest here, or that of the set that is there"
+    )
+    batch_size: int | None = Field(
+        None,
+        ge=1,
+        description="images drawn at once by a process; null: as many as a GPU's free memory holds (on a CPU "
+        "64 of 32 px, or their pixels). Halved when memory runs out",
+    )
+    num_shards: int = Field(
+        8, ge=1, le=99_999, description="files of the image set; a caption's file follows from its id"
+    )
+    safety_checker: bool = Field(
+        False, description="whether the model's own checks each image; what it blanks is counted, not stored"
+    )
+    compile: bool = Field(
+        False, description="torch.compile of the denoising network: minutes at the start of each process"
+    )
+    cache_mib: float = Field(
+        0.0, ge=0, description="MiB of samples that left the image set and are kept beside it"
+    )
+    price_per_hour: float | None = Field(
+        None, ge=0, description="of all machines that draw, in any currency, for forecasts and the ledger"
+    )
+    repository: str | None = Field(
+        None, description="of huggingface.co that has the model, for the message when its folder is missing"
+    )
 
-    def __post_init__(self) -> None:
-        """Checks ranges.
-
-        Raises:
-            ConfigError: a value is out of range.
-        """
-        # 100: far above every scale that anyone reports, and it keeps infinity out
-        check_range("generation.guidance_scale", self.guidance_scale, 0, 100, where=_WHERE)
-        start, end = self.guidance_interval
-        check_range("generation.guidance_interval[0]", start, 0, 1, where=_WHERE)
-        check_range("generation.guidance_interval[1]", end, 0, 1, where=_WHERE)
-        for name, maximum in (
-            ("num_inference_steps", 1000),
-            ("images_per_caption", 10_000),
-            ("size_px", 8192),
-            ("num_shards", 99_999),
-        ):
-            check_range(f"generation.{name}", getattr(self, name), 1, maximum, where=_WHERE)
-        check_range("generation.cache_mib", self.cache_mib, 0, where=_WHERE)
-        if self.price_per_hour is not None:
-            check_range("generation.price_per_hour", self.price_per_hour, 0, where=_WHERE)
-        if self.batch_size is not None:
-            check_range("generation.batch_size", self.batch_size, 1, where=_WHERE)
-        if self.saved_size_px is not None:
-            check_range("generation.saved_size_px", self.saved_size_px, 1, self.size_px, where=_WHERE)
-        if self.dtype not in DTYPES:
-            raise ConfigError(
-                f"generation.dtype: got {self.dtype!r}; must be one of {', '.join(DTYPES)}. "
-                f"Set it in {_WHERE}."
+    @model_validator(mode="after")
+    def _check_sizes_and_interval(self) -> Self:
+        if self.saved_size_px is not None and self.saved_size_px > self.size_px:
+            raise SettingError(
+                "saved_size_px",
+                f"got {self.saved_size_px!r}; must be >= 1 and <= {self.size_px}, the size that is drawn",
             )
         num = self.num_inference_steps
         if not any(self.guides(step / num) for step in range(num)):
-            raise ConfigError(
-                f"generation.guidance_interval: got {[start, end]}; must hold the start of at least one of "
-                f"{num} steps. For no guidance set generation.guidance_scale to 1. Set it in {_WHERE}."
+            raise SettingError(
+                "guidance_interval",
+                f"got {list(self.guidance_interval)!r}; must hold the start of at least one of {num} steps. "
+                "For no guidance set generator.guidance_scale to 1",
             )
+        return self
+
+    @property
+    def scheduler_class(self) -> type | None:
+        """The class to sample with, or None for the one in the model's folder.
+
+        Raises:
+            ConfigError: there is no such class.
+        """
+        target = self.scheduler.get("_target_")
+        if target is None:
+            return None
+        module, _, name = str(target).rpartition(".")
+        try:
+            found = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError, ValueError):
+            found = None
+        if not isinstance(found, type):
+            key = f"{self.section}.scheduler._target_"
+            raise ConfigError(
+                f"{key}: got {target!r}; must be a sampler of diffusers, such as diffusers.DDIMScheduler. "
+                f"Set it in {file_of(key)}."
+            )
+        return found
+
+    @property
+    def scheduler_options(self) -> dict[str, Any]:
+        """What differs from the scheduler's settings in the model's folder."""
+        return {name: value for name, value in self.scheduler.items() if name != "_target_"}
 
     @property
     def guided(self) -> bool:
@@ -109,12 +132,14 @@ class GenerationSettings:
 
     def facts_of_pixels(self) -> dict[str, Any]:
         """Returns what of the settings shapes an image, JSON-able; the rest is speed and layout."""
-        scheduler = self.scheduler.__name__ if self.scheduler is not None else None
+        if self.dtype == AUTO_DTYPE:
+            raise ValueError("dtype is auto: choose one first, with precision.with_dtype_chosen")
+        target = self.scheduler.get("_target_")
         facts: dict[str, Any] = {
-            "scheduler": scheduler,
-            "scheduler_options": dict(self.scheduler_options),
+            "scheduler": str(target).rpartition(".")[2] if target is not None else None,
+            "scheduler_options": self.scheduler_options,
             "num_inference_steps": self.num_inference_steps,
-            "guidance_scale": float(self.guidance_scale) if self.guided else 1.0,
+            "guidance_scale": self.guidance_scale if self.guided else 1.0,
             # without guidance nothing reads it
             "negative_prompt": self.negative_prompt if self.guided else "",
             "size_px": self.size_px,
@@ -148,8 +173,7 @@ class GenerationSettings:
             num_inference_steps=facts["num_inference_steps"],
             images_per_caption=images_per_caption,
             size_px=facts["size_px"],
-            scheduler=_scheduler_class(facts["scheduler"]),
-            scheduler_options=facts["scheduler_options"],
+            scheduler={**_target_of(facts["scheduler"]), **facts["scheduler_options"]},
             negative_prompt=facts["negative_prompt"],
             saved_size_px=facts["saved_size_px"],
             dtype=facts["dtype"],
@@ -160,15 +184,14 @@ class GenerationSettings:
         )
 
 
-def _scheduler_class(name: str | None) -> type | None:
+def _target_of(name: str | None) -> dict[str, str]:
     if name is None:
-        return None
+        return {}
     import diffusers
 
-    found: type | None = getattr(diffusers, name, None)
-    if found is None:
+    if not hasattr(diffusers, name):
         raise GeneratorError(
             f"sampler {name!r}: not in diffusers {diffusers.__version__}; must be the one that drew the "
             "image. Install the release that its record names."
         )
-    return found
+    return {"_target_": f"diffusers.{name}"}

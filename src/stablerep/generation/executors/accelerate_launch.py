@@ -64,8 +64,8 @@ class AccelerateExecutor:
         Raises:
             ConfigError: a value is out of range.
         """
-        check_range("execution.num_cpu_processes", num_cpu_processes, 1, 256, where=_WHERE)
-        check_range("execution.max_retries", max_retries, 0, 1000, where=_WHERE)
+        check_range("executor.num_cpu_processes", num_cpu_processes, 1, 256, where=_WHERE)
+        check_range("executor.max_retries", max_retries, 0, 1000, where=_WHERE)
         self.max_retries = max_retries
         self._local = LocalExecutor(num_cpu_processes, max_retries)
 

@@ -27,8 +27,8 @@ class LocalExecutor:
         Raises:
             ConfigError: a value is out of range.
         """
-        check_range("execution.num_cpu_processes", num_cpu_processes, 1, 256, where=_WHERE)
-        check_range("execution.max_retries", max_retries, 0, 1000, where=_WHERE)
+        check_range("executor.num_cpu_processes", num_cpu_processes, 1, 256, where=_WHERE)
+        check_range("executor.max_retries", max_retries, 0, 1000, where=_WHERE)
         self.num_cpu_processes = num_cpu_processes
         self.max_retries = max_retries
 

@@ -23,7 +23,7 @@ from stablerep.generation.image_sets.plan import ShardPlan
 from stablerep.generation.image_sets.workers import MadeShard, ShardMaker, Workshop
 from stablerep.processes import end_with_parent, log_to_terminal
 
-_ADVICE = "a smaller generation.batch_size or execution.num_cpu_processes"
+_ADVICE = "a smaller generator.batch_size or executor.num_cpu_processes"
 
 
 @dataclass(frozen=True)

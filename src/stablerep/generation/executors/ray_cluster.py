@@ -53,12 +53,12 @@ class RayExecutor:
             ConfigError: a value is out of range.
         """
         if num_workers is not None:
-            check_range("execution.num_workers", num_workers, 1, 100_000, where=_WHERE)
+            check_range("executor.num_workers", num_workers, 1, 100_000, where=_WHERE)
         if gpus_per_worker is not None:
-            check_range("execution.gpus_per_worker", gpus_per_worker, 0, 64, where=_WHERE)
-        check_range("execution.cpus_per_worker", cpus_per_worker, 1, 1024, where=_WHERE)
-        check_range("execution.max_retries", max_retries, 0, 1000, where=_WHERE)
-        check_range("execution.max_wait_s", max_wait_s, 0, where=_WHERE)
+            check_range("executor.gpus_per_worker", gpus_per_worker, 0, 64, where=_WHERE)
+        check_range("executor.cpus_per_worker", cpus_per_worker, 1, 1024, where=_WHERE)
+        check_range("executor.max_retries", max_retries, 0, 1000, where=_WHERE)
+        check_range("executor.max_wait_s", max_wait_s, 0, where=_WHERE)
         self.address = address
         self.num_workers = num_workers
         self.gpus_per_worker = gpus_per_worker
@@ -92,7 +92,7 @@ class RayExecutor:
             except ray.exceptions.GetTimeoutError as error:
                 raise GeneratorError(
                     f"generation: no node of the Ray cluster had room for {post} in {self.max_wait_s:.0f} s. "
-                    f"Add nodes, stop what they are busy with, or set execution.max_wait_s in {_WHERE}."
+                    f"Add nodes, stop what they are busy with, or set executor.max_wait_s in {_WHERE}."
                 ) from error
         return self._software
 
@@ -130,8 +130,8 @@ class RayExecutor:
         if self.num_workers is None and not post.capacity(ray.nodes()):
             raise GeneratorError(
                 f"generation: no node of the Ray cluster holds {post}; it has {_describe(ray.nodes())}. Add "
-                f"nodes, or set execution.cpus_per_worker and execution.gpus_per_worker in {_WHERE}; where "
-                "nodes start on demand, set execution.num_workers."
+                f"nodes, or set executor.cpus_per_worker and executor.gpus_per_worker in {_WHERE}; where "
+                "nodes start on demand, set executor.num_workers."
             )
         return post
 
@@ -175,8 +175,8 @@ def _connected(address: str | None) -> Iterator[Any]:
         ray.init(configure_logging=False, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise GeneratorError(
-            f"execution.address: got {address!r}; no Ray cluster answers there ({error}). Start one with "
-            "`ray start --head --disable-usage-stats`, or set execution.address to null for a Ray of this "
+            f"executor.address: got {address!r}; no Ray cluster answers there ({error}). Start one with "
+            "`ray start --head --disable-usage-stats`, or set executor.address to null for a Ray of this "
             "machine."
         ) from error
     try:

@@ -15,7 +15,7 @@ from stablerep.generation.image_sets.workers import MadeShard, Workshop
 logger = logging.getLogger(__name__)
 
 _LOOK_S = 5.0  # between looks at nodes that joined or left
-_ADVICE = "a smaller generation.batch_size or fewer workers a node (execution.cpus_per_worker)"
+_ADVICE = "a smaller generator.batch_size or fewer workers a node (executor.cpus_per_worker)"
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ class ShardQueue:
             GeneratorError(
                 f"generation: {what} died after {self.num_done} of {self.num_shards} shards, perhaps for "
                 f"want of memory; {plan.name} was lost {self._losses[plan.name]} times, which is more than "
-                f"execution.max_retries = {self.max_retries}. The finished shards are kept: run again, with "
+                f"executor.max_retries = {self.max_retries}. The finished shards are kept: run again, with "
                 f"{advice} if it dies again."
             )
         )

@@ -22,7 +22,7 @@ from stablerep.generation.accounts.software import (
     software_of_plan,
 )
 from stablerep.generation.diffusion.identity import check_not_taken_down, describe_generator
-from stablerep.generation.diffusion.settings import GenerationSettings
+from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.executors.executor import Executor, make_shards
 from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.image_sets.cache import SampleCache
@@ -61,7 +61,7 @@ _NUM_FAULTS_SHOWN = 5
 
 def make_image_set(  # noqa: PLR0913 -- what is wanted, of what, where, and by whom
     captions: pd.DataFrame,
-    settings: GenerationSettings,
+    settings: GeneratorSettings,
     model_folder: Path,
     store: Path,
     seed: int,

@@ -10,7 +10,7 @@ from pathlib import Path
 from stablerep.generation.accounts.energy import gpu_energy_j
 from stablerep.generation.accounts.ledger import duration
 from stablerep.generation.diffusion.generator import DiffusersGenerator
-from stablerep.generation.diffusion.settings import GenerationSettings
+from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.image_sets.assembly import Assembly
 from stablerep.generation.image_sets.plan import ShardPlan, Wanted
 from stablerep.storage.shards import SHARDS_FOLDER, Record, member_name, open_shard, read_members
@@ -32,7 +32,7 @@ class Workshop:
     """
 
     folder: Path
-    settings: GenerationSettings
+    settings: GeneratorSettings
     wanted: Wanted
     store: Path
 

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -13,9 +12,7 @@ from stablerep.errors import GeneratorError
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
 
 
-def pretrain_generator(
-    recipe: PretrainingRecipe, work: Path, target: Path, num_processes: int
-) -> dict[str, float]:
+def pretrain_generator(recipe: PretrainingRecipe, work: Path, target: Path) -> dict[str, float]:
     """Trains the embedded generator, going on where an earlier call was stopped.
 
     On a CPU its cores are shared among the processes; one process with all of them is the fastest
@@ -25,7 +22,6 @@ def pretrain_generator(
         recipe: the numbers; a work folder of another recipe is refused.
         work: checkpoints and the encoded pool.
         target: the pipeline's folder; replaced when the new one is whole.
-        num_processes: on a GPU, one a GPU.
 
     Returns:
         Seconds by part.
@@ -35,7 +31,7 @@ def pretrain_generator(
     """
     work.mkdir(parents=True, exist_ok=True)
     recipe_path = work / "recipe.json"
-    wanted = asdict(recipe)
+    wanted = recipe.model_dump(exclude={"num_processes"})  # of which the weights do not depend
     if recipe_path.exists() and json.loads(recipe_path.read_text()) != wanted:
         raise GeneratorError(
             f"pretraining: {recipe_path} holds another recipe than the one asked for; checkpoints of one "
@@ -44,10 +40,10 @@ def pretrain_generator(
     recipe_path.write_text(json.dumps(wanted))
     environment = dict(os.environ)
     if not torch.cuda.is_available():
-        threads = max(1, torch.get_num_threads() // num_processes)
+        threads = max(1, torch.get_num_threads() // recipe.num_processes)
         environment |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": str(threads)}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", str(num_processes)]
+    command += ["--nproc-per-node", str(recipe.num_processes)]
     command += ["-m", "stablerep.generation.pretraining.worker"]
     command += [str(recipe_path), str(work), str(target)]
     finished = subprocess.run(command, env=environment, check=False)  # noqa: S603 -- our own module

@@ -21,7 +21,7 @@ from stablerep.generation.pretraining.recipe import PretrainingRecipe
 
 def read_recipe(path: Path) -> PretrainingRecipe:
     """Reads the recipe that `launch` wrote."""
-    return PretrainingRecipe.from_mapping(json.loads(path.read_text()))
+    return PretrainingRecipe.read(json.loads(path.read_text()))
 
 
 def main(recipe_path: str, work: str, target: str) -> None:

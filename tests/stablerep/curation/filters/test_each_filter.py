@@ -107,7 +107,7 @@ def test_length_of_nothing_keeps_the_empty_text() -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(-1, 3), (4, 3)])
 def test_length_refuses_bounds_that_hold_nothing(low: int, high: int) -> None:
-    with pytest.raises(ConfigError, match=r"captions\.filters\.Length\.m.._words: got"):
+    with pytest.raises(ConfigError, match=r"curation\.filters\.Length\.m.._words: got"):
         Length(low, high)
 
 
@@ -325,7 +325,7 @@ def test_limit_keeps_the_first_ones(tmp_path: Path) -> None:
 
 
 def test_limit_of_nothing_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"captions\.max_captions: got 0; must be >= 1"):
+    with pytest.raises(ConfigError, match=r"curation\.max_captions: got 0; must be >= 1"):
         Limit(0)
 
 

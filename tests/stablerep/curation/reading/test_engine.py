@@ -66,22 +66,22 @@ def test_source_is_the_file_and_licence_unknown_where_nothing_is_said(tmp_path: 
 
 def test_columns_may_have_other_names(tmp_path: Path) -> None:
     path = _write(tmp_path, "TEXT,URL\na nine,x.org/1\n")
-    frame = read_captions(path, Reading(Columns("TEXT", "URL", None)))
+    frame = read_captions(path, Reading(columns=Columns(caption="TEXT", source="URL", licence=None)))
     assert _columns(frame, "caption", "source") == [["a nine", "x.org/1"]]
     with pytest.raises(DataError, match="no column 'url'.*The nearest is 'URL'"):
-        read_captions(path, Reading(Columns("TEXT", "url", None)))
+        read_captions(path, Reading(columns=Columns(caption="TEXT", source="url", licence=None)))
 
 
 def test_conceptual_captions_have_no_header_and_no_quotes(tmp_path: Path) -> None:
     path = _write(tmp_path, 'http://a/1\ta "nice" nine, in teal\nhttp://a/2\t"a ten\nbroken\n', "cc12m.tsv")
-    frame = read_captions(path, Reading(Columns(1, 0, None)))
+    frame = read_captions(path, Reading(columns=Columns(caption=1, source=0, licence=None)))
     assert _columns(frame, "caption", "source", "line", "fault") == [
         ['a "nice" nine, in teal', "http://a/1", 1, None],
         ['"a ten', "http://a/2", 2, None],
         ["broken", "cc12m.tsv", 3, "wrong_number_of_fields"],
     ]
     with pytest.raises(DataError, match="no column 2"):
-        read_captions(path, Reading(Columns(2, 0, None)))
+        read_captions(path, Reading(columns=Columns(caption=2, source=0, licence=None)))
 
 
 def test_json_lines(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_json_lines(tmp_path: Path) -> None:
 def test_parquet(tmp_path: Path) -> None:
     path = tmp_path / "laion.parquet"
     pl.DataFrame({"TEXT": ["a nine", None, "a ten"], "URL": ["1", "2", None]}).write_parquet(path)
-    frame = read_captions(path, Reading(Columns("TEXT", "URL", None)))
+    frame = read_captions(path, Reading(columns=Columns(caption="TEXT", source="URL", licence=None)))
     assert _columns(frame, "caption", "source", "line", "fault") == [
         ["a nine", "1", 1, None],
         ["", "2", 2, "no_text"],
@@ -168,14 +168,14 @@ def test_another_ending_must_tell_its_format(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="its ending tells no format"):
         read_captions(path)
     assert len(read_captions(path, Reading(format="csv"))) == 1
-    with pytest.raises(ConfigError, match=r"captions\.reading\.format: got 'xml'"):
+    with pytest.raises(ConfigError, match=r"curation\.reading\.format: got 'xml'"):
         Reading(format="xml")
 
 
 @pytest.mark.parametrize("columns", [(0, "source", None), (-1, None, None), ("caption", 1, None)])
 def test_columns_are_names_or_numbers(columns: tuple[object, object, object]) -> None:
-    with pytest.raises(ConfigError, match=r"captions\.reading\.columns: got"):
-        Columns(*columns)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"curation\.reading\.columns: got"):
+        Columns.read(dict(zip(("caption", "source", "licence"), columns, strict=True)))
 
 
 def test_counting_stops_where_enough_are_found(tmp_path: Path) -> None:

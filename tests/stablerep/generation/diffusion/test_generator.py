@@ -43,11 +43,11 @@ def assert_alike(one, other, max_share=MAX_SHARE):
 
 @pytest.fixture(scope="module")
 def generator(tiny_generator):
-    from stablerep.generation.diffusion.settings import GenerationSettings
+    from stablerep.generation.diffusion.settings import GeneratorSettings
 
     return DiffusersGenerator(
         tiny_generator,
-        GenerationSettings(
+        GeneratorSettings(
             guidance_scale=2.5, num_inference_steps=3, images_per_caption=2, size_px=16, batch_size=8
         ),
     )
@@ -163,7 +163,7 @@ def assert_as_diffusers_draws(folder, chosen, max_share=MAX_SHARE, **call):
     left_out = {part: None for part, (library, _) in read_model_index(folder).items() if library is None}
     pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, **left_out)
     pipeline.set_progress_bar_config(disable=True)
-    scheduler = chosen.scheduler or type(pipeline.scheduler)
+    scheduler = chosen.scheduler_class or type(pipeline.scheduler)
     pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config, **chosen.scheduler_options)
     for wanted in requests:
         noise = torch.Generator().manual_seed(image_noise_seed(0, wanted.caption_id, wanted.index))
@@ -181,17 +181,16 @@ def assert_as_diffusers_draws(folder, chosen, max_share=MAX_SHARE, **call):
         assert_alike(images[wanted.caption_id, wanted.index], theirs, max_share)
 
 
-TURBO = {"guidance_scale": 0.0, "scheduler_options": {"timestep_spacing": "trailing"}}
+TURBO = {"guidance_scale": 0.0, "scheduler": {"timestep_spacing": "trailing"}}
 
 
 @pytest.mark.parametrize("folder_name", ["tiny_generator", "tiny_stable_diffusion", "tiny_sdxl"])
 @pytest.mark.parametrize(("name", "options"), SAMPLERS)
 def test_images_are_those_of_diffusers_own_call(folder_name, name, options, settings, request):
-    import diffusers
-
-    scheduler = getattr(diffusers, name)
     chosen = settings(
-        scheduler=scheduler, scheduler_options=options, num_inference_steps=4, negative_prompt="a red two"
+        scheduler={"_target_": f"diffusers.{name}", **options},
+        num_inference_steps=4,
+        negative_prompt="a red two",
     )
     max_share = MAX_SHARE_XL if folder_name == "tiny_sdxl" else MAX_SHARE
     folder = request.getfixturevalue(folder_name)
@@ -254,10 +253,10 @@ def test_a_model_that_is_told_the_scale_draws_no_second_half(tiny_lcm, settings,
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"guidance_scale": 0.5}, r"generation\.guidance_scale: got 0.5; must be >= 1 for tiny_lcm"),
-        ({"negative_prompt": "a two"}, r"generation\.negative_prompt: got 'a two'; must be '' for"),
-        ({"guidance_interval": (0.0, 0.5)}, r"generation\.guidance_interval: got \(0.0, 0.5\); must be"),
-        ({"num_inference_steps": 60}, r"generation\.num_inference_steps: got 60; LCMScheduler takes other"),
+        ({"guidance_scale": 0.5}, r"generator\.guidance_scale: got 0.5; must be >= 1 for tiny_lcm"),
+        ({"negative_prompt": "a two"}, r"generator\.negative_prompt: got 'a two'; must be '' for"),
+        ({"guidance_interval": (0.0, 0.5)}, r"generator\.guidance_interval: got \(0.0, 0.5\); must be"),
+        ({"num_inference_steps": 60}, r"generator\.num_inference_steps: got 60; LCMScheduler takes other"),
     ],
 )
 def test_a_setting_that_a_consistency_model_cannot_use_is_refused(tiny_lcm, settings, changes, told):
@@ -265,23 +264,23 @@ def test_a_setting_that_a_consistency_model_cannot_use_is_refused(tiny_lcm, sett
         DiffusersGenerator(tiny_lcm, settings(**changes))
 
 
-def test_a_sampler_without_its_own_generator_is_refused(tiny_generator, settings, texts):
-    from diffusers import DDIMScheduler
+def test_a_sampler_without_its_own_generator_is_refused(tiny_generator, settings, texts, monkeypatch):
+    import diffusers
 
-    class CarelessScheduler(DDIMScheduler):
+    class CarelessScheduler(diffusers.DDIMScheduler):
         def step(self, model_output, timestep, sample, return_dict=True):
             noise = torch.randn(sample.shape)
             return super().step(model_output, timestep, sample + noise, return_dict=return_dict)
 
-    careless = DiffusersGenerator(tiny_generator, settings(scheduler=CarelessScheduler))
+    monkeypatch.setattr(diffusers, "CarelessScheduler", CarelessScheduler, raising=False)
+    chosen = settings(scheduler={"_target_": "diffusers.CarelessScheduler"})
+    careless = DiffusersGenerator(tiny_generator, chosen)
     with pytest.raises(GeneratorError, match="draws from the global random state"):
         draw(careless, requests_of(texts))
 
 
 def test_a_setting_that_the_sampler_lacks_is_refused(tiny_generator, settings):
-    from diffusers import DDIMScheduler
-
-    chosen = settings(scheduler=DDIMScheduler, scheduler_options={"algorithm_type": "dpmsolver++"})
+    chosen = settings(scheduler={"_target_": "diffusers.DDIMScheduler", "algorithm_type": "dpmsolver++"})
     with pytest.raises(ConfigError, match="DDIMScheduler has no setting algorithm_type; it has beta_end"):
         DiffusersGenerator(tiny_generator, chosen)
 
@@ -301,7 +300,7 @@ def test_images_can_be_stored_smaller_than_drawn(tiny_generator, settings, texts
 
 
 def test_a_size_that_does_not_fit_the_autoencoder_names_the_factor(tiny_generator, settings):
-    with pytest.raises(ConfigError, match=r"generation\.size_px: got 18; must be a multiple of 4"):
+    with pytest.raises(ConfigError, match=r"generator\.size_px: got 18; must be a multiple of 4"):
         DiffusersGenerator(tiny_generator, settings(size_px=18))
 
 
@@ -392,7 +391,7 @@ def test_the_safety_checker_says_what_it_says_in_diffusers(tiny_stable_diffusion
 
 
 def test_a_safety_checker_that_is_not_there_is_an_error_that_says_what_to_do(tiny_generator, settings):
-    told = r"safety_checker is on and the model has none.*set generation\.safety_checker=false"
+    told = r"safety_checker is on and the model has none.*set generator\.safety_checker=false"
     with pytest.raises(GeneratorError, match=told):
         DiffusersGenerator(tiny_generator, settings(safety_checker=True))
 
@@ -451,7 +450,7 @@ def test_memory_that_does_not_hold_one_image_says_what_to_do(tiny_generator, set
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(model.sampler, "draw", never)
-    told = r"does not hold one image of 16 px in float32 \(CUDA out.*Set generation\.dtype to bfloat16"
+    told = r"does not hold one image of 16 px in float32 \(CUDA out.*Set generator\.dtype to bfloat16"
     with pytest.raises(GeneratorError, match=told):
         draw(model, requests_of(texts))
 

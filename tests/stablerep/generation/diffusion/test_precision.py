@@ -1,20 +1,18 @@
-"""What `generation.dtype=auto` means."""
+"""What `generator.dtype=auto` means."""
 
 import json
 import logging
 
 import pytest
 import torch
-from pipelines.generation.nodes import generation_settings
 
 from stablerep.errors import ConfigError
-from stablerep.generation.diffusion.precision import dtype_of_set, fastest_dtype
-from stablerep.generation.diffusion.settings import DTYPES
+from stablerep.generation.diffusion.precision import dtype_of_set, fastest_dtype, with_dtype_chosen
+from stablerep.generation.diffusion.settings import DTYPES, GeneratorSettings
 
-SECTION = {
-    "model_folder": None, "guidance_scale": 3.0, "num_inference_steps": 5, "images_per_caption": 1,
-    "size_px": 16, "dtype": "auto",
-}  # fmt: skip
+AUTO = GeneratorSettings(
+    guidance_scale=3.0, num_inference_steps=5, images_per_caption=1, size_px=16, dtype="auto"
+)
 
 
 @pytest.fixture
@@ -47,7 +45,7 @@ def begin(store, text):
 def test_bfloat16_is_drawn_where_it_is_multiplied(machine, instructions, cuda, fastest):
     machine(*instructions, cuda=cuda)
     assert fastest_dtype() == fastest
-    assert generation_settings(SECTION).dtype == fastest
+    assert with_dtype_chosen(AUTO).dtype == fastest
 
 
 def test_this_machine_has_one():
@@ -59,11 +57,11 @@ def test_a_set_that_was_begun_elsewhere_keeps_its_arithmetic(machine, tmp_path, 
     folder = tmp_path / "tiny"
     machine("avx512_bf16")
     with caplog.at_level(logging.WARNING, "stablerep"):
-        assert generation_settings(SECTION, tmp_path / "images", folder).dtype == "float32"
-    assert "generation.dtype=bfloat16 draws all of it anew" in caplog.text
+        assert with_dtype_chosen(AUTO, tmp_path / "images", folder).dtype == "float32"
+    assert "generator.dtype=bfloat16 draws all of it anew" in caplog.text
     # who names one gets it
-    named = SECTION | {"dtype": "bfloat16"}
-    assert generation_settings(named, tmp_path / "images", folder).dtype == "bfloat16"
+    named = AUTO.changed(dtype="bfloat16")
+    assert with_dtype_chosen(named, tmp_path / "images", folder).dtype == "bfloat16"
     # what another model drew is drawn anew in any case
     assert dtype_of_set(tmp_path / "images", "other") == "bfloat16"
     machine()
@@ -87,6 +85,6 @@ def test_a_description_that_cannot_be_read_decides_nothing(machine, tmp_path, te
 @pytest.mark.parametrize("target", ["diffusers.NoSuchScheduler", "os.system", "nowhere.Sampler"])
 def test_a_sampler_that_does_not_exist_is_told(target):
     with pytest.raises(
-        ConfigError, match=rf"generation\.scheduler\._target_: got '{target}'; must be a sampler"
+        ConfigError, match=rf"generator\.scheduler\._target_: got '{target}'; must be a sampler"
     ):
-        generation_settings(SECTION | {"scheduler": {"_target_": target}})
+        _ = AUTO.changed(scheduler={"_target_": target}).scheduler_class

@@ -4,15 +4,14 @@ import json
 import math
 
 import pytest
-from diffusers import DPMSolverMultistepScheduler
 
 from stablerep.errors import ConfigError
-from stablerep.generation.diffusion.settings import GenerationSettings
+from stablerep.generation.diffusion.settings import GeneratorSettings
 
 
 @pytest.mark.parametrize("value", [-1.0, math.nan, math.inf, -math.inf])
 def test_a_guidance_scale_that_is_no_number_from_0_names_its_key(settings, value):
-    with pytest.raises(ConfigError, match=r"generation\.guidance_scale: got .*must be >= 0"):
+    with pytest.raises(ConfigError, match=r"generator\.guidance_scale: got .*must be >= 0"):
         settings(guidance_scale=value)
 
 
@@ -21,18 +20,21 @@ def test_a_guidance_scale_that_is_no_number_from_0_names_its_key(settings, value
     ["num_inference_steps", "images_per_caption", "size_px", "batch_size", "num_shards"],
 )
 def test_zero_of_anything_counted_names_its_key(settings, name):
-    with pytest.raises(ConfigError, match=rf"generation\.{name}: got 0; must be >= 1"):
+    with pytest.raises(ConfigError, match=rf"generator\.{name}: got 0; must be >= 1"):
         settings(**{name: 0})
     settings(**{name: 1})
 
 
 def test_an_unknown_dtype_names_the_known_ones(settings):
-    with pytest.raises(ConfigError, match=r"generation\.dtype: got 'float8'; must be one of float32"):
+    with pytest.raises(
+        ConfigError,
+        match=r"dtype: got 'float8'; must be one of auto, bfloat16, float16, float32. Did you mean",
+    ):
         settings(dtype="float8")
 
 
 def test_images_are_not_stored_larger_than_drawn(settings):
-    with pytest.raises(ConfigError, match=r"generation\.saved_size_px: got 32; must be >= 1 and <= 16"):
+    with pytest.raises(ConfigError, match=r"generator\.saved_size_px: got 32; must be >= 1 and <= 16"):
         settings(saved_size_px=32)
 
 
@@ -68,18 +70,18 @@ def test_an_interval_that_limits_nothing_leaves_the_generator_as_it_was(settings
         {"guidance_scale": 1.0, "negative_prompt": "blurred"},
         {"negative_prompt": "blurred", "saved_size_px": 8, "dtype": "bfloat16"},
         {"safety_checker": True, "compile": True},
-        {"scheduler": DPMSolverMultistepScheduler, "scheduler_options": {"use_karras_sigmas": True}},
+        {"scheduler": {"_target_": "diffusers.DPMSolverMultistepScheduler", "use_karras_sigmas": True}},
     ],
 )
 def test_the_facts_of_a_record_give_the_settings_back(settings, values):
     facts = json.loads(json.dumps(settings(**values).facts_of_pixels()))
-    assert GenerationSettings.from_facts(facts, images_per_caption=1).facts_of_pixels() == facts
+    assert GeneratorSettings.from_facts(facts, images_per_caption=1).facts_of_pixels() == facts
 
 
 @pytest.mark.parametrize(
     ("interval", "told"),
     [
-        ((-0.1, 1.0), r"guidance_interval\[0\]: got -0.1; must be >= 0"),
+        ((-0.1, 1.0), r"guidance_interval\[0\]: got -0.1; must be >= 0 and <= 1"),
         ((0.0, 1.5), r"guidance_interval\[1\]: got 1.5; must be >= 0 and <= 1"),
         ((0.8, 0.2), r"guidance_interval: got \[0.8, 0.2\]; must hold the start of at least one of 3 steps"),
         ((0.7, 1.0), r"guidance_interval: got \[0.7, 1.0\]; must hold the start"),
@@ -88,3 +90,8 @@ def test_the_facts_of_a_record_give_the_settings_back(settings, values):
 def test_an_interval_without_a_step_is_refused(settings, interval, told):
     with pytest.raises(ConfigError, match=told):
         settings(guidance_interval=interval)
+
+
+def test_a_dtype_that_was_not_chosen_yet_makes_no_record(settings):
+    with pytest.raises(ValueError, match="choose one first"):
+        settings(dtype="auto").facts_of_pixels()

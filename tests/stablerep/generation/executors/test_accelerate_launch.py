@@ -18,7 +18,7 @@ NUM_STEPS = 3  # of each of the five shards, which are one batch each, of 1 to 5
 
 @pytest.mark.parametrize(("name", "value"), [("num_cpu_processes", 0), ("max_retries", -1)])
 def test_a_setting_out_of_range_names_its_key(name, value):
-    with pytest.raises(ConfigError, match=rf"execution\.{name}: got {value}; must be >="):
+    with pytest.raises(ConfigError, match=rf"executor\.{name}: got {value}; must be >="):
         AccelerateExecutor(**{name: value})
 
 

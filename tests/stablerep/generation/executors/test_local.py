@@ -32,7 +32,7 @@ def test_each_gpu_has_a_process_whatever_a_cpu_would_have(monkeypatch):
     ("name", "value"), [("num_cpu_processes", 0), ("num_cpu_processes", 257), ("max_retries", -1)]
 )
 def test_a_setting_out_of_range_names_its_key(name, value):
-    with pytest.raises(ConfigError, match=rf"execution\.{name}: got {value}; must be >="):
+    with pytest.raises(ConfigError, match=rf"executor\.{name}: got {value}; must be >="):
         LocalExecutor(**{name: value})
 
 

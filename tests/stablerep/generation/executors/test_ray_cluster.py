@@ -39,7 +39,7 @@ def test_without_ray_it_says_which_extra_to_install(make, texts, monkeypatch, tm
     ],
 )
 def test_a_setting_out_of_range_names_its_key(name, value):
-    with pytest.raises(ConfigError, match=rf"execution\.{name}: got {value}; must be >="):
+    with pytest.raises(ConfigError, match=rf"executor\.{name}: got {value}; must be >="):
         RayExecutor(**{name: value})
 
 

@@ -338,7 +338,7 @@ def test_a_missing_model_costs_no_image(make, store, texts, tmp_path):
 
 
 def test_guidance_below_zero_is_refused(make, texts):
-    with pytest.raises(ConfigError, match=r"generation\.guidance_scale: got -1.0; must be >= 0"):
+    with pytest.raises(ConfigError, match=r"generator\.guidance_scale: got -1.0; must be >= 0"):
         make(texts, guidance_scale=-1.0)
 
 
@@ -515,12 +515,12 @@ import pandas as pd
 from stablerep.generation.image_sets import assembly, image_set
 from stablerep.generation.diffusion import generator
 from stablerep.generation.executors.local import LocalExecutor
-from stablerep.generation.diffusion.settings import GenerationSettings
+from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.caption_ids import caption_id_of
 
 folder, store, moment = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[4]
 texts = sys.argv[3].split("|")
-settings = GenerationSettings(
+settings = GeneratorSettings(
     guidance_scale=2.5, num_inference_steps=3, images_per_caption=2, size_px=16, batch_size=2, num_shards=3
 )
 def die_at(holder, name, number, counts=lambda *args: True):

@@ -130,7 +130,7 @@ def test_photographs_of_another_size_make_a_generator_of_that_size(tmp_path):
 def test_a_work_folder_of_another_recipe_is_refused_and_left_alone(tmp_path):
     (tmp_path / "recipe.json").write_text("{}")
     with pytest.raises(GeneratorError, match="another recipe"):
-        pretrain_generator(tiny_recipe(), tmp_path, tmp_path / "generator", 1)
+        pretrain_generator(tiny_recipe(), tmp_path, tmp_path / "generator")
     assert (tmp_path / "recipe.json").read_text() == "{}"
 
 

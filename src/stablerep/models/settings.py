@@ -1,0 +1,47 @@
+"""Settings of the networks that are trained: the section `encoder` of the configuration."""
+
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from stablerep.settings import SettingError, Settings, Target
+
+
+class HeadSettings(Settings):
+    """The projection head: three layers."""
+
+    section: ClassVar[str] = "encoder.head"
+
+    hidden_dim: int = Field(512, ge=1, description="4096 in the authors' code")
+    out_dim: int = Field(128, ge=1, description="256 in the authors' code")
+    batch_norm: Literal["global", "per_view"] = Field("global", description="per_view in the authors' code")
+
+
+class TextSettings(Settings):
+    """The text tower of the methods that have one."""
+
+    section: ClassVar[str] = "encoder.text"
+
+    width: int = Field(128, ge=1)
+    num_layers: int = Field(2, ge=1)
+    num_heads: int = Field(4, ge=1)
+    out_dim: int = Field(128, ge=1)
+    tokenizer_folder: str | None = Field(None, description="null takes the generator's tokenizer")
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> Self:
+        if self.width % self.num_heads:
+            raise SettingError(
+                "num_heads", f"got {self.num_heads!r}; must divide encoder.text.width = {self.width}"
+            )
+        return self
+
+
+class EncoderSettings(Settings):
+    """The encoder that is trained, its projection head, and its text tower."""
+
+    section: ClassVar[str] = "encoder"
+
+    backbone: Target = Field(description="as `stablerep.models.encoders.build_encoder` takes it")
+    head: HeadSettings = Field(default_factory=HeadSettings)
+    text: TextSettings = Field(default_factory=TextSettings)
