@@ -1,13 +1,13 @@
-"""Notices captions that are not of this corpus, before real scenes are drawn of them.
+"""Finds captions that do not describe a digit scene, before real scenes are drawn of them.
 
 What a caption leaves open is drawn at random, so a caption of something else would become a random digit, and
-an arm would train on it without a word.
+an arm would train on it without a warning.
 """
 
 import logging
 from collections.abc import Sequence
 
-from stablerep.digit_scenes.grammar import read_caption, tells_of_a_digit, unknown_words
+from stablerep.digit_scenes.grammar import VOCABULARIES, read_caption, tells_of_a_digit, unknown_words
 from stablerep.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -19,18 +19,17 @@ def check_captions_tell_of_digits(texts: Sequence[str]) -> None:
     """Logs a warning for words that the grammar does not know, with their captions' number.
 
     Args:
-        texts: captions of which real scenes are wanted.
+        texts: captions of which real scenes are needed.
 
     Raises:
-        DataError: some captions tell of no digit scene at all.
+        DataError: some captions do not describe a digit scene.
     """
     foreign = [text for text in texts if not tells_of_a_digit(text)]
     if foreign:
         raise DataError(
-            f"arms with images real or drawn: got {len(foreign)} of {len(texts)} captions that tell of no "
-            f"digit scene ({_first(foreign)}); must be captions of the digit scenes, for real scenes can be "
-            "drawn of these alone. For captions of your own name arms with images: synthetic only, as "
-            "--params experiment=own_captions does."
+            f"{len(foreign)} of {len(texts)} captions do not describe a digit scene ({_first(foreign)}); "
+            "real scenes can be drawn only of captions that do. For captions of your own train all arms on "
+            "generated images, as --params experiment=own_captions does."
         )
     strange = [text for text in texts if unknown_words(text)]
     if strange:
@@ -42,15 +41,21 @@ def check_captions_tell_of_digits(texts: Sequence[str]) -> None:
         )  # fmt: skip
 
 
-def digits_named(texts: Sequence[str]) -> list[int | None] | None:
-    """Returns the digit that each caption names, None for one that leaves it open.
+def attributes_named(texts: Sequence[str]) -> dict[str, list[int | None]]:
+    """Returns for each attribute the value that each caption names, None for one that leaves it open.
 
-    None as a whole where some captions tell of no digit scene: what words such as "one" or "two" mean there
-    is not known.
+    None throughout where some captions do not describe a digit scene: what words such as "one" or "two" mean
+    there is not known.
     """
     if not all(map(tells_of_a_digit, texts)):
-        return None
-    return [read_caption(text).digit for text in texts]
+        return {name: [None] * len(texts) for name in VOCABULARIES}
+    named = [read_caption(text).named() for text in texts]
+    return {name: [values.get(name) for values in named] for name in VOCABULARIES}
+
+
+def digits_named(texts: Sequence[str]) -> list[int | None] | None:
+    """Returns the digit that each caption names; None where some captions do not describe a digit scene."""
+    return attributes_named(texts)["digit"] if all(map(tells_of_a_digit, texts)) else None
 
 
 def _first(texts: Sequence[str]) -> str:

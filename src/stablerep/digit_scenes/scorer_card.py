@@ -18,6 +18,7 @@ from stablerep.digit_scenes.discrimination import area_under_curve, measure_disc
 from stablerep.digit_scenes.grammar import draw_distinct_captions, read_caption
 from stablerep.digit_scenes.judge import AttributeJudge, JudgeRecipe, predict_attributes, train_judge
 from stablerep.digit_scenes.model_card import draw_images
+from stablerep.digit_scenes.scene_pixels import to_bytes
 from stablerep.digit_scenes.scenes import ATTRIBUTES
 from stablerep.generation.diffusion.generator import DiffusersGenerator
 from stablerep.generation.diffusion.settings import GeneratorSettings
@@ -58,11 +59,6 @@ def measure(
     images = draw_images(generator, captions, _IMAGES_PER_CAPTION, seed)
     generated = measure_rejection(scorer.score(to_bytes(images), texts), judge, images, texts)
     return {"scorer_id": scorer.scorer_id, "real": real, "generated": generated}
-
-
-def to_bytes(images: Tensor) -> Tensor:
-    """Returns images in [0, 1] as uint8."""
-    return (images * 255).round().to(torch.uint8)
 
 
 def measure_rejection(

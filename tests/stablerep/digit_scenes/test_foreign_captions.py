@@ -22,10 +22,10 @@ def test_a_caption_of_no_digit_is_refused_with_what_to_do() -> None:
     with pytest.raises(DataError) as caught:
         check_captions_tell_of_digits(["a nine", *foreign])
     message = str(caught.value)
-    assert "got 5 of 6 captions" in message
+    assert "5 of 6 captions do not describe a digit scene" in message
     assert "'a dog on beach a', 'a dog on beach b', 'a dog on beach c', ..." in message
     assert "beach d" not in message
-    assert "images: synthetic" in message
+    assert "experiment=own_captions" in message
 
 
 def test_a_digit_that_is_left_open_is_of_the_corpus(caplog: pytest.LogCaptureFixture) -> None:

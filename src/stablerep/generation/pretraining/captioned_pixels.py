@@ -96,15 +96,14 @@ def build_captioned_pixels(entry: Mapping[str, Any]) -> CaptionedPixels:
     The training runs in processes of its own, which are given the entry as plain values.
 
     Args:
-        entry: `_target_`, the full name of a class with the methods of `CaptionedPixels`, and its arguments.
+        entry: `_target_`, the full name of a class with the methods of `CaptionedPixels`, and its arguments;
+            those may be entries with `_target_` themselves.
 
     Raises:
         ConfigError: there is no such class, or it does not take these arguments.
     """
-    options = dict(entry)
-    target = options.pop("_target_", None)
     try:
-        made = pkgutil.resolve_name(str(target))(**options)
+        made = _build(entry)
     except (AttributeError, ImportError, TypeError, ValueError) as error:
         raise _wrong_entry(entry, f"it cannot be built: {error}") from error
     if not isinstance(made, CaptionedPixels):
@@ -113,6 +112,14 @@ def build_captioned_pixels(entry: Mapping[str, Any]) -> CaptionedPixels:
         fault = f"its images have {made.size_px} pixels a side, which must be a multiple of {_SIZE_STEP_PX}"
         raise _wrong_entry(entry, fault)
     return made
+
+
+def _build(entry: Mapping[str, Any]) -> Any:
+    options = {
+        name: _build(value) if isinstance(value, Mapping) and "_target_" in value else value
+        for name, value in entry.items()
+    }
+    return pkgutil.resolve_name(str(options.pop("_target_", None)))(**options)
 
 
 def _wrong_entry(entry: Mapping[str, Any], fault: str) -> ConfigError:
