@@ -234,7 +234,7 @@ def _check_known(kind: str, what: str) -> None:
     from stablerep.nearest_name import must_be_one_of
 
     parameters = compose(PROJECT / "conf/params", {})
-    reading = Reading(**parameters["curation"]["reading"])
+    reading = Reading.read(parameters["curation"]["reading"])
     sources: set[str] = set()
     for batch in build_corpus(parameters["corpus"]).caption_batches(reading):
         sources |= set(batch["source"].unique())
@@ -300,7 +300,7 @@ def _find(image: str, image_set: str | None) -> "FoundImage":
     """
     from stablerep.attribution.find import find_image
     from stablerep.errors import ConfigError
-    from stablerep.nearest_name import nearest
+    from stablerep.nearest_name import must_be_one_of
 
     stores = image_stores()
     if not stores:
@@ -309,7 +309,7 @@ def _find(image: str, image_set: str | None) -> "FoundImage":
         )
     if image_set is not None:
         if image_set not in stores:
-            raise ConfigError(f"--image-set: got {image_set!r}; {nearest(image_set, stores)}")
+            raise ConfigError(f"--image-set: got {image_set!r}; {must_be_one_of(image_set, stores)}")
         return find_image(image, stores[image_set])
     found: dict[str, FoundImage] = {}
     fault: DataError | None = None

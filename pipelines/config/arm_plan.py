@@ -7,23 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.build import build_method
+from pipelines.config.nested import merged
+from stablerep.models.settings import EncoderSettings
+from stablerep.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from stablerep.training.arms import ArmPlan
 
 
-def training_of(arm: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
+def training_of(name: str, arm: Mapping[str, Any], training: Mapping[str, Any]) -> TrainingSettings:
     """Returns the section `training` with what an arm overrides of it."""
-    return _merged(training, arm.get("training") or {})
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        below = merged.get(key)
-        both = isinstance(below, Mapping) and isinstance(value, Mapping)
-        merged[key] = _merged(below, value) if both else value  # type: ignore[arg-type]
-    return merged
+    key = f"arms.{name}.training"
+    return TrainingSettings.read(merged(key, dict(training), arm.get("training") or {}), key)
 
 
 def plan_arm(
@@ -31,7 +26,7 @@ def plan_arm(
     arm: Mapping[str, Any],
     method: Mapping[str, Any],
     encoder: Mapping[str, Any],
-    training: Mapping[str, Any],
+    training: TrainingSettings,
     generator_folder: Path,
     seed: int,
 ) -> ArmPlan:
@@ -46,28 +41,18 @@ def plan_arm(
         generator_folder: whose tokenizer the text tower takes where no other is named.
         seed: of weights, order and views.
     """
-    from stablerep.methods.batch import BatchSettings
     from stablerep.training.arms import ArmPlan
-    from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
-    from stablerep.training.views import AugmentationSettings
 
-    values = dict(training)
-    views = dict(values.pop("augmentation"))
-    views["downsample_px"] = tuple(views["downsample_px"])
-    batch = BatchSettings(**values.pop("batch"))
-    values["betas"] = tuple(values["betas"])
-    settings = OptimisationSettings(batch=batch, augmentation=AugmentationSettings(**views), **values)
-    text = dict(encoder["text"])
-    tokenizer_folder = text.pop("tokenizer_folder", None) or generator_folder / "tokenizer"
+    settings = EncoderSettings.read(encoder)
     return ArmPlan(
         name=name,
         method_name=arm["method"],
         method=build_method(arm["method"], dict(method)),
         images=arm["images"],
-        encoder_config=dict(encoder["backbone"]),
-        head=HeadSettings(**encoder["head"]),
-        text=TextSettings(**text),
-        optimisation=settings,
-        tokenizer_folder=str(tokenizer_folder),
+        encoder_config=dict(settings.backbone),
+        head=settings.head,
+        text=settings.text,
+        optimisation=training,
+        tokenizer_folder=str(settings.text.tokenizer_folder or generator_folder / "tokenizer"),
         seed=seed,
     )

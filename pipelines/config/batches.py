@@ -22,7 +22,6 @@ def check_batches(
         method: the section.
         training: the section.
     """
-    from stablerep.methods.batch import BatchSettings
     from stablerep.validation.batches import check_captions_fill_a_batch
 
     for name, arm in arms.items():
@@ -32,5 +31,5 @@ def check_batches(
         number = min(num_captions, image_set.get("num_captions") or num_captions)
         # built, because a setting that is left out has the default of its class
         built = build_method(arm["method"], method[arm["method"]])
-        batch = BatchSettings(**training_of(arm, training)["batch"])
+        batch = training_of(name, arm, training).batch
         check_captions_fill_a_batch(number, batch, {name: built})

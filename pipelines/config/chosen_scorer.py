@@ -3,12 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-<<<<<<< HEAD
 from pipelines.config.generator import named_folder
-=======
-from pipelines.config.model_folder import named_folder
 from stablerep.alignment.settings import AlignmentSettings
->>>>>>> wt-config
 
 if TYPE_CHECKING:
     from stablerep.alignment.scorer import Scorer

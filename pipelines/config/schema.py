@@ -10,9 +10,9 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from pipelines.config.nested import merged
 from stablerep.alignment.settings import AlignmentSettings, ScorerRecipe
 from stablerep.curation.settings import CurationSettings
-from stablerep.errors import ConfigError
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.image_sets.settings import ImageSetSettings
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
@@ -44,6 +44,7 @@ class Parameters(Settings):
     """Everything that nodes are given, one field for each `params:<key>`."""
 
     experiment_name: str = Field(min_length=1)
+    size_name: str = Field("full", description="of the group `size`; figures of a smoke run say nothing")
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=2**63 - 1)], ...], Values] = Field(
         min_length=1,
         description="each arm is trained once per seed; the first one seeds everything else",
@@ -96,7 +97,7 @@ class Parameters(Settings):
             ConfigError: a key of the arm is unknown or out of range.
         """
         key = f"arms.{arm}.training"
-        return TrainingSettings.read(_merged(key, self.training.model_dump(), self.arms[arm].training), key)
+        return TrainingSettings.read(merged(key, self.training.model_dump(), self.arms[arm].training), key)
 
     def images_per_caption_of(self, image_set: str) -> int | None:
         """Returns how many images a set has of each caption; None where only the images tell it."""
@@ -156,21 +157,6 @@ def _check_names(section: str, entries: Mapping[str, Any]) -> None:
                 f"got the name {name!r}; must be of the letters A to Z and a to z, digits, _ and -, without "
                 f"{_SEED_MARK!r}: files are named after it. Rename it in conf/params/experiment/<name>.yaml.",
             )
-
-
-def _merged(key: str, base: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns nested values with some replaced."""
-    merged = dict(base)
-    for name, value in own.items():
-        inner = base.get(name)
-        if isinstance(inner, dict):
-            if not isinstance(value, Mapping):
-                keys = ", ".join(f"{key}.{name}.{each}" for each in inner)
-                raise ConfigError(f"{key}.{name}: got {value!r}; must be set key by key: {keys}.")
-            merged[name] = _merged(f"{key}.{name}", inner, value)
-        else:
-            merged[name] = value
-    return merged
 
 
 def _count(method: str, settings: Mapping[str, Any], name: str) -> int:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.config.build import build
 from pipelines.config.corpus import build_corpus
-from pipelines.config.generator import model_folder
-from pipelines.config.typed import typed
+from pipelines.config.generator import named_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,8 +42,8 @@ def curate_captions(
     from stablerep.curation.people.takedowns import TakenDown
     from stablerep.curation.settings import AuditSettings, Reading
 
-    reading = typed(Reading, settings["reading"], "curation.reading")
-    audit = Audit(typed(AuditSettings, settings["audit"], "curation.audit"))
+    reading = Reading.read(settings["reading"])
+    audit = Audit(AuditSettings.read(settings["audit"]))
     steps = filters_of(settings, generator_folder)
     shutil.rmtree(curation_work, ignore_errors=True)
     curation_work.mkdir(parents=True)
@@ -84,9 +83,9 @@ def filters_of(settings: dict[str, Any], generator_folder: Path) -> "list[Captio
 
     filters = []
     for index, entry in enumerate(settings["filters"]):
-        named = (
-            {"model_folder": str(model_folder(entry, generator_folder))} if "model_folder" in entry else {}
-        )
+        named = {}
+        if "model_folder" in entry:
+            named = {"model_folder": str(named_folder(entry["model_folder"], generator_folder))}
         filters.append(build(f"curation.filters[{index}]", {**entry, **named}, WHERE))
     if settings["max_captions"] is not None:
         filters.append(Limit(settings["max_captions"]))
@@ -105,7 +104,7 @@ def describe_curation(
     from stablerep.curation.settings import AuditSettings
     from stablerep.reporting.curation import build_curation_page
 
-    audit = Audit(typed(AuditSettings, settings["audit"], "curation.audit"))
+    audit = Audit(AuditSettings.read(settings["audit"]))
     ledger, balance = ledger_of(curation), balance_table(curation)
     pairs = audit_table(curation, audit)
     page = build_curation_page(curation, audit)

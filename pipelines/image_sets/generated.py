@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.config.build import build
 from pipelines.config.chosen_scorer import find_scorer
-from pipelines.config.generator import generator_settings, model_folder, own_generator
+from pipelines.config.generator import generator_of, model_folder
 from pipelines.image_sets.amounts import amounts_of
+from stablerep.alignment.settings import AlignmentSettings
+from stablerep.generation.diffusion.settings import GeneratorSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,19 +42,20 @@ def generate_images(
 
     Further images that an earlier run's policy had drawn stay, until the policy has been applied again.
     """
+    from stablerep.generation.diffusion.precision import with_dtype_chosen
     from stablerep.generation.image_sets.image_set import make_image_set
 
-    generator = own_generator(generator, image_set)
+    settings, scoring = generator_of(name, generator, image_set), AlignmentSettings.read(alignment)
     if further is None:
         # a scorer that is missing, or of other images, must cost none
-        find_scorer(alignment, scorer_folder)
-        _check_scorer_fits(alignment, generator)
+        find_scorer(scoring, scorer_folder)
+        _check_scorer_fits(scoring, settings)
     if keeps_spare is None:
-        keeps_spare = _policy(alignment).remakes
-    folder = model_folder(generator, generator_folder)
+        keeps_spare = scoring.policy.remakes
+    folder = model_folder(settings, generator_folder)
     return make_image_set(
-        captions_of_set(name, caption_set, image_set, generator, as_many_as),
-        generator_settings(generator, place, folder),
+        captions_of_set(caption_set, image_set, settings, as_many_as),
+        with_dtype_chosen(settings, place, folder),
         folder,
         place,
         seeds[0],
@@ -64,17 +67,16 @@ def generate_images(
 
 
 def captions_of_set(
-    name: str,
     caption_set: pd.DataFrame,
     image_set: dict[str, Any],
-    generator: dict[str, Any],
+    settings: GeneratorSettings,
     as_many_as: ImageSet | None,
 ) -> pd.DataFrame:
     """Returns the first captions, as many as the set's numbers ask for."""
     amounts = amounts_of(image_set, as_many_as)
     number = amounts["num_captions"] or len(caption_set)
     if amounts["num_images"] is not None:
-        number = min(number, -(-amounts["num_images"] // generator["images_per_caption"]))
+        number = min(number, -(-amounts["num_images"] // settings.images_per_caption))
     return caption_set.head(number)
 
 
@@ -86,7 +88,8 @@ def score_images(
     scorer_folder: Path,
 ) -> tuple[pd.DataFrame, int]:
     """Scores the images that have no score yet; returns the scores and how many were computed."""
-    return _score(drawn_images, caption_set, place, find_scorer(alignment, scorer_folder))
+    scorer = find_scorer(AlignmentSettings.read(alignment), scorer_folder)
+    return _score(drawn_images, caption_set, place, scorer)
 
 
 def _score(
@@ -137,10 +140,11 @@ def apply_policy(
     def score(manifest: pd.DataFrame) -> tuple[pd.DataFrame, int]:
         return _score(manifest, caption_set, place, scorer)
 
-    scorer = find_scorer(alignment, scorer_folder)
+    settings = AlignmentSettings.read(alignment)
+    scorer = find_scorer(settings, scorer_folder)
     scores, num_scored = drawn_scores
-    images_per_caption = own_generator(generator, image_set)["images_per_caption"]
-    aligned = apply(drawn_images, scores, images_per_caption, _policy(alignment), draw, score)
+    images_per_caption = generator_of(name, generator, image_set).images_per_caption
+    aligned = apply(drawn_images, scores, images_per_caption, settings.policy, draw, score)
     ledger = aligned.ledger | {"scorer_id": scorer.scorer_id if scorer else None}
     ledger["num_scored"] += num_scored
     aligned.manifest.attrs = attributes  # what the images cost
@@ -174,12 +178,12 @@ def inspect_images(
     from stablerep.image_sets.generated_set import from_generator
     from stablerep.validation.gate import check_images
 
-    generator = own_generator(generator, image_set)
-    captions = captions_of_set(name, caption_set, image_set, generator, as_many_as)
+    settings = generator_of(name, generator, image_set)
+    captions = captions_of_set(caption_set, image_set, settings, as_many_as)
     wanted = without_taken_down(captions, takedowns)
     images, of_captions = inspect(place, image_manifest, wanted, evaluation_captions["caption"])
-    images = images.assign(wanted_size_px=generator["saved_size_px"] or generator["size_px"])
-    of_captions = of_captions.assign(num_wanted=generator["images_per_caption"])
+    images = images.assign(wanted_size_px=settings.saved_size_px or settings.size_px)
+    of_captions = of_captions.assign(num_wanted=settings.images_per_caption)
     gate = check_images(images, of_captions, validation, data_docs / name)
     facts = {"generation": generation_ledger, "alignment": alignment_ledger, "gate": gate}
     health = images[["caption_id", "image_index", *_HEALTH]].astype(dict.fromkeys(_HEALTH, "float64"))
@@ -188,26 +192,20 @@ def inspect_images(
     return from_generator(name, image_manifest, health, captions, place, labels, amounts, facts)
 
 
-def _policy(alignment: dict[str, Any]) -> Any:
-    from stablerep.alignment.settings import AlignmentPolicy
-
-    return AlignmentPolicy(**alignment["policy"])
-
-
-def _check_scorer_fits(alignment: dict[str, Any], generator: dict[str, Any]) -> None:
+def _check_scorer_fits(alignment: AlignmentSettings, generator: GeneratorSettings) -> None:
     """Refuses to reject another generator's images for the scores of the embedded scorer."""
     import logging
 
     from stablerep.errors import ConfigError
 
-    embedded = alignment["scorer"] is not None and not alignment["scorer"].get("folder")
-    if not (embedded and generator.get("model_folder")):
+    embedded = alignment.scorer is not None and not alignment.scorer.get("folder")
+    if not (embedded and generator.model_folder):
         return
     fault = (
         f"alignment.scorer: got the embedded scorer, which knows the embedded corpus alone, for images of "
-        f"{generator['model_folder']}; must be another. Add --params alignment=transformers_clip, or "
+        f"{generator.model_folder}; must be another. Add --params alignment=transformers_clip, or "
         "alignment=unscored."
     )
-    if _policy(alignment).rejects:
+    if alignment.policy.rejects:
         raise ConfigError(fault)
     logging.getLogger(__name__).warning("%s Nothing is rejected, but the scores mean nothing", fault)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config.build import build
-from pipelines.config.generator import generator_settings
+from stablerep.generation.diffusion.settings import GeneratorSettings
 
 
 def pretrain_generator(
@@ -14,11 +14,7 @@ def pretrain_generator(
     from stablerep.generation.pretraining.launch import pretrain_generator as pretrain
     from stablerep.generation.pretraining.recipe import PretrainingRecipe
 
-    values = dict(recipe)
-    num_processes = values.pop("num_processes")
-    values.pop("card")  # says what is measured afterwards
-    parsed = PretrainingRecipe.from_mapping(values)
-    seconds = pretrain(parsed, pretraining_work, place_of_generator, num_processes)
+    seconds = pretrain(PretrainingRecipe.read(recipe), pretraining_work, place_of_generator)
     return place_of_generator, seconds
 
 
@@ -29,10 +25,11 @@ def measure_generator(
     generator: dict[str, Any],
 ) -> tuple[str, Any, dict[str, Any]]:
     """Measures the generator over guidance scales; returns its model card, picture and figures."""
+    from stablerep.generation.diffusion.precision import with_dtype_chosen
     from torchvision.transforms.functional import to_pil_image
 
     card = build("pretraining.card", recipe["card"], "conf/params/pretraining/<name>.yaml")
-    settings = generator_settings(generator)
+    settings = with_dtype_chosen(GeneratorSettings.read(generator), None, None)
     figures = card.measure(generator_folder, settings, seed=recipe["seed"])
     picture = to_pil_image(card.picture(generator_folder, settings, seed=recipe["seed"]))
     return card.write(figures, pretraining_seconds, recipe), picture, figures

@@ -45,13 +45,14 @@ def audit_images(
     image_set: ImageSet, scorer_folder: Path, curation: dict[str, Any], alignment: dict[str, Any]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Audits generated images for bias by the scorer; two tables without rows where there is none."""
+    from stablerep.alignment.settings import AlignmentSettings
     from stablerep.alignment.audit import audit_pairs, audit_terms, no_rows, pick, read_terms
     from stablerep.curation.audit import Audit
     from stablerep.curation.settings import AuditSettings
     from stablerep.storage.shards import read_images
 
-    audit = Audit(AuditSettings(**curation["audit"]))
-    scorer = find_scorer(alignment, scorer_folder)
+    audit = Audit(AuditSettings.read(curation["audit"]))
+    scorer = find_scorer(AlignmentSettings.read(alignment), scorer_folder)
     if scorer is None or not audit.terms:
         return no_rows()
     images, caption_ids = read_images(image_set.folder, pick(image_set.images, audit.settings.num_images))

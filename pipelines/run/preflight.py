@@ -144,18 +144,19 @@ def _why_not(
 
 
 def _check_models(catalog: "DataCatalog", parameters: dict[str, Any], nodes: set[str]) -> None:
-    from pipelines.config.generator import generator_settings, model_folder, own_generator
+    from pipelines.config.generator import generator_of, model_folder
     from stablerep.generation.diffusion.identity import check_model_folder
+    from stablerep.generation.diffusion.settings import GeneratorSettings
 
     base = parameters["generator"]
     sections = [
-        own_generator(base, settings)
-        for settings in parameters["image_sets"].values()
+        generator_of(name, base, settings)
+        for name, settings in parameters["image_sets"].items()
         if settings["source"] == "generated" and "generate_images" in nodes
     ]
-    for generator in sections or [base]:
+    for generator in sections or [GeneratorSettings.read(base)]:
         folder = model_folder(generator, catalog.load("generator_folder"))
-        check_model_folder(folder, generator_settings(generator))
+        check_model_folder(folder, generator)
 
 
 def _check_captions(corpus: "Corpus", parameters: dict[str, Any]) -> None:
@@ -168,7 +169,7 @@ def _check_captions(corpus: "Corpus", parameters: dict[str, Any]) -> None:
     batch = training["batch"]
     # a batch of one view per caption is the most that can be asked for: millions need not be read to know it
     enough = batch["captions"] * batch["images_per_caption"] * 2
-    reading = Reading(**curation["reading"])
+    reading = Reading.read(curation["reading"])
     most = corpus.count_captions(reading, enough)
     check_batches(
         most if limit is None else min(most, limit),

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config.build import build
-from pipelines.config.generator import generator_settings, model_folder
+from pipelines.config.generator import model_folder
+from stablerep.generation.diffusion.settings import GeneratorSettings
 
 _WHERE = "conf/params/scorer/<name>.yaml"
 
@@ -15,9 +16,8 @@ def train_scorer(
     """Trains the scorer; returns its folder and its seconds."""
     from stablerep.alignment.settings import ScorerRecipe
 
-    values = {key: value for key, value in recipe.items() if key != "card"}
     training = build("scorer.training", recipe["training"], _WHERE)
-    seconds = training.train(ScorerRecipe.from_mapping(values), scorer_work, place_of_scorer)
+    seconds = training.train(ScorerRecipe.read(recipe), scorer_work, place_of_scorer)
     return place_of_scorer, {"training_s": seconds}
 
 
@@ -30,9 +30,12 @@ def measure_scorer(
 ) -> tuple[str, dict[str, Any]]:
     """Measures the scorer on real and on generated images; returns its card and figures."""
     from stablerep.alignment.clip_arm import ClipArmScorer
+    from stablerep.generation.diffusion.precision import with_dtype_chosen
 
     card = build("scorer.card", recipe["card"], _WHERE)
     scorer = ClipArmScorer(scorer_folder)
-    folder = model_folder(generator, generator_folder)
-    figures = card.measure(scorer, folder, generator_settings(generator), seed=recipe["seed"])
+    settings = GeneratorSettings.read(generator)
+    folder = model_folder(settings, generator_folder)
+    drawing = with_dtype_chosen(settings, None, None)
+    figures = card.measure(scorer, folder, drawing, seed=recipe["seed"])
     return card.write(figures, scorer_seconds, recipe), figures

@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.async_logging.run_operations import RunOperations
 
 from pipelines.config.arm_plan import training_of
-from pipelines.config.generator import own_generator
+from pipelines.config.generator import generator_of
 from pipelines.run.items import image_set_of
 from pipelines.tracking.captions import captions_of, captions_tags, log_captions
 from pipelines.tracking.values import flatten, in_calls, log_params, metrics_of
@@ -119,9 +119,8 @@ class TrackedArms:
         image_set = self._parameters["image_sets"][images]
         drawn = {}
         if image_set["source"] == "generated":
-            drawn = {
-                "guidance_scale": own_generator(self._parameters["generator"], image_set)["guidance_scale"]
-            }
+            generator = generator_of(images, self._parameters["generator"], image_set)
+            drawn = {"guidance_scale": generator.guidance_scale}
         return flatten(
             {
                 **{"arm": arm, "seed": seed, "method": method, "images": images},
@@ -129,7 +128,7 @@ class TrackedArms:
                 "source": image_set["source"],
                 "method_settings": self._parameters["method"][method],
                 "encoder": self._parameters["encoder"]["backbone"],
-                "training": training_of(described, self._parameters["training"]),
+                "training": training_of(arm, described, self._parameters["training"]).model_dump(),
             }
         )
 

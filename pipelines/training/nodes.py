@@ -10,6 +10,7 @@ from pipelines.config.arm_plan import plan_arm, training_of
 from pipelines.config.corpus import build_corpus
 from pipelines.config.generator import model_folder
 from pipelines.run.current import CURRENT
+from stablerep.generation.diffusion.settings import GeneratorSettings
 
 if TYPE_CHECKING:
     from stablerep.image_sets.image_set import ImageSet
@@ -42,6 +43,6 @@ def train_arm(
     """Trains one arm of the experiment on its images, with one seed."""
     from stablerep.training.arms import train_arm as train
 
-    folder = model_folder(generator, generator_folder)
-    plan = plan_arm(name, arm, method, encoder, training_of(arm, training), folder, seed)
+    folder = model_folder(GeneratorSettings.read(generator), generator_folder)
+    plan = plan_arm(name, arm, method, encoder, training_of(name, arm, training), folder, seed)
     return train(plan, images, training_work / f"seed_{seed}", partial(CURRENT.tell, name, seed))

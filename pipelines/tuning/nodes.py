@@ -10,7 +10,9 @@ from pipelines.config.arm_plan import plan_arm
 from pipelines.config.build import build
 from pipelines.config.corpus import build_corpus
 from pipelines.config.evaluation import validation_score
-from pipelines.config.generator import generator_settings, model_folder
+from pipelines.config.generator import model_folder
+from stablerep.generation.diffusion.settings import GeneratorSettings
+from stablerep.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +40,7 @@ def tune_guidance(
 ) -> tuple[pd.DataFrame, Figure]:
     """Runs what is missing of the study, and draws its curve. The test split is never opened."""
     from stablerep.generation.diffusion.identity import describe_generator
+    from stablerep.generation.diffusion.precision import with_dtype_chosen
     from stablerep.generation.image_sets.image_set import make_image_set
     from stablerep.image_sets.generated_set import from_manifest
     from stablerep.image_sets.opening import open_image_set
@@ -45,26 +48,32 @@ def tune_guidance(
     from stablerep.tuning.curve import draw_guidance_curve
     from stablerep.tuning.guidance import run_study
 
-    settings = StudySettings(**tuning)
+    settings = TuningSettings.read(tuning)
     _check_arm(settings.images_per_caption, method)
     captions = caption_set.head(settings.num_captions)
-    folder = model_folder(generator, generator_folder)
+    folder = model_folder(GeneratorSettings.read(generator), generator_folder)
     by = build("executor", executor, "conf/params/executor/<name>.yaml")
     generator = {**generator, "images_per_caption": settings.images_per_caption}
     # a trial is scored on the validation split; its captions are few, and all of them are trained on
-    training = {**training, "num_images": settings.num_images, "num_probe_captions": 0}
+    trial_training = TrainingSettings.read(
+        {**training, "num_images": settings.num_images, "num_probe_captions": 0}
+    )
     made_of = build_corpus(corpus)
     size_px = int(encoder["backbone"]["size_px"])
 
+    def drawn_at(guidance_scale: float) -> GeneratorSettings:
+        values = GeneratorSettings.read({**generator, "guidance_scale": guidance_scale})
+        return with_dtype_chosen(values, None, None)
+
     def objective(guidance_scale: float, trial: int) -> dict[str, float]:
-        drawing = generator_settings({**generator, "guidance_scale": guidance_scale})
+        drawing = drawn_at(guidance_scale)
         name = f"images-{guidance_scale:.3f}"
         store = study_folder / name
         manifest, ledger = make_image_set(captions, drawing, folder, store, seeds[0], takedowns, by)
         image_set = from_manifest(name, manifest, captions, store)
-        source = open_image_set(image_set, made_of, size_px, training["cache_mib"])
+        source = open_image_set(image_set, made_of, size_px, trial_training.cache_mib)
         arm = {"method": _METHOD, "images": name}
-        plan = plan_arm(f"trial_{trial}", arm, method[_METHOD], encoder, training, folder, settings.seed)
+        plan = plan_arm(f"trial_{trial}", arm, method[_METHOD], encoder, trial_training, folder, settings.seed)
         trained = train_arm(plan, source)
         accuracy = validation_score(trained, evaluation_set, evaluation_sets, evaluation)
         last = trained.history.iloc[-1]
@@ -75,13 +84,13 @@ def tune_guidance(
             "num_made_images": ledger["num_made_images"],
         }
 
-    described = describe_generator(folder, generator_settings(generator))
+    described = describe_generator(folder, drawn_at(settings.low))
     del described["generator_id"], described["guidance_scale"]  # these are what the study varies
     depends_on = {
         "captions": captions["caption_id"].tolist(),
         "generator": described,
         "trial": [settings.images_per_caption, settings.num_images, seeds[0]],
-        "training": [encoder, method[_METHOD], training],
+        "training": [encoder, method[_METHOD], trial_training.model_dump()],
         "scoring": [next(iter(evaluation_sets.values())), evaluation],
     }
     fingerprint = json.dumps(depends_on, sort_keys=True, default=str)
