@@ -25,8 +25,9 @@ def measure_generator(
     generator: dict[str, Any],
 ) -> tuple[str, Any, dict[str, Any]]:
     """Measures the generator over guidance scales; returns its model card, picture and figures."""
-    from stablerep.generation.diffusion.precision import with_dtype_chosen
     from torchvision.transforms.functional import to_pil_image
+
+    from stablerep.generation.diffusion.precision import with_dtype_chosen
 
     card = build("pretraining.card", recipe["card"], "conf/params/pretraining/<name>.yaml")
     settings = with_dtype_chosen(GeneratorSettings.read(generator), None, None)

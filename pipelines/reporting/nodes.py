@@ -45,8 +45,8 @@ def audit_images(
     image_set: ImageSet, scorer_folder: Path, curation: dict[str, Any], alignment: dict[str, Any]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Audits generated images for bias by the scorer; two tables without rows where there is none."""
-    from stablerep.alignment.settings import AlignmentSettings
     from stablerep.alignment.audit import audit_pairs, audit_terms, no_rows, pick, read_terms
+    from stablerep.alignment.settings import AlignmentSettings
     from stablerep.curation.audit import Audit
     from stablerep.curation.settings import AuditSettings
     from stablerep.storage.shards import read_images

@@ -73,7 +73,9 @@ def tune_guidance(
         image_set = from_manifest(name, manifest, captions, store)
         source = open_image_set(image_set, made_of, size_px, trial_training.cache_mib)
         arm = {"method": _METHOD, "images": name}
-        plan = plan_arm(f"trial_{trial}", arm, method[_METHOD], encoder, trial_training, folder, settings.seed)
+        plan = plan_arm(
+            f"trial_{trial}", arm, method[_METHOD], encoder, trial_training, folder, settings.seed
+        )
         trained = train_arm(plan, source)
         accuracy = validation_score(trained, evaluation_set, evaluation_sets, evaluation)
         last = trained.history.iloc[-1]

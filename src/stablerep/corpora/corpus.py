@@ -132,6 +132,10 @@ class Corpus:
         """Returns its tasks by name; none where it has no labels."""
         return {}
 
+    def has_captions(self) -> bool:
+        """Whether it has captions: of its own, or of its images."""
+        return type(self).caption_batches is not Corpus.caption_batches
+
     def caption_batches(self, reading: Reading, batch_size: int = BATCH_SIZE) -> "Iterator[pl.DataFrame]":
         """Reads its captions.
 

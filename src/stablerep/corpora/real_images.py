@@ -139,6 +139,11 @@ class RealImages(Corpus, ABC):
         """Returns the tasks by name; a single one is named `class`."""
         return dict(self._listed[1])
 
+    def has_captions(self) -> bool:
+        """Whether one of its images has a caption."""
+        listing, _ = self._listed()
+        return any(text.strip() for texts in listing["captions"] for text in texts)
+
     def caption_batches(self, reading: Reading, batch_size: int = BATCH_SIZE) -> "Iterator[pl.DataFrame]":
         """Reads the captions of the images in train; those of validation and test stay unseen.
 

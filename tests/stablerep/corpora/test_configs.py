@@ -8,7 +8,7 @@ import datasets
 import pytest
 import yaml
 
-from pipelines.instantiation import build
+from pipelines.config.build import build
 from stablerep.corpora.corpus import Corpus
 from stablerep.curation.settings import Reading
 from tests.stablerep.corpora.images import write_class_folders
