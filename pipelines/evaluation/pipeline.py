@@ -1,27 +1,26 @@
-"""Trained arms in, accuracies on held-out hands out."""
+"""Encoders and evaluation sets in, scores with intervals out."""
+
+from typing import Any
 
 from kedro.pipeline import Pipeline, node
 
-from pipelines.evaluation.nodes import extract_features, score_features
-from pipelines.run.arms import Arm, encoder_of
+from pipelines.evaluation.nodes import evaluate_encoders
+from pipelines.run.items import encoder_names, evaluation_set_of
+
+_KEYS = ("evaluation", "evaluation_sets", "encoder", "reporting", "seeds")
 
 
-def create_pipeline(arms: list[Arm]) -> Pipeline:
-    """Returns the graph of the room."""
-    encoders = [encoder_of(arm["name"]) for arm in arms]
-    return Pipeline(
-        [
-            node(
-                extract_features,
-                ["params:scenes", "params:model", "params:seed", *encoders],
-                "features",
-                name="extract_features",
-            ),
-            node(
-                score_features,
-                ["features", "params:probe", "params:seed"],
-                ["metrics", "hand_scores"],
-                name="score_features",
-            ),
-        ]
-    )
+def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
+    """Returns the graph.
+
+    Args:
+        parameters: as composed.
+    """
+    inputs = {
+        "features_work": "features_work",
+        **{key: f"params:{key}" for key in _KEYS},
+        **{evaluation_set_of(name): evaluation_set_of(name) for name in parameters["evaluation_sets"]},
+        **{dataset: dataset for dataset in encoder_names(parameters)},
+    }
+    outputs = ["metrics", "unit_scores"]
+    return Pipeline([node(evaluate_encoders, inputs, outputs, name="evaluate_encoders")])

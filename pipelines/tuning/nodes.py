@@ -47,6 +47,7 @@ def tune_guidance(
     from stablerep.training.arms import train_arm
     from stablerep.tuning.curve import draw_guidance_curve
     from stablerep.tuning.guidance import run_study
+    from stablerep.tuning.settings import TuningSettings
 
     settings = TuningSettings.read(tuning)
     _check_arm(settings.images_per_caption, method)

@@ -141,7 +141,7 @@ class RealImages(Corpus, ABC):
 
     def has_captions(self) -> bool:
         """Whether one of its images has a caption."""
-        listing, _ = self._listed()
+        listing, _ = self._listed
         return any(text.strip() for texts in listing["captions"] for text in texts)
 
     def caption_batches(self, reading: Reading, batch_size: int = BATCH_SIZE) -> "Iterator[pl.DataFrame]":

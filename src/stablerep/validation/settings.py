@@ -23,3 +23,4 @@ class ValidationSettings(Settings):
     term_pairs: Rules = Field(description="on pairs of terms of two groups, one row per pair")
     images: Rules = Field(description="on the image set, one row per image")
     images_of_captions: Rules = Field(description="on the images of each caption, one row per caption")
+    real_images: Rules = Field(description="on the images of a set that is not generated, one row per image")

@@ -1,0 +1,4 @@
+"""placeholder"""
+from typing import Any
+def validation_score(*a: Any) -> float:
+    raise NotImplementedError
