@@ -16,6 +16,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def environment_of(checkout: Path) -> dict[str, str]:
     """The environment of a user who stands in the checkout, its tools first on the path."""
     environment = dict(os.environ)
+    environment.pop("MLFLOW_TRACKING_URI", None)  # MLflow sets it for this process
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     environment["PYTHONPATH"] = str(checkout / "src")
     environment["DO_NOT_TRACK"] = "1"

@@ -56,13 +56,14 @@ def test_miniatures_of_its_components_go_from_captions_to_encoders(paper, tiny_s
     }
     optimisation = paper["optimisation"] | {"num_images": 48, "log_every": 1}
     batch = paper["batch"] | {"captions": 4}
-    optimisation |= {"num_workers": 1, "mixed_precision": "no"}  # one process has one precision
+    # One process has one precision, and it does everything here: others take seconds to start, and processes
+    # that draw and decode have tests of their own (executors/test_local.py, training/test_reading.py).
+    optimisation |= {"num_workers": 0, "mixed_precision": "no"}
+    execution = paper["execution"] | {"num_cpu_processes": 1}
     arms = [arm for arm in paper["arms"] if arm["method"].startswith("stablerep")]
     captions = pd.DataFrame({"caption_id": [caption_id_of(text) for text in TEXTS], "text": TEXTS})
     none, store = tmp_path / "no_generator", tmp_path / "images"
-    manifest, ledger = generate_images(
-        captions, no_takedowns(), none, store, generation, paper["execution"], 0
-    )
+    manifest, ledger = generate_images(captions, no_takedowns(), none, store, generation, execution, 0)
     assert ledger["num_made_images"] == len(TEXTS) * 10
     images = read_synthetic_images(manifest, store, captions, optimisation)
     assert {arm["name"] for arm in arms} == {"stablerep", "stablerep_plus"}
