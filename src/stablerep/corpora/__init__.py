@@ -1,1 +1,1 @@
-"""Corpora: what an experiment is about. `corpus.py` is the protocol, the other modules are ready-made ones."""
+"""Corpora: what an experiment is about. `corpus.py` is the protocol, the others are ready-made ones."""
