@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from stablerep.errors import DataError
-from stablerep.reporting.tables import list_tasks, make_table, title_of
+from stablerep.evaluation.bootstrap import Interval
+from stablerep.reporting.tables import Cell, list_tasks, make_table, title_of
 from tests.stablerep.reporting.content import NUM_UNITS, SETS, make_content
 
 
@@ -56,6 +57,19 @@ def test_differences_are_paired_and_to_the_baseline():
     assert table.row("stablerep_plus").cells["knn"].verdict == "above"
     assert table.row("clip_half").cells["linear_probe"].verdict == "level"
     assert table.row("clip_half").source == "mixture"
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "high", "verdict"),
+    [
+        (0.01, 0.02, 0.03, "above"),
+        (0.0, 0.02, 0.03, "level"),
+        (-0.03, -0.02, 0.0, "level"),
+        (-0.03, -0.02, -0.01, "below"),
+    ],
+)
+def test_a_verdict_needs_an_interval_without_zero(low, value, high, verdict):
+    assert Cell(Interval(0.5, 0.4, 0.6, 9), Interval(value, low, high, 9), (0.5,)).verdict == verdict
 
 
 def test_without_an_arm_called_stablerep_the_best_is_the_baseline():
