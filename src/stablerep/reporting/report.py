@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from stablerep.errors import DataError
 from stablerep.reporting.audit import draw_gaps, skewed_pairs
 from stablerep.reporting.axes import css_variables
 from stablerep.reporting.compact_tables import CompactTable, other_metrics, other_tasks
@@ -16,7 +18,7 @@ from stablerep.reporting.gallery import share_galleries
 from stablerep.reporting.headline import bounds, percent, points, write_headline
 from stablerep.reporting.inline import svg_address
 from stablerep.reporting.rejections import count_rejections
-from stablerep.reporting.tables import ArmRow, ArmsTable, make_table, tested, title_of
+from stablerep.reporting.tables import ArmRow, ArmsTable, list_tasks, make_table, title_of
 
 # facts of an image set that have their own place on the page
 _PLACED_FACTS = ("generation", "alignment", "gate")
@@ -45,9 +47,10 @@ def build_report(content: ReportContent) -> str:
     """Returns the page as HTML; it refers to no other file and no network.
 
     Raises:
-        DataError: there are no metrics, unit scores do not fit them, or an arm's image set is not known.
+        DataError: there are no metrics, unit scores or histories do not fit them, or an arm's image set is
+            not known.
     """
-    results = [make_section(content, name, tasks) for name, tasks in tested(content.metrics).items()]
+    results = [make_section(content, name, tasks) for name, tasks in list_tasks(content.metrics).items()]
     headline = write_headline(content, results[0].table)
     galleries = {name: each.gallery for name, each in content.image_sets.items()}
     shared, own = share_galleries(galleries)
@@ -63,7 +66,7 @@ def build_report(content: ReportContent) -> str:
             results=results,
             leading=results[0].table,
             rivals=find_rivals(results[0].table, headline.best),
-            training=_training_figures(content, results[0].table),
+            training=_training_figures(content),
             shared_gallery=shared,
             own_galleries=own,
             image_set_facts={name: listed_facts(each) for name, each in content.image_sets.items()},
@@ -126,17 +129,23 @@ def _is_plain(value: Any) -> bool:
     return not any(isinstance(each, Mapping | list | tuple) for each in values)
 
 
-def _training_figures(content: ReportContent, table: ArmsTable) -> dict[str, str]:
-    """Returns arm -> address of its training curves, in the order of the table."""
-    sources = {row.arm: row.source for row in table.rows}
-    arms = dict.fromkeys([*sources, *(arm for arm, _ in content.histories)])
-    figures = {}
-    for arm in arms:
-        of_arm = {seed: each for (name, seed), each in content.histories.items() if name == arm}
-        if of_arm:
-            source = sources.get(arm) or content.source_of(content.arms[arm]["images"])
-            figures[arm] = svg_address(draw_training(of_arm, source))
-    return figures
+def _training_figures(content: ReportContent) -> dict[str, str]:
+    """Returns arm -> address of its training curves, in the order of the metrics."""
+    images = {arm: str(each["images"]) for arm, each in content.arms.items()}
+    images |= dict(zip(content.metrics["arm"], content.metrics["images"], strict=True))
+    histories: dict[str, dict[int, pd.DataFrame]] = {}
+    for (arm, seed), history in content.histories.items():
+        if arm not in images:
+            raise DataError(
+                f"histories: arm {arm!r} is not in the metrics; every trained arm must be. Run the "
+                "evaluation again."
+            )
+        histories.setdefault(arm, {})[seed] = history
+    return {
+        arm: svg_address(draw_training(histories[arm], content.source_of(images[arm])))
+        for arm in dict.fromkeys([*content.metrics["arm"], *histories])
+        if arm in histories
+    }
 
 
 def stage_rows(seconds: Mapping[str, float]) -> list[tuple[str, float, float]]:

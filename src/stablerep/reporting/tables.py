@@ -106,7 +106,7 @@ def title_of(name: str) -> str:
     return " ".join(words).replace(" plus", "+")
 
 
-def tested(metrics: pd.DataFrame) -> dict[str, list[str]]:
+def list_tasks(metrics: pd.DataFrame) -> dict[str, list[str]]:
     """Returns evaluation set -> tasks, in the order of the rows.
 
     Raises:

@@ -91,7 +91,7 @@ def gallery_of(texts: list[str], per_caption: int, seed: int) -> list[GalleryEnt
 
 
 def make_manifest(num_captions: int = 10) -> pd.DataFrame:
-    """Returns two images per caption: caption n scores n / 10 and n / 10 + 0.05, the last image is unscored."""
+    """Returns two images per caption: caption n has the scores n / 10 and n / 10 + 0.05."""
     rows = [
         {"caption_id": f"c-{n:016x}", "image_index": i, "state": "intact", "alignment": n / 10 + 0.05 * i}
         for n in range(num_captions)

@@ -2,40 +2,23 @@
 
 from dataclasses import replace
 
-import numpy as np
-import pandas as pd
 import pytest
-import torch
 
 from stablerep.alignment.policy import reject
-from stablerep.alignment.remake import summarise
-from stablerep.reporting.alignment import draw_alignment, make_section, pick_extremes
+from stablerep.reporting.alignment import draw_alignment, pick_extremes
 from stablerep.reporting.report import build_report
-from tests.stablerep.reporting.content import make_content
-
-
-def make_manifest(num_captions=10):
-    """Returns two images a caption: caption n has the scores n / 10 and n / 10 + 0.05, the last one none."""
-    rows = [
-        {"caption_id": f"c-{n:016x}", "image_index": i, "state": "intact", "alignment": n / 10 + 0.05 * i}
-        for n in range(num_captions)
-        for i in range(2)
-    ]
-    rows[-1] |= {"state": "rejected_unsafe", "alignment": np.nan}
-    return pd.DataFrame(rows)
+from tests.stablerep.reporting.content import make_alignment, make_content, make_manifest
 
 
 @pytest.fixture
-def section():
-    manifest = reject(make_manifest(), 0.12)
-    ledger = summarise(manifest, 2, 0.12) | {"scorer_id": "a-0123456789abcdef"}
-    texts = {caption_id: f"<i>text</i> {n}" for n, caption_id in enumerate(manifest["caption_id"].unique())}
-    picked = pick_extremes(manifest, 3)
-    pictures = [(rows, torch.zeros(len(rows), 3, 8, 8, dtype=torch.uint8)) for rows in picked]
-    return make_section(manifest, ledger, texts, pictures)
+def scored():
+    """Content whose generated set was scored."""
+    content = make_content()
+    synthetic = replace(content.image_sets["synthetic"], alignment=make_alignment())
+    return replace(content, image_sets={**content.image_sets, "synthetic": synthetic})
 
 
-def test_the_worst_and_the_best_are_one_image_a_caption_in_their_order():
+def test_the_worst_and_the_best_are_one_image_per_caption_in_their_order():
     worst, best = pick_extremes(make_manifest(), 3)
     assert list(worst["alignment"]) == pytest.approx([0.0, 0.1, 0.2])
     # the last caption's second image was blanked and has no score
@@ -49,23 +32,30 @@ def test_no_image_is_both_worst_and_best():
         assert len(worst) == len(best) == num // 2
 
 
-def test_the_page_shows_counts_threshold_and_both_galleries(section):
-    page = build_report(replace(make_content(), alignment=section))
+def test_the_page_shows_counts_threshold_and_both_galleries(scored):
+    page = build_report(scored)
     assert "Do the images show what their captions say?" in page
-    assert "0.120 were rejected and never trained on" in page
+    assert "0.120 were rejected and not used for training" in page
     assert "a-0123456789abcdef" in page
     assert '<td>rejected: misaligned</td><td class="n">3</td>' in page
     assert '<td>rejected: blanked by the safety checker</td><td class="n">1</td>' in page
     assert page.count("&lt;i&gt;text&lt;/i&gt;") == 6
     assert page.count('<span class="fail">rejected</span>') == 2
-    assert build_report(replace(make_content(), alignment=section)) == page
+    assert build_report(scored) == page
 
 
-def test_a_page_without_scores_has_no_section(section):
+def test_each_scored_set_has_a_histogram(scored):
+    both = {**scored.image_sets, "half": replace(scored.image_sets["half"], alignment=make_alignment())}
+    page = build_report(replace(scored, image_sets=both))
+    for name in ("synthetic", "half"):
+        assert f'alt="Distribution of the alignment scores of {name}"' in page
+
+
+def test_a_page_without_scores_has_no_section():
     assert "captions say?" not in build_report(make_content())
 
 
-def test_the_histogram_holds_every_scored_image_and_parts_them_at_the_threshold():
+def test_the_histogram_has_every_scored_image_and_splits_them_at_the_threshold():
     manifest = reject(make_manifest(), 0.12)
     axes = draw_alignment(manifest, 0.12).axes[0]
     accepted, rejected = axes.containers

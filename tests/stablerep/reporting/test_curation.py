@@ -24,13 +24,13 @@ AUDIT = Audit(
 STEPS: list[Step] = [Length(2, 9), Balance(WORDS, 20, seed=0)]
 
 
-def test_the_page_tells_of_filters_balance_and_audit(tmp_path: Path) -> None:
+def test_the_page_shows_filters_balance_and_audit(tmp_path: Path) -> None:
     texts = [f"a teal nine {number}" for number in range(60)] + [
         f"a navy two {number}" for number in range(15)
     ]
     curation = curate([frame_of([*texts, "<b>", *["x"] * 11])], STEPS, tmp_path, audit=AUDIT)
     page = build_curation_page(curation, AUDIT)
-    assert "87 captions came in" in page
+    assert "Captions read: 87" in page
     assert "too few words: 12" in page
     assert "<q>&lt;b&gt;</q>" in page
     assert page.count("<q>x</q>") == 9  # ten examples of a reason
@@ -48,4 +48,4 @@ def test_a_page_without_balance_and_audit_has_no_section_of_them(tmp_path: Path)
     nothing = Audit(AuditSettings(groups={}, prompts={}, pairs=[]))
     page = build_curation_page(curate([frame_of(["a nine"])], [], tmp_path, audit=nothing), nothing)
     assert "Balance of concepts" not in page and "Audit for bias" not in page
-    assert "1 captions came in" in page
+    assert "Captions read: 1, kept: 1" in page
