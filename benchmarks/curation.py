@@ -92,7 +92,7 @@ def workflow(path: Path, language: bool) -> int:
     from pipelines.curation.pipeline import create_pipeline
 
     room = create_pipeline()
-    parameters = compose(Path("conf/params"), {"curation": "web_captions"})["captions"]
+    parameters = compose(Path("conf/params"), {"curation": "web_captions"})["curation"]
     parameters["reading"]["columns"] = {"caption": "caption", "source": None, "licence": None}
     if not language:
         parameters["filters"] = [

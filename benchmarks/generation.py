@@ -113,7 +113,7 @@ def draw_ours(task: Task) -> tuple[Tensor, float]:
         size_px=task.size_px,
         scheduler={} if task.own_sampler else {"_target_": "diffusers.DPMSolverMultistepScheduler"},
         batch_size=task.batch_size,
-        dtype=task.our_dtype,  # type: ignore[arg-type] -- checked when it is called
+        dtype=task.our_dtype,  # type: ignore[arg-type]
         compile=task.compile,
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -162,7 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    embedded = compose(ROOT / "conf" / "params", {})["generation"]
+    embedded = compose(ROOT / "conf" / "params", {})["generator"]
     parser.add_argument("--model", help="its folder; the embedded generator without it")
     parser.add_argument("--captions", type=Path, help="a text file, one a line; digit scenes without it")
     parser.add_argument("--num-captions", type=int, default=128)

@@ -81,7 +81,7 @@ def make_encoder(name: str, size: int) -> Encoder:
     """Builds the configured encoder or one of timm as it is."""
     torch.manual_seed(0)
     if name == "configured":
-        return build_encoder(compose(ROOT / "conf/params", {})["model"]["encoder"] | {"size_px": size})
+        return build_encoder(compose(ROOT / "conf/params", {})["encoder"]["backbone"] | {"size_px": size})
     return build_encoder({"_target_": TIMM, "name": name, "size_px": size})
 
 

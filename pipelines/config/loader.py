@@ -5,12 +5,12 @@ Also the first DVC stage: `python -m pipelines.config.loader params.yaml` writes
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from kedro.config import OmegaConfigLoader
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipelines.config.given import Given
@@ -66,17 +66,38 @@ def compose(folder: Path, runtime: Mapping[str, Any]) -> dict[str, Any]:
     config = _compose_groups(folder, given.overrides())
     try:
         given.set_values(config)
-        missing = sorted(OmegaConf.missing_keys(config))
-        if missing:
-            raise ConfigError(
-                f"{missing[0]}: missing; must be given. "
-                f"Add --params {missing[0]}=... or set it in conf/params/."
-            )
+        _check_unresolved(OmegaConf.to_container(config))
         values = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(f"parameters: {str(error).splitlines()[0]}") from error
     plain: dict[str, Any] = _with_lists(Parameters.read(values, "").model_dump())
     return plain
+
+
+def _check_unresolved(values: Any) -> None:
+    """Raises ConfigError for what must be given, and for seeds without a first one.
+
+    Interpolations refer to both, and would fail with a message about themselves.
+    """
+    missing = next(_missing_keys("", values), None)
+    if missing:
+        raise ConfigError(
+            f"{missing}: missing; must be given. Add --params {missing}=... or set it in conf/params/."
+        )
+    seeds = values.get("seeds")
+    if not isinstance(seeds, list) or not seeds:
+        raise ConfigError(
+            f"seeds: got {seeds!r}; must be a list of one seed or more, such as [0]. "
+            "Set it in conf/params/experiment/<name>.yaml."
+        )
+
+
+def _missing_keys(key: str, value: Any) -> Iterator[str]:
+    if value == MISSING:
+        yield key
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield from _missing_keys(f"{key}.{name}" if key else str(name), each)
 
 
 def _with_lists(value: Any) -> Any:

@@ -27,7 +27,7 @@ pytestmark = [
 def test_the_whole_of_curation_on_real_captions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PROJECT)
     parameters = compose(PROJECT / "conf/params", {"curation": "web_captions"})
-    settings = parameters["captions"]
+    settings = parameters["curation"]
     settings["reading"]["columns"] = {"caption": "caption", "source": "image", "licence": None}
     balance = next(each for each in settings["filters"] if each["_target_"].endswith("Balance"))
     balance["bound"] = 500

@@ -13,6 +13,7 @@ from pipelines.config.loader import compose
 from stablerep.digit_scenes.grammar import DIGITS
 from stablerep.generation.diffusion.generator import DiffusersGenerator, ImageRequest
 from stablerep.generation.diffusion.precision import fastest_dtype
+from stablerep.generation.diffusion.settings import GeneratorSettings
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "data" / "06_models" / "generator"
@@ -37,8 +38,8 @@ def reader():
 
 
 def shipped_settings(**changes):
-    section = compose(ROOT / "conf" / "params", {})["generation"]
-    return generation_settings({**section, **changes})
+    section = compose(ROOT / "conf" / "params", {})["generator"]
+    return GeneratorSettings.read({**section, **changes})
 
 
 @pytest.fixture(scope="module", params=["float32", "bfloat16"])

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from pipelines.config.model_folder import model_folder
-from pipelines.generation.nodes import model_folder
 
 from pipelines.config.loader import compose
+from pipelines.config.generator import named_folder
 from stablerep.generation.diffusion.generator import DiffusersGenerator, ImageRequest
 from stablerep.generation.diffusion.settings import GeneratorSettings
 
@@ -55,6 +54,6 @@ def test_a_shipped_config_draws(name, request):
 
 def test_the_catalogs_model_serves_unless_another_is_named(tmp_path):
     catalogs = PROJECT / "data" / "06_models" / "generator"
-    assert model_folder({"model_folder": None}, catalogs) == catalogs
-    assert model_folder({"model_folder": "data/06_models/x"}, catalogs) == PROJECT / "data/06_models/x"
-    assert model_folder({"model_folder": str(tmp_path)}, catalogs) == tmp_path
+    assert named_folder(None, catalogs) == catalogs
+    assert named_folder("data/06_models/x", catalogs) == PROJECT / "data/06_models/x"
+    assert named_folder(str(tmp_path), catalogs) == tmp_path

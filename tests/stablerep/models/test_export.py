@@ -16,7 +16,7 @@ from stablerep.models.export import export_to_timm
 TIMM = "stablerep.models.encoders.TimmEncoder"
 VIT = {"name": "test_vit", "size_px": 32, "patch_size": 8}
 RESNET = {"name": "test_resnet", "size_px": 32, "output_stride": 8, "flatten": True}
-DEFAULT = compose(Path(__file__).parents[3] / "conf/params", {})["model"]["encoder"]
+DEFAULT = compose(Path(__file__).parents[3] / "conf/params", {})["encoder"]["backbone"]
 OPTIONS = {"vit": VIT, "resnet": RESNET, "default": DEFAULT}
 # what the folder's own README tells to type
 CODE = """

@@ -154,5 +154,7 @@ def test_arms_start_from_the_same_encoder(data):
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_step(data):
+    given = plan(SimCLR(), warmup_share=0.0)
+    too_fast = given.optimisation.model_copy(update={"learning_rate": 1e30})  # which the settings refuse
     with pytest.raises(TrainingError, match=r"arm 'arm'.*at step \d+; must be finite. The batch's captions"):
-        train_arm(plan(SimCLR(), learning_rate=1e30, warmup_share=0.0), data)
+        train_arm(replace(given, optimisation=too_fast), data)

@@ -1,7 +1,6 @@
 """The loop around the step: the schedule, what decays, what is told."""
 
 import time
-from dataclasses import replace
 
 import pytest
 import torch
@@ -75,7 +74,7 @@ def test_the_optimiser_gets_the_settings(monkeypatch):
         return real(groups, **options)
 
     monkeypatch.setattr(torch.optim, "AdamW", recorded)
-    train_arm(plan_of(replace(SETTINGS, betas=(0.5, 0.6), weight_decay=0.7)), source_of())
+    train_arm(plan_of(SETTINGS.changed(betas=(0.5, 0.6), weight_decay=0.7)), source_of())
     ((groups, options),) = made
     assert options["betas"] == (0.5, 0.6)
     assert [group["weight_decay"] for group in groups] == [0.7, 0.0]

@@ -52,8 +52,8 @@ def test_images_are_flipped_at_most_where_the_corpus_allows_it(noise):
     ("changed", "name"),
     [
         ({"downsample_probability": 1.5}, "downsample_probability"),
-        ({"downsample_px": ()}, "downsample_px: number of values"),
-        ({"downsample_px": (0,)}, "downsample_px"),
+        ({"downsample_px": ()}, r"downsample_px: got \[\]; must have at least 1"),
+        ({"downsample_px": (0,)}, r"downsample_px\[0\]"),
     ],
 )
 def test_a_value_out_of_range_is_named(changed, name):

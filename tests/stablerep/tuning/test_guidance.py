@@ -1,7 +1,6 @@
 """The study of the guidance scale."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -65,17 +64,17 @@ def test_a_killed_study_goes_on_as_if_it_had_not_been(
 
 
 def test_num_trials_is_the_total(tmp_path: Path) -> None:
-    run_study(Peak(), replace(SETTINGS, num_trials=3), tmp_path, "a")
+    run_study(Peak(), SETTINGS.changed(num_trials=3), tmp_path, "a")
     objective = Peak()
-    assert len(run_study(objective, replace(SETTINGS, num_trials=4), tmp_path, "a")) == 4
+    assert len(run_study(objective, SETTINGS.changed(num_trials=4), tmp_path, "a")) == 4
     assert len(objective.scales) == 1
     again = Peak()
-    run_study(again, replace(SETTINGS, num_trials=4), tmp_path, "a")
+    run_study(again, SETTINGS.changed(num_trials=4), tmp_path, "a")
     assert again.scales == []
 
 
 def test_trials_of_another_objective_do_not_count(tmp_path: Path) -> None:
-    two = replace(SETTINGS, num_trials=2)
+    two = SETTINGS.changed(num_trials=2)
     run_study(Peak(), two, tmp_path, "a")
     objective = Peak()
     assert len(run_study(objective, two, tmp_path, "b")) == 2
@@ -89,7 +88,7 @@ def test_the_sampler_is_the_one_given(tmp_path: Path) -> None:
         seeds.append(seed)
         return optuna.samplers.RandomSampler(seed=seed)
 
-    run_study(Peak(), replace(SETTINGS, num_trials=4), tmp_path, "a", make_sampler)
+    run_study(Peak(), SETTINGS.changed(num_trials=4), tmp_path, "a", make_sampler)
     assert len(set(seeds)) == 5
 
 
@@ -100,12 +99,12 @@ def test_an_objective_without_an_accuracy_is_an_error(tmp_path: Path, value: flo
 
 
 def test_a_range_of_one_scale_has_one_first_trial() -> None:
-    assert replace(SETTINGS, low=2.0, high=2.0).first_scales == (2.0,)
+    assert SETTINGS.changed(low=2.0, high=2.0).first_scales == (2.0,)
 
 
 def test_a_range_upside_down_names_its_key() -> None:
     with pytest.raises(ConfigError, match="tuning.high: got 0.5"):
-        replace(SETTINGS, high=0.5)
+        SETTINGS.changed(high=0.5)
 
 
 def test_the_curve_shows_the_complete_trials_by_scale() -> None:

@@ -17,7 +17,7 @@ from stablerep.errors import ConfigError, GateError
 from stablerep.validation.gate import check_captions, check_images
 
 ROOT = Path(__file__).parents[3]
-GATES = compose(ROOT / "conf/params", {"generation": {"images_per_caption": 2}})["gates"]
+GATES = compose(ROOT / "conf/params", {"generator.images_per_caption": 2})["validation"]
 # any captions' gates: a handful of captions names too few of the default's terms
 PLAIN = GATES | {
     "groups": {},
@@ -342,7 +342,9 @@ def test_rules_on_terms_are_read_where_no_caption_has_any(tmp_path: Path) -> Non
 
 
 def test_the_gate_of_any_captions_tells_of_bias_and_stops_nothing(tmp_path: Path) -> None:
-    gates = compose(ROOT / "conf/params", {"experiment": "own_captions"})["gates"]
+    gates = compose(ROOT / "conf/params", {"experiment": "own_captions", "corpus.path": "captions.csv"})[
+        "validation"
+    ]
     paired = [("woman", "nurse"), ("man", "doctor"), ("man", "cook"), ("man", "builder")]
     texts = [f"a {who} who is a {work} {n}" for n in range(40) for who, work in paired]
     report = check_captions(_captions(texts), gates, tmp_path)

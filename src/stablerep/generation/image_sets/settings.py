@@ -70,13 +70,10 @@ class ImageSetSettings(Settings):
             if self.of is not None:
                 raise SettingError("of", f"got {self.of!r}; must be null for source: {self.source}")
             return
-        shares = self.of or {}
-        if (
-            not shares or min(shares.values()) <= 0 or abs(sum(shares.values()) - 1) > 0.01
-        ):  # three thirds: 0.33
-            raise SettingError(
-                "of", f"got {self.of!r}; must be shares above 0 by the name of a set that add up to 1"
-            )
+        shares = list((self.of or {}).values())
+        # 0.01: three thirds of 0.33 are a whole
+        if not shares or min(shares) <= 0 or abs(sum(shares) - 1) > 0.01:
+            raise SettingError("of", f"got {self.of!r}; must be sets with shares above 0 that add up to 1")
 
     @property
     def generator_overrides(self) -> dict[str, Any]:

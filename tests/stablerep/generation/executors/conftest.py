@@ -1,5 +1,6 @@
 """A sampler that counts what it draws, in whatever process, and may kill that process."""
 
+import importlib
 import os
 import sys
 from collections import Counter
@@ -51,7 +52,7 @@ def sampler(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "counting_sampler", raising=False)
-    import counting_sampler
+    importlib.import_module("counting_sampler")
 
     def column(number: int) -> list[int]:
         path = folder / "draws"
@@ -59,7 +60,7 @@ def sampler(tmp_path, monkeypatch):
         return [int(line.split()[number]) for line in lines if len(line.split()) == 2]
 
     return SimpleNamespace(
-        kind=counting_sampler.CountingSampler,
+        target={"_target_": "counting_sampler.CountingSampler"},
         kill=lambda num, often="once": (folder / f"kill-{num}").write_text(often),
         spare=lambda num: (folder / f"kill-{num}").unlink(),
         slowly=lambda seconds: (folder / "slowly").write_text(str(seconds)),
@@ -81,7 +82,9 @@ def make(tiny_generator, settings, captions_of, sampler, tmp_path):
     """Returns a function that makes an image set of texts in a folder, with an executor."""
 
     def run(texts, name, executor=None, **changes):
-        chosen = settings(**({"scheduler": sampler.kind, "num_shards": 5, "images_per_caption": 1} | changes))
+        chosen = settings(
+            **({"scheduler": sampler.target, "num_shards": 5, "images_per_caption": 1} | changes)
+        )
         store = tmp_path / name
         manifest, ledger = make_image_set(
             captions_of(texts), chosen, tiny_generator, store, 0, None, executor

@@ -1,7 +1,6 @@
 """The pretraining recipe, tiny: resuming equals not stopping, and the result loads in diffusers."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -97,7 +96,7 @@ def test_the_result_is_a_stable_diffusion_pipeline_in_float16(tmp_path):
     from diffusers import StableDiffusionPipeline
 
     path = tmp_path / "recipe.json"
-    path.write_text(json.dumps(asdict(tiny_recipe())))
+    path.write_text(json.dumps(tiny_recipe().model_dump()))
     assert read_recipe(path) == tiny_recipe()
     work = tmp_path / "work"
     work.mkdir()

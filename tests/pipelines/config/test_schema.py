@@ -1,0 +1,180 @@
+"""What must fit together in the parameters."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.config.loader import compose
+from pipelines.config.schema import Parameters
+from stablerep.errors import ConfigError
+
+FOLDER = Path(__file__).parents[3] / "conf" / "params"
+
+
+@pytest.fixture(scope="module")
+def plain() -> dict[str, Any]:
+    return compose(FOLDER, {})
+
+
+def refused(plain: dict[str, Any], **changed: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        Parameters.read(plain | changed, "")
+    return str(caught.value)
+
+
+def test_an_image_set_has_the_generators_settings_but_for_its_own_keys(plain: dict[str, Any]) -> None:
+    sets = plain["image_sets"] | {
+        "w8": {"source": "generated", "guidance_scale": 8, "images_per_caption": 2, "num_captions": 9}
+    }
+    parameters = Parameters.read(plain | {"image_sets": sets}, "")
+    assert parameters.generator_of("synthetic") == parameters.generator
+    assert parameters.generator_of("w8") == parameters.generator.changed(
+        guidance_scale=8.0, images_per_caption=2
+    )
+    counts = {name: parameters.images_per_caption_of(name) for name in sets}
+    assert counts == {"synthetic": 4, "real": 1, "rendered": 4, "w8": 2}
+
+
+def test_an_arm_has_the_trainings_settings_but_for_its_own_keys(plain: dict[str, Any]) -> None:
+    arms = {
+        "slow": {
+            "method": "simclr",
+            "images": "real",
+            "training": {"learning_rate": 0.001, "augmentation": {"jitter": 0.1}, "batch": {"chunk": 8}},
+        }
+    }
+    parameters = Parameters.read(plain | {"arms": arms}, "")
+    training = parameters.training_of("slow")
+    assert (training.learning_rate, training.augmentation.jitter, training.batch.chunk) == (0.001, 0.1, 8)
+    assert training.augmentation.min_crop == parameters.training.augmentation.min_crop
+    assert training.batch.captions == parameters.training.batch.captions
+    assert parameters.training.learning_rate == 0.003
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (
+            {"source": "generatd"},
+            "source: got 'generatd'; must be one of corpus, generated, mixture, rendered.",
+        ),
+        ({}, "source: missing; must be given"),
+        (
+            {"source": "generated", "guidance_scal": 3},
+            "guidance_scal: unknown key; must be one of batch_size",
+        ),
+        ({"source": "generated", "guidance_scale": -3}, "guidance_scale: got -3; must be >= 0 and <= 100"),
+        ({"source": "generated", "images_per_caption": 0}, "images_per_caption: got 0; must be >= 1"),
+        (
+            {"source": "corpus", "guidance_scale": 3},
+            "guidance_scale: got 3; only a set with source: generated",
+        ),
+        ({"source": "corpus", "of": {"real": 1.0}}, "of: got {'real': 1.0}; must be null for source: corpus"),
+        ({"source": "rendered", "size_px": 64}, "size_px: got 64; must be null for source: rendered"),
+        ({"source": "mixture"}, "of: got None; must be sets with shares above 0 that add up to 1"),
+        ({"source": "mixture", "of": {"real": 0.5}}, "of: got {'real': 0.5}; must be sets with shares"),
+        (
+            {"source": "mixture", "of": {"real": 1.5, "synthetic": -0.5}},
+            "of: got {'real': 1.5, 'synthetic': -0",
+        ),
+        (
+            {"source": "mixture", "of": {"reel": 1.0}},
+            "of: got 'reel'; must be one of real, rendered, synthetic",
+        ),
+        ({"source": "mixture", "of": {"x": 1.0}}, "of: got 'x'; must be no mixture of itself: x of x"),
+    ],
+)
+def test_an_image_set_that_cannot_be_made_is_refused(
+    plain: dict[str, Any], settings: dict[str, Any], told: str
+) -> None:
+    sets = plain["image_sets"] | {"x": settings}
+    message = refused(plain, image_sets=sets)
+    assert message.startswith(f"image_sets.x.{told}")
+    assert "Set it in conf/params/experiment/<name>.yaml." in message or message.endswith("?")
+
+
+def test_a_circle_of_mixtures_is_refused_and_a_mixture_of_mixtures_is_not(plain: dict[str, Any]) -> None:
+    half = {"source": "mixture", "of": {"real": 0.5, "synthetic": 0.5}}
+    sets = plain["image_sets"] | {"half": half, "third": {"source": "mixture", "of": {"half": 1.0}}}
+    assert set(Parameters.read(plain | {"image_sets": sets}, "").image_sets) == set(sets)
+    sets["half"] = {"source": "mixture", "of": {"third": 1.0}}
+    assert "must be no mixture of itself: half of third of half" in refused(plain, image_sets=sets)
+
+
+@pytest.mark.parametrize(
+    ("arm", "told"),
+    [
+        (
+            {"method": "stablerap", "images": "synthetic"},
+            "method: got 'stablerap'; must be one of clip, simclr",
+        ),
+        (
+            {"method": "simclr", "images": "sinthetic"},
+            "images: got 'sinthetic'; must be one of real, rendered",
+        ),
+        ({"method": "stablerep", "images": "real"}, "images: got 'real', a set with 1 images per caption; "),
+        ({"method": "simclr"}, "images: missing; must be given"),
+        (
+            {"method": "simclr", "images": "real", "seed": 1},
+            "seed: unknown key; must be one of if_possible, im",
+        ),
+        (
+            {"method": "simclr", "images": "real", "training": {"learning_rat": 1}},
+            "training.learning_rat: unknown key; must be one of augmentation, batch",
+        ),
+        (
+            {"method": "simclr", "images": "real", "training": {"learning_rate": -1}},
+            "training.learning_rate: got -1; must be >= 0 and <= 100",
+        ),
+        (
+            {"method": "simclr", "images": "real", "training": {"num_images": 9}},
+            "training.num_images: got 9; must be >= 128, the views of one step",
+        ),
+        (
+            {"method": "simclr", "images": "real", "training": {"batch": 3}},
+            "training.batch: got 3; must be set",
+        ),
+    ],
+)
+def test_an_arm_that_cannot_be_trained_is_refused(
+    plain: dict[str, Any], arm: dict[str, Any], told: str
+) -> None:
+    assert refused(plain, arms={"a": arm}).startswith(f"arms.a.{told}")
+
+
+def test_a_batch_must_hold_whole_captions_and_two_of_them(plain: dict[str, Any]) -> None:
+    arms = {"one": {"method": "stablerep", "images": "synthetic"}}
+
+    def small(captions: int, images_per_caption: int) -> dict[str, Any]:
+        batch = {"captions": captions, "images_per_caption": images_per_caption, "chunk": None}
+        return {"training": plain["training"] | {"batch": batch, "num_images": 128}, "arms": arms}
+
+    assert "multiple of 4, those of one caption in arms.one with method.stablerep" in refused(
+        plain, **small(33, 2)
+    )
+    told = "training.batch.captions: got 1, with 4 images of each 4 views"
+    assert refused(plain, **small(1, 4)).startswith(told)
+    assert Parameters.read(plain | small(2, 4), "").training.batch.captions == 2
+
+
+def test_more_images_in_a_batch_than_a_set_has_are_refused(plain: dict[str, Any]) -> None:
+    method = plain["method"] | {"stablerep": plain["method"]["stablerep"] | {"images_per_caption": 8}}
+    message = refused(plain, method=method)
+    assert message.startswith("arms.stablerep.images: got 'synthetic', a set with 4 images per caption")
+    assert "Change method.stablerep.images_per_caption, or image_sets.synthetic" in message
+
+
+@pytest.mark.parametrize("section", ["arms", "image_sets", "evaluation_sets"])
+@pytest.mark.parametrize("name", ["", "../a", "a b", "a/b", "stäble", "a.b", "a\n", "a_seed_1"])
+def test_a_name_that_is_no_files_name_is_refused(plain: dict[str, Any], section: str, name: str) -> None:
+    entry = next(iter(plain[section].values()))
+    message = refused(plain, **{section: plain[section] | {name: entry}})
+    assert message.startswith(f"{section}: got the name {name!r}; must be of the letters")
+
+
+@pytest.mark.parametrize("section", ["arms", "image_sets", "evaluation_sets"])
+def test_none_of_something_is_refused(plain: dict[str, Any], section: str) -> None:
+    assert refused(plain, **{section: {}}).startswith(f"{section}: got none; must name at least one")
+    # null takes an entry away
+    assert refused(plain, **{section: {"a": None}}).startswith(f"{section}: got none")
