@@ -1,1 +1,1 @@
-"""Captioned image corpora: what an encoder may see, and what it is tested on."""
+"""Corpora: what an experiment is about. `corpus.py` is the protocol, the others are ready-made ones."""

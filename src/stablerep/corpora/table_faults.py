@@ -80,6 +80,10 @@ def check_labels(listing: pd.DataFrame, task: Task) -> None:
             "each "
             "must have labels. Leave the split without labels out, then it is made from train."
         )
+    _check_tested_classes(labelled, task)
+
+
+def _check_tested_classes(labelled: pd.DataFrame, task: Task) -> None:
     in_train = set(labelled.loc[labelled["split"] == "train", label_column(task.name)])
     others = labelled[~labelled[label_column(task.name)].isin(in_train)]
     if others.empty:

@@ -168,7 +168,7 @@ def _samples_of(path: str) -> dict[str, _Sample]:
 
 
 def _check_end(path: str, end: int) -> None:
-    """Raises DataError unless zeros follow the last member; tarfile takes a cut between two members for an end."""
+    """Raises DataError unless zeros follow the last member; a cut between members looks like an end."""
     with Path(path).open("rb") as shard:
         shard.seek(-(-end // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
         if shard.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):

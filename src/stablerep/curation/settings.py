@@ -5,7 +5,7 @@ from dataclasses import astuple, dataclass, field
 from stablerep.errors import ConfigError, check_range
 
 WHERE = "conf/params/curation/<name>.yaml"
-FORMATS = ("csv", "tsv", "jsonl", "parquet", "text")
+FORMATS = ("csv", "tsv", "jsonl", "coco", "parquet", "text")
 
 
 @dataclass(frozen=True)

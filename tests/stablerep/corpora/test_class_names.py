@@ -5,7 +5,7 @@ import pytest
 from stablerep.corpora.class_names import classes_named, plurals_of
 from stablerep.corpora.corpus import Task, share_naming_classes
 
-CLASSES = ("dog", "hot dog", "puppy", "glass", "glasses", "polar_bear")
+CLASSES = ("dog", "hot dog", "puppy", "glass", "glasses", "polar_bear", "dog house")
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,7 @@ CLASSES = ("dog", "hot dog", "puppy", "glass", "glasses", "polar_bear")
         ("three puppies", 2),
         ("a pair of glasses", 4),
         ("polar bears", 5),
+        ("a dog house", 6),
         ("a dogged cat", None),
         ("a dog and a puppy", None),
         ("a dog eats a hot dog", None),

@@ -1,9 +1,10 @@
 """Reads captions in batches from what people have, the first thing of the flow.
 
-CSV (RFC 4180), tab-separated values (CC3M, CC12M: no quotes), JSON lines (RedCaps), Parquet (LAION) and plain
-text, in one file or many, plain or packed with gzip or zstd. A batch at a time is in memory. Every caption
-keeps its source, licence and the line on which it starts, so that it can be traced. A bad record is a row
-with a `fault`, which curation rejects and counts; a file that cannot be read at all raises.
+CSV (RFC 4180), tab-separated values (CC3M, CC12M: no quotes), JSON lines (RedCaps), COCO's JSON, Parquet
+(LAION) and plain text, in one file or many, plain or packed with gzip or zstd. A batch at a time is in
+memory, of COCO's JSON the whole file. Every caption keeps its source, licence and line, so that it can be
+traced. A bad record is a row with a `fault`, which curation rejects and counts; a file that cannot be read
+at all raises.
 """
 
 import glob
@@ -14,7 +15,15 @@ from pathlib import Path
 
 import polars as pl
 
-from stablerep.curation.reading.formats import Record, read_csv, read_jsonl, read_parquet, read_text, read_tsv
+from stablerep.curation.reading.formats import (
+    Record,
+    read_coco,
+    read_csv,
+    read_jsonl,
+    read_parquet,
+    read_text,
+    read_tsv,
+)
 from stablerep.curation.settings import WHERE, Columns, Reading
 from stablerep.errors import ConfigError, DataError
 
@@ -39,6 +48,7 @@ _READERS: dict[str, Callable[[Path, Columns], Iterator[Record]]] = {
     "csv": read_csv,
     "tsv": read_tsv,
     "jsonl": read_jsonl,
+    "coco": read_coco,
     "parquet": read_parquet,
     "text": read_text,
 }
@@ -47,6 +57,7 @@ _ENDINGS = {
     ".tsv": "tsv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".json": "coco",
     ".parquet": "parquet",
     ".txt": "text",
 }

@@ -1,7 +1,7 @@
 """The formats of captions files: each reader yields (caption, source, licence, line, fault) of every record.
 
 Sources: RFC 4180 for CSV; CC3M and CC12M (https://github.com/google-research-datasets/conceptual-12m) for
-values that tabs separate; https://jsonlines.org.
+values that tabs separate; https://jsonlines.org; https://cocodataset.org/#format-data for COCO's captions.
 """
 
 import csv
@@ -70,6 +70,38 @@ def read_jsonl(path: Path, columns: Columns) -> Iterator[Record]:
             texts = [caption, found.get(str(columns.source)), found.get(str(columns.licence))]
             of_caption, source, licence = (_without_surrogates(_text(each)) for each in texts)
             yield of_caption, source, licence, line, fault
+
+
+def read_coco(path: Path, columns: Columns) -> Iterator[Record]:
+    """Reads COCO's JSON of captions; its line is the number of the annotation, from 1.
+
+    The file is parsed as a whole, in memory. The licence is the annotation's, or else that of its image.
+    """
+    with _opened(path) as stream:
+        try:
+            found = json.load(stream)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{path}: is not JSON ({error}). Write the file again.") from error
+    annotations = found.get("annotations") if isinstance(found, dict) else None
+    if not isinstance(annotations, list):
+        raise DataError(
+            f"{path}: has no list `annotations`; must be COCO's JSON of captions. Write an "
+            "object per line, as .jsonl, otherwise."
+        )
+    names = {each.get("id"): each.get("name") for each in found.get("licenses", [])}
+    licences = {each.get("id"): names.get(each.get("license")) for each in found.get("images", [])}
+    if annotations and isinstance(annotations[0], dict):
+        _check_names(path, list(annotations[0]), columns)
+    for line, annotation in enumerate(annotations, 1):
+        if not isinstance(annotation, dict):
+            yield _without_surrogates(str(annotation)), None, None, line, _NO_JSON
+            continue
+        caption = annotation.get(str(columns.caption))
+        fault = None if isinstance(caption, str) else _NO_TEXT
+        licence = annotation.get(str(columns.licence)) or licences.get(annotation.get("image_id"))
+        texts = [caption, annotation.get(str(columns.source)), licence]
+        of_caption, source, of_licence = (_without_surrogates(_text(each)) for each in texts)
+        yield of_caption, source, of_licence, line, fault
 
 
 def read_parquet(path: Path, columns: Columns) -> Iterator[Record]:

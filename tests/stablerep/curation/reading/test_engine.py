@@ -290,3 +290,35 @@ def test_a_quote_that_nobody_closed_is_an_error_with_its_line(tmp_path: Path) ->
     message = _fault(tmp_path, 'caption\na nine\n"' + "a" * 17_000_000)
     assert message.startswith("line 3: ")
     assert "field limit" in message
+
+
+def _coco(annotations: object) -> str:
+    licences = [{"id": 4, "name": "Attribution License"}]
+    return json.dumps({"annotations": annotations, "images": [{"id": 7, "license": 4}], "licenses": licences})
+
+
+def test_reads_the_captions_of_coco(tmp_path: Path) -> None:
+    annotations = [
+        {"image_id": 7, "id": 1, "caption": "a nine"},
+        {"image_id": 8, "id": 2, "caption": "a ten", "licence": "CC0-1.0", "source": "me"},
+        {"image_id": 7, "id": 3, "caption": None},
+        "a two",
+    ]
+    frame = read_captions(_write(tmp_path, _coco(annotations), "captions.json"))
+    assert _columns(frame, "caption", "source", "licence", "line", "fault") == [
+        ["a nine", "captions.json", "Attribution License", 1, None],
+        ["a ten", "me", "CC0-1.0", 2, None],
+        ["", "captions.json", "Attribution License", 3, "no_text"],
+        ["a two", "captions.json", "unknown", 4, "not_a_json_object"],
+    ]
+
+
+def test_json_that_is_not_coco_is_an_error(tmp_path: Path) -> None:
+    for text, fault in (
+        ("[]", "has no list `annotations`"),
+        ("{", "is not JSON"),
+        (_coco([]), "holds no captions"),
+        (_coco([{"image_id": 7, "bbox": [1]}]), "no column 'caption'"),
+    ):
+        with pytest.raises(DataError, match=fault):
+            read_captions(_write(tmp_path, text, "captions.json"))
