@@ -346,3 +346,18 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     except OSError:
         pytest.skip("this file system takes UTF-8 alone")
     assert "not UTF-8" in refused(root)
+
+
+def test_the_schema_of_image_tables_names_what_is_wrong(tmp_path: Path) -> None:
+    table = ImageFolder(str(write_class_folders(tmp_path))).index()
+    faults = {
+        "captions": table.assign(captions="a cat"),
+        "no unit in two splits": table.assign(unit="u"),
+        "label.class": table.assign(**{"label.class": -2}),
+        "key": table.assign(key="k"),
+        "labels": table.assign(labels=1),
+        "split": table.assign(split="dev"),
+    }
+    for fault, wrong in faults.items():
+        with pytest.raises(DataError, match=f"(?s)table CorpusImages.*{fault}"):
+            CorpusImages.validate(wrong)
