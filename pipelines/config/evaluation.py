@@ -1,4 +1,7 @@
 """placeholder"""
+
 from typing import Any
+
+
 def validation_score(*a: Any) -> float:
     raise NotImplementedError

@@ -1,4 +1,5 @@
 """Adapters of the evaluation room."""
+
 from typing import Any
 
 

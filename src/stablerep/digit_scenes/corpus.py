@@ -75,7 +75,7 @@ class DigitScenes(Corpus):
     def caption_batches(self, reading: Reading, batch_size: int = BATCH_SIZE) -> "Iterator[pl.DataFrame]":
         """Reads the captions file; see `stablerep.curation.reading.engine.CaptionFiles.batches`."""
         self.check()
-        yield from CaptionFiles(self.path).batches(reading, batch_size)
+        return CaptionFiles(self.path).batches(reading, batch_size)
 
     def render(self, texts: Sequence[str], images_per_caption: int, name: str, seed: int) -> Rendered:
         """Draws scenes of the fit hands that show what captions say; the rest is random.

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from pipelines.generation.nodes import generation_settings
 from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 from torch.nn import functional as F

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipelines.config.loader import compose
 from pipelines.config.generator import named_folder
+from pipelines.config.loader import compose
 from stablerep.generation.diffusion.generator import DiffusersGenerator, ImageRequest
 from stablerep.generation.diffusion.settings import GeneratorSettings
 

@@ -1,6 +1,10 @@
 """The pretraining recipe, tiny: resuming equals not stopping, and the result loads in diffusers."""
 
 import json
+<<<<<<< HEAD
+=======
+from dataclasses import asdict, replace
+>>>>>>> wt-scenes
 from pathlib import Path
 
 import pytest
@@ -8,8 +12,10 @@ import torch
 from torch import nn
 
 from stablerep.errors import ConfigError, GeneratorError
-from stablerep.generation.pretraining.architecture import build_tokenizer
+from stablerep.generation.pretraining import denoiser
+from stablerep.generation.pretraining.architecture import build_noise_scheduler, build_tokenizer
 from stablerep.generation.pretraining.captioned_pixels import FixedPixels
+from stablerep.generation.pretraining.denoiser import train_denoiser
 from stablerep.generation.pretraining.launch import pretrain_generator
 from stablerep.generation.pretraining.recipe import PretrainingRecipe, StageRecipe
 from stablerep.generation.pretraining.stage import learning_rate_at, run_stage
@@ -136,3 +142,25 @@ def test_a_work_folder_of_another_recipe_is_refused_and_left_alone(tmp_path):
 def test_a_caption_dropout_above_one_is_an_error():
     with pytest.raises(ConfigError, match=r"pretraining\.caption_dropout: got 1\.5"):
         PretrainingRecipe(SCENES, caption_dropout=1.5)
+
+
+def test_each_latent_is_trained_with_a_caption_of_its_own(tmp_path, monkeypatch):
+    names = ["two", "dogs", "on", "grass"]
+    images = FixedPixels(torch.zeros(4, 3, 32, 32, dtype=torch.uint8), [[name] for name in names])
+    pool = {
+        "latents": torch.arange(4.0).view(4, 1, 1, 1).repeat(1, 4, 8, 8),
+        "keys": torch.arange(4)[:, None],
+    }
+    scheduler, latents, texts = build_noise_scheduler(), [], []
+    add_noise, tokenize = scheduler.add_noise, denoiser.tokenize
+    monkeypatch.setattr(
+        scheduler,
+        "add_noise",
+        lambda x, *rest: (latents.extend(x[:, 0, 0, 0].tolist()), add_noise(x, *rest))[1],
+    )
+    monkeypatch.setattr(denoiser, "build_noise_scheduler", lambda: scheduler)
+    monkeypatch.setattr(denoiser, "tokenize", lambda *given: (texts.extend(given[1]), tokenize(*given))[1])
+    recipe = replace(tiny_recipe(), caption_dropout=0.0)
+    train_denoiser(recipe, images, pool, 1.0, build_tokenizer(names, max_tokens=4), tmp_path)
+    assert len(set(texts)) > 2
+    assert texts == [names[int(value)] for value in latents]
