@@ -38,6 +38,8 @@ def from_generator(
     ids = zip(images["caption_id"], images["image_index"], strict=True)
     images = images.assign(image_id=[image_id_of(*each) for each in ids], part=name)
     for task, values in labels.items():
+        if all(value is None for value in values):
+            continue  # captions say nothing of this task
         known = dict(zip(captions["caption_id"], values, strict=True))
         classes = images["caption_id"].map(known)
         images[LABEL_PREFIX + task] = classes.astype("float64").fillna(-1).astype("int64")

@@ -1,10 +1,6 @@
 """The pretraining recipe, tiny: resuming equals not stopping, and the result loads in diffusers."""
 
 import json
-<<<<<<< HEAD
-=======
-from dataclasses import asdict, replace
->>>>>>> wt-scenes
 from pathlib import Path
 
 import pytest
