@@ -1,7 +1,117 @@
-"""placeholder"""
+"""Evaluation sets, evaluations and encoders as the library evaluates them, built from the configuration."""
 
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.config.build import build
+from pipelines.config.corpus import build_evaluation_set
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+    from stablerep.evaluation.evaluation import Evaluation
+    from stablerep.evaluation.labelled_set import LabelledSet
+    from stablerep.models.encoder import Encoder
+    from stablerep.storage.pixels import Pixels
+    from stablerep.training.arms import TrainedArm
 
 
-def validation_score(*a: Any) -> float:
-    raise NotImplementedError
+def build_evaluations(evaluation: Mapping[str, dict[str, Any]]) -> list[Evaluation]:
+    """Returns the evaluations of the experiment, in the order of the configuration.
+
+    Raises:
+        ConfigError: an entry is not an evaluation, or has another name than its class says.
+    """
+    from stablerep.errors import ConfigError
+    from stablerep.evaluation.evaluation import Evaluation
+
+    built = []
+    for name, entry in evaluation.items():
+        where = f"conf/params/evaluation/{name}.yaml"
+        made = build(f"evaluation.{name}", entry, where)
+        if not isinstance(made, Evaluation):
+            raise ConfigError(
+                f"evaluation.{name}._target_: {entry['_target_']} is a {type(made).__name__}; it must be an "
+                f"evaluation, a class derived from stablerep.evaluation.evaluation.Evaluation. Set it in "
+                f"{where}."
+            )
+        built.append(made)
+    return built
+
+
+def open_evaluation_set(
+    name: str, entry: dict[str, Any], table: pd.DataFrame
+) -> tuple[LabelledSet, Pixels]:
+    """Returns an evaluation set's table with its tasks, and its images, read in place."""
+    from stablerep.evaluation.labelled_set import LabelledSet
+
+    corpus = build_evaluation_set(name, entry)
+    tasks = corpus.tasks()
+    labelled = LabelledSet(
+        name,
+        {task: each.classes for task, each in tasks.items()},
+        {task: each.prompts for task, each in tasks.items()},
+        table,
+    )
+    return labelled, corpus.pixels(table)
+
+
+def rebuild_encoder(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Encoder:
+    """Returns an encoder with its weights.
+
+    Raises:
+        DataError: the weights are of another encoder.
+    """
+    from stablerep.errors import DataError
+    from stablerep.models.encoders import build_encoder
+
+    encoder = build_encoder(config)
+    try:
+        encoder.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        raise DataError(
+            f"encoder {config.get('_target_')}: its weights do not fit it ({error}). Train it again: "
+            "kedro run --pipelines training"
+        ) from error
+    return encoder
+
+
+def untrained_encoder(config: Mapping[str, Any], seed: int) -> Encoder:
+    """Returns the encoder that every arm of a seed started from."""
+    import torch
+
+    from stablerep.models.encoders import build_encoder
+    from stablerep.seeding import seed_of
+
+    # forked: a node leaves the global state as it was
+    with torch.random.fork_rng():
+        torch.manual_seed(seed_of("weights", seed))  # as in stablerep.training.arms.train_arm
+        return build_encoder(config)
+
+
+def validation_score(
+    arm: TrainedArm,
+    table: pd.DataFrame,
+    evaluation_sets: Mapping[str, dict[str, Any]],
+    evaluation: Mapping[str, dict[str, Any]],
+    features_work: Path,
+) -> float:
+    """Returns what the first evaluation says on the validation split of the first evaluation set's first task.
+
+    Choices such as the guidance scale's are made on it: the test split is not opened.
+    """
+    from stablerep.evaluation.evaluation import choose_all
+    from stablerep.evaluation.feature_store import FeatureStore
+    from stablerep.evaluation.features import encoder_subject
+
+    name, entry = next(iter(evaluation_sets.items()))
+    labelled, pixels = open_evaluation_set(name, entry, table)
+    encoder = rebuild_encoder(arm.encoder_config, arm.weights)
+    store = FeatureStore(features_work)
+    subject = encoder_subject(arm.name, encoder, arm.encoder_config, labelled, pixels, store)
+    first = build_evaluations(evaluation)[0]
+    return next(iter(choose_all(subject, [first])[first.name].values())).validation

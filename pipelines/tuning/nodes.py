@@ -27,6 +27,7 @@ def tune_guidance(
     evaluation_set: pd.DataFrame,
     generator_folder: Path,
     study_folder: Path,
+    features_work: Path,
     corpus: dict[str, Any],
     tuning: dict[str, Any],
     generator: dict[str, Any],
@@ -78,7 +79,9 @@ def tune_guidance(
             f"trial_{trial}", arm, method[_METHOD], encoder, trial_training, folder, settings.seed
         )
         trained = train_arm(plan, source)
-        accuracy = validation_score(trained, evaluation_set, evaluation_sets, evaluation)
+        accuracy = validation_score(
+            trained, evaluation_set, evaluation_sets, evaluation, features_work
+        )
         last = trained.history.iloc[-1]
         return {
             "validation_accuracy": accuracy,

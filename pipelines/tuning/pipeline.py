@@ -34,6 +34,7 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
         "evaluation_set": evaluation_set_of(first),
         "generator_folder": "generator_folder",
         "study_folder": "study_folder",
+        "features_work": "features_work",
         **{key: f"params:{key}" for key in _KEYS},
     }
     return Pipeline(
