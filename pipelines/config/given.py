@@ -82,7 +82,7 @@ class Given:
             ConfigError: a key is unknown.
         """
         for key, value in self.values.items():
-            for full, each in _leaves(key, value):
+            for full, each in _leaves(key, value, config):
                 self._check_known(full, each, config)
                 OmegaConf.update(config, full, each, merge=False, force_add=True)
 
@@ -136,15 +136,22 @@ class Given:
             raise ConfigError(f"{key}: got {value!r}; must be set key by key: {keys}.")
 
 
-def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Yields a value by its dotted key, a mapping key by key; a whole entry is one value."""
+def _leaves(key: str, value: Any, config: DictConfig) -> Iterator[tuple[str, Any]]:
+    """Yields a value by its dotted key; a mapping key by key where the files have one too."""
     section, _, name = key.partition(".")
     needed = {"_target_", _OPEN.get(section) if name and "." not in name else None}
-    if isinstance(value, Mapping) and value and not needed & set(value):
-        for name, inner in value.items():
-            yield from _leaves(f"{key}.{name}", inner)
+    if isinstance(value, Mapping) and value and not needed & set(value) and _is_mapping(config, key):
+        for inner, each in value.items():
+            yield from _leaves(f"{key}.{inner}", each, config)
     else:
         yield key, value
+
+
+def _is_mapping(config: DictConfig, key: str) -> bool:
+    node: Any = OmegaConf.to_container(config)
+    for part in _parts(key):
+        node = _inner(node, part)
+    return isinstance(node, Mapping)
 
 
 def _parts(key: str) -> list[str | int]:
@@ -163,8 +170,9 @@ def _inner(node: Any, part: str | int) -> Any:
 def _check_whole_entry(parts: Sequence[str | int], value: Any, present: Any) -> None:
     section, name = str(parts[0]), str(parts[1])
     needed = _OPEN[section]
-    # a text may be an interpolation, such as ${corpus}
-    whole = len(parts) == 2 and (value is None or isinstance(value, str) or needed in value)
+    # a string may be an interpolation, such as ${corpus}
+    is_whole = value is None or isinstance(value, str) or (isinstance(value, Mapping) and needed in value)
+    whole = len(parts) == 2 and is_whole
     if not whole and (len(parts) < 3 or parts[2] != needed):
         raise ConfigError(
             f"{section}.{name}: unknown key; {must_be_one_of(name, map(str, present))} A new one must have "
