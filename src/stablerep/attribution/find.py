@@ -14,7 +14,8 @@ from stablerep.attribution.record import ImageRecord
 from stablerep.caption_ids import is_caption_id
 from stablerep.errors import DataError
 from stablerep.generation.accounts.software import read_software
-from stablerep.generation.image_sets.image_set import MANIFEST_FILE, read_generators
+from stablerep.generation.image_sets.generator_file import read_generators
+from stablerep.generation.image_sets.manifest import MANIFEST_FILE
 from stablerep.storage.shards import (
     SHARDS_FOLDER,
     Record,

@@ -84,6 +84,15 @@ def read_takedowns(path: Path | str) -> pd.DataFrame:
     """
     path = Path(path)
     _, takedowns = _parse(path, _read(path))
+    return _table_of(takedowns)
+
+
+def no_takedowns() -> pd.DataFrame:
+    """Returns the table of nothing taken down."""
+    return _table_of([])
+
+
+def _table_of(takedowns: list[Takedown]) -> pd.DataFrame:
     return pd.DataFrame([astuple(each) for each in takedowns], columns=list(COLUMNS), dtype="str")
 
 
