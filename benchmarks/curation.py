@@ -56,7 +56,8 @@ def write_captions(real: list[str], num: int, path: Path) -> None:
 
 def ours(path: Path, language: bool) -> int:
     """Returns how many captions are kept."""
-    from stablerep.curation.curate import Step, curate
+    from stablerep.curation.curate import curate
+    from stablerep.curation.filter import Step
     from stablerep.curation.filters.balance import Balance
     from stablerep.curation.filters.duplicates import Duplicates
     from stablerep.curation.filters.language import Language
@@ -65,12 +66,12 @@ def ours(path: Path, language: bool) -> int:
     from stablerep.curation.filters.listed import BlockList, Concepts
     from stablerep.curation.filters.near_duplicates import NearDuplicates
     from stablerep.curation.filters.normalise import Normalise
-    from stablerep.curation.filters.patterns import PersonalData, Urls
+    from stablerep.curation.filters.patterns import MailAddresses, PhoneNumbers, Urls
     from stablerep.curation.reading.engine import CaptionFiles
     from stablerep.curation.words import ImageNetNames, WordFile
 
     names = ImageNetNames()
-    steps: list[Step] = [Normalise(), Length(2, 50), Letters(0.6), Urls(), PersonalData()]
+    steps: list[Step] = [Normalise(), Length(2, 50), Letters(0.6), Urls(), MailAddresses(), PhoneNumbers()]
     steps.append(BlockList(WordFile("conf/words/boilerplate.txt"), "boilerplate"))
     if language:
         steps.append(Language("en", -0.8))

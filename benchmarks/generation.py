@@ -40,7 +40,7 @@ from stablerep.generation.diffusion.identity import read_model_index
 from stablerep.generation.diffusion.precision import fastest_dtype
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.executors.local import LocalExecutor
-from stablerep.generation.image_sets.image_set import make_image_set
+from stablerep.generation.image_sets.image_set import ImageSetRequest, make_image_set
 from stablerep.seeding import numpy_generator
 from stablerep.storage.shards import read_images
 
@@ -119,7 +119,9 @@ def draw_ours(task: Task) -> tuple[Tensor, float]:
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "images"
         executor = LocalExecutor(task.num_processes)
-        manifest, _ = make_image_set(frame, settings, Path(task.model), store, seed=0, executor=executor)
+        manifest, _ = make_image_set(
+            ImageSetRequest(frame, settings, Path(task.model), store, seed=0, executor=executor)
+        )
         # the rate without starting and loading, as the engine remembers it for its forecasts
         rates = json.loads(store.with_name("images.ledger.json").read_text())["rates"]
         images, caption_ids = read_images(store, manifest)

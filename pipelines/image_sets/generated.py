@@ -43,7 +43,7 @@ def generate_images(
     Further images that an earlier run's policy had drawn stay, until the policy has been applied again.
     """
     from stablerep.generation.diffusion.precision import with_dtype_chosen
-    from stablerep.generation.image_sets.image_set import make_image_set
+    from stablerep.generation.image_sets.image_set import ImageSetRequest, make_image_set
 
     settings, scoring = generator_of(name, generator, image_set), AlignmentSettings.read(alignment)
     if further is None:
@@ -54,15 +54,17 @@ def generate_images(
         keeps_spare = scoring.policy.remakes
     folder = model_folder(settings, generator_folder)
     return make_image_set(
-        captions_of_set(caption_set, image_set, settings, as_many_as),
-        with_dtype_chosen(settings, place, folder),
-        folder,
-        place,
-        seeds[0],
-        takedowns,
-        build("executor", executor, "conf/params/executor/<name>.yaml"),
-        further,
-        keeps_spare,
+        ImageSetRequest(
+            captions_of_set(caption_set, image_set, settings, as_many_as),
+            with_dtype_chosen(settings, place, folder),
+            folder,
+            place,
+            seeds[0],
+            takedowns,
+            build("executor", executor, "conf/params/executor/<name>.yaml"),
+            further or {},
+            keeps_spare,
+        )
     )
 
 

@@ -42,7 +42,7 @@ def tune_guidance(
     """Runs what is missing of the study, and draws its curve. The test split is never opened."""
     from stablerep.generation.diffusion.identity import describe_generator
     from stablerep.generation.diffusion.precision import with_dtype_chosen
-    from stablerep.generation.image_sets.image_set import make_image_set
+    from stablerep.generation.image_sets.image_set import ImageSetRequest, make_image_set
     from stablerep.image_sets.generated_set import from_manifest
     from stablerep.image_sets.opening import open_image_set
     from stablerep.training.arms import train_arm
@@ -71,7 +71,9 @@ def tune_guidance(
         drawing = drawn_at(guidance_scale)
         name = f"images-{guidance_scale:.3f}"
         store = study_folder / name
-        manifest, ledger = make_image_set(captions, drawing, folder, store, seeds[0], takedowns, by)
+        manifest, ledger = make_image_set(
+            ImageSetRequest(captions, drawing, folder, store, seeds[0], takedowns, by)
+        )
         image_set = from_manifest(name, manifest, captions, store)
         source = open_image_set(image_set, made_of, size_px, trial_training.cache_mib)
         arm = {"method": _METHOD, "images": name}

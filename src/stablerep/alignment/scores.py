@@ -42,7 +42,7 @@ def score_image_set(
     Killed at any moment, the next call goes on from what was written within the last minute.
 
     Args:
-        manifest: as `stablerep.generation.image_sets.image_set.make_manifest` gives it.
+        manifest: as `stablerep.generation.image_sets.manifest.make_manifest` returns it.
         texts: caption id -> what was drawn.
         store: the image set's folder; its scores lie in `alignment_scores.parquet`.
         scorer: asked only where a score is missing.
@@ -121,6 +121,6 @@ def write_scores(store: Path, scores: pd.DataFrame) -> None:
         DataError: the disk refuses.
     """
     path = store / SCORES_FILE
-    advice = "The images are kept; make room or mend the permissions and run again."
+    advice = "The images are kept; free some space or fix the permissions and run again."
     with written_whole(path, advice) as beside:
         scores.to_parquet(beside, index=False)

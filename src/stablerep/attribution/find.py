@@ -11,9 +11,11 @@ import pandas as pd
 from stablerep.alignment.scores import read_scores
 from stablerep.attribution.png import read_record
 from stablerep.attribution.record import ImageRecord
+from stablerep.caption_ids import is_caption_id
 from stablerep.errors import DataError
 from stablerep.generation.accounts.software import read_software
-from stablerep.generation.image_sets.image_set import MANIFEST_FILE, read_generators
+from stablerep.generation.image_sets.generator_file import read_generators
+from stablerep.generation.image_sets.manifest import MANIFEST_FILE
 from stablerep.storage.shards import (
     SHARDS_FOLDER,
     Record,
@@ -28,7 +30,6 @@ from stablerep.storage.shards import (
 )
 
 _IMAGE_ID = re.compile(r"(?P<caption>[A-Za-z0-9_-]{1,64})\.(?P<index>\d{1,9})(\.png)?")
-_CAPTION_ID = re.compile(r"c-[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def find_image(target: str, store: Path) -> FoundImage:
     match = _IMAGE_ID.fullmatch(target)
     if match is None:
         hint = ""
-        if _CAPTION_ID.fullmatch(target):
+        if is_caption_id(target):
             record = _sample(store, target)[1]
             hint = f" This caption's are {', '.join(_ids(record))}."
         raise DataError(

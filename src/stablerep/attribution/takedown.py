@@ -10,7 +10,7 @@ from stablerep.alignment.scores import read_scores, write_scores
 from stablerep.attribution.find import read_generator, scan_shards
 from stablerep.curation.people.takedowns import CAPTION, SOURCE
 from stablerep.generation.diffusion.identity import model_id_of
-from stablerep.generation.image_sets.image_set import MANIFEST_FILE, write_manifest
+from stablerep.generation.image_sets.manifest import MANIFEST_FILE, write_manifest
 from stablerep.storage.shards import (
     SHARDS_FOLDER,
     Record,

@@ -136,7 +136,7 @@ def open_shard(path: Path) -> Iterator[Callable[[Record, Mapping[int, bytes]], N
     """
     # a writer of its own: a dying run and the next must not share a file, nor a machine that was given up too
     # early and the one that has its shard now
-    advice = "The shards that were finished are kept; make room or mend the permissions and run again."
+    advice = "The shards that were finished are kept; free some space or fix the permissions and run again."
     with written_whole(path, advice, uuid4().hex) as beside, beside.open("wb") as file:
         with _open_for_writing(file) as tar:
             yield partial(_add_sample, tar)

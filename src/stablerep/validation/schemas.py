@@ -14,13 +14,14 @@ import polars as pl
 from pandera.errors import SchemaErrors
 from pandera.typing import Series
 
+from stablerep.caption_ids import CAPTION_ID_PATTERN
 from stablerep.errors import DataError
 from stablerep.storage.lazy_tables import parts_of
 
 _NUM_SHOWN = 5  # rows of a check in a message
 _MAX_VALUE_LENGTH = 60  # characters of one value in a message
 _WHOLE_TABLE = "DataFrameSchema"  # pandera's word for the checks of several columns
-_CAPTION_ID = r"^c-[0-9a-f]{16}$"  # stablerep.caption_ids.caption_id_of
+_CAPTION_ID = rf"^{CAPTION_ID_PATTERN}$"
 _DIGEST = r"^[0-9a-f]{32}$"  # stablerep.storage.shards.digest_of
 _DIGEST_OR_NONE = r"^([0-9a-f]{32})?$"
 _ENCODER_KEY = ["arm", "seed", "set", "task", "evaluation"]

@@ -9,8 +9,9 @@ import torch
 from stablerep.alignment.scores import SCORE_COLUMNS, SCORES_FILE, read_scores, score_image_set
 from stablerep.caption_ids import caption_id_of
 from stablerep.errors import DataError
-from stablerep.generation.image_sets.image_set import make_manifest
-from stablerep.generation.image_sets.plan import CaptionPlan, Wanted, make_image_entry, make_record
+from stablerep.generation.image_sets.manifest import make_manifest
+from stablerep.generation.image_sets.records import make_image_entry, make_record
+from stablerep.generation.image_sets.wanted import CaptionPlan, Wanted
 from stablerep.storage.shards import SHARDS_FOLDER, digest_of, encode_image, shard_name, write_shard
 from stablerep.validation.schemas import AlignmentScores
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stablerep.generation.image_sets.image_set import make_image_set
+from stablerep.generation.image_sets.image_set import ImageSetRequest, make_image_set
 
 # by path: test folders are no packages
 _spec = importlib.util.spec_from_file_location(
@@ -26,7 +26,7 @@ def made_set(tiny_generator, tmp_path_factory):
     store = tmp_path_factory.mktemp("set") / "images"
     captions = _generation.captions_of.__wrapped__()(TEXTS).assign(source=["one", "two", "one", "one"])
     chosen = _generation.settings.__wrapped__()(batch_size=1)
-    make_image_set(captions, chosen, tiny_generator, store, 0)
+    make_image_set(ImageSetRequest(captions, chosen, tiny_generator, store, 0))
     return store
 
 

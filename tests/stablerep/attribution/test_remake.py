@@ -10,7 +10,7 @@ from stablerep.attribution.find import find_image
 from stablerep.attribution.png import read_record, with_record
 from stablerep.attribution.remake import compare, remake, settings_of
 from stablerep.errors import GeneratorError
-from stablerep.generation.image_sets.image_set import make_image_set
+from stablerep.generation.image_sets.image_set import ImageSetRequest, make_image_set
 from stablerep.storage.shards import decode_image, encode_image
 
 
@@ -26,7 +26,7 @@ def test_an_image_guided_in_some_of_its_steps_is_made_again(
     captions_of, settings, image_id, tiny_generator, tmp_path
 ):
     chosen = settings(guidance_interval=(0.3, 1.0), batch_size=1)
-    make_image_set(captions_of(["a nine"]), chosen, tiny_generator, tmp_path / "images", 0)
+    make_image_set(ImageSetRequest(captions_of(["a nine"]), chosen, tiny_generator, tmp_path / "images", 0))
     found = find_image(image_id, tmp_path / "images")
     assert compare(found.record, found.data, remake(found.record, tiny_generator)).same_bytes
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from stablerep.curation.curate import Step, curate
+from stablerep.curation.curate import curate
+from stablerep.curation.filter import Step
 from stablerep.curation.reading.engine import SCHEMA
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from stablerep.caption_ids import caption_id_of
 from stablerep.curation.audit import Audit
-from stablerep.curation.curate import KEPT_COLUMNS, REJECTED_COLUMNS, Step, curate
-from stablerep.curation.filter import CaptionFilter, CaptionRewriter
+from stablerep.curation.curate import KEPT_COLUMNS, REJECTED_COLUMNS, curate
+from stablerep.curation.filter import Applied, Balanced, CaptionFilter, CaptionRewriter, Step, split_off
 from stablerep.curation.filters.balance import Balance
 from stablerep.curation.filters.counterfactual import SwapTerms
 from stablerep.curation.filters.duplicates import Duplicates
@@ -25,7 +25,7 @@ from stablerep.curation.filters.limit import Limit
 from stablerep.curation.filters.listed import BlockList, Concepts
 from stablerep.curation.filters.near_duplicates import NearDuplicates
 from stablerep.curation.filters.normalise import Normalise
-from stablerep.curation.filters.patterns import PersonalData, Urls
+from stablerep.curation.filters.patterns import MailAddresses, PhoneNumbers, Urls
 from stablerep.curation.filters.readable import Readable
 from stablerep.curation.people.edits import Edit, Edits
 from stablerep.curation.people.takedowns import TakenDown
@@ -46,7 +46,14 @@ EVERY: list[Step] = [
         Empty(),
         Length(2, 30),
     ),
-    *(Letters(0.5), Urls(), PersonalData(), BlockList(BLOCKED, "blocked"), Language(min_margin=-0.8)),
+    *(
+        Letters(0.5),
+        Urls(),
+        MailAddresses(),
+        PhoneNumbers(),
+        BlockList(BLOCKED, "blocked"),
+        Language(min_margin=-0.8),
+    ),
     *(Concepts(WORDS), Duplicates(), NearDuplicates(0.7)),
     Balance(WORDS, 3, seed=0),
 ]
@@ -289,3 +296,31 @@ def test_a_balance_tells_its_concepts_before_and_after(tmp_path: Path) -> None:
     assert curation.balance.rows() == [("nine", 50, num_nines), ("two", 1, 1)]
     assert curation.balance_bound == 10
     assert num_nines < 30
+
+
+def test_the_engine_asks_every_step_for_its_balance_and_knows_none_by_type(tmp_path: Path) -> None:
+    table = pl.DataFrame({"entry": ["nine"], "before": [2], "after": [1]})
+
+    class Theirs(Step):
+        """Neither a filter nor a rewriter of this package: it drops the second half of each batch."""
+
+        name = "theirs"
+        surveys = True
+
+        def apply(self, captions: pl.DataFrame) -> Applied:
+            half = len(captions) // 2
+            faults = pl.Series(
+                [None] * half + ["in_the_second_half"] * (len(captions) - half), dtype=pl.String
+            )
+            return split_off(captions, self.name, faults, None)
+
+        def balanced(self) -> Balanced:
+            return Balanced(table, 1.0)
+
+    curation = curate(batches_of(frame_of(["a nine", "a two"]), 2), [Theirs()], tmp_path)
+    assert curation.kept().collect()["text"].to_list() == ["a nine"]
+    assert curation.rejected().select("text", "filter", "reason", "score").collect().rows() == [
+        ("a two", "theirs", "in_the_second_half", None)
+    ]
+    assert curation.balance is table
+    assert curation.balance_bound == 1

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from stablerep.curation.audit import Audit
-from stablerep.curation.curate import Step, curate
+from stablerep.curation.curate import curate
+from stablerep.curation.filter import Step
 from stablerep.curation.filters.balance import Balance
 from stablerep.curation.filters.length import Length
 from stablerep.curation.ledger import audit_table, balance_table, ledger_of

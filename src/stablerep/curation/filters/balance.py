@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
-from stablerep.curation.filter import Batches, CaptionFilter, CorpusFilter, reason_where
+from stablerep.curation.filter import Balanced, Batches, CaptionFilter, CorpusFilter, reason_where
 from stablerep.curation.keys import draws, mix, numbers_of_ids
 from stablerep.curation.settings import WHERE
 from stablerep.curation.words import WordList
@@ -55,7 +55,7 @@ class Balance(CorpusFilter):
             counts.update(dict(found["entry"].value_counts().iter_rows()))
             paths.append(folder / f"{number}.parquet")
             found.write_parquet(paths[-1], compression="lz4")
-        return Surveyed(self.concepts, self.bound, self.seed, counts, found=iter(paths))
+        return _Surveyed(self.concepts, self.bound, self.seed, counts, found=iter(paths))
 
     def fault(self, score: pl.Expr) -> pl.Expr:
         """Returns `head_concept` where no draw of the caption's concepts lets it stay."""
@@ -63,8 +63,8 @@ class Balance(CorpusFilter):
 
 
 @dataclass(frozen=True)
-class Surveyed(Balance):
-    """With every concept counted; see `Balance`.
+class _Surveyed(Balance):
+    """The filter after its survey: every concept is counted.
 
     Attributes:
         before: captions by concept, all of them.
@@ -101,11 +101,12 @@ class Surveyed(Balance):
         per = found.filter(stays.gather(found["place"]))["entry"].value_counts()
         self.after.update(dict(per.iter_rows()))
 
-    def table(self) -> pl.DataFrame:
-        """Returns entry, before, after (Int64), the most frequent first."""
+    def balanced(self) -> Balanced:
+        """Returns the counts of every concept, after the last batch was scored."""
         names = sorted(self.before, key=lambda each: (-self.before[each], each))
         rows = [(name, self.before[name], self.after[name]) for name in names]
-        return pl.DataFrame(rows, {"entry": pl.String, "before": pl.Int64, "after": pl.Int64}, orient="row")
+        types = {"entry": pl.String, "before": pl.Int64, "after": pl.Int64}
+        return Balanced(pl.DataFrame(rows, types, orient="row"), self.bound)
 
 
 def _number_of(entry: str, seed: int) -> int:

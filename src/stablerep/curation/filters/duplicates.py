@@ -1,14 +1,13 @@
-"""Drops captions that were there before: equal captions are one caption."""
+"""Drops captions that came before: equal captions are one caption."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from stablerep.curation.filter import Batches, CaptionFilter, CorpusFilter, reason_where
+from stablerep.curation.filter import Batches, CaptionFilter, CorpusFilter, ScoredInSurvey, reason_where
 from stablerep.curation.keys import equal_groups, numbers_of_ids
 
 
@@ -16,14 +15,14 @@ from stablerep.curation.keys import equal_groups, numbers_of_ids
 class Duplicates(CorpusFilter):
     """Keeps the first of the captions that share an id, that is, a text but for case and whitespace.
 
-    The score is how many equal captions came before.
+    The score is the number of equal captions before it.
     """
 
     name: ClassVar[str] = "duplicates"
-    obeys_people: ClassVar[bool] = False  # two rows of one id are one caption, whoever wants both
+    obeys_people: ClassVar[bool] = False  # two rows with one id are one caption, whatever people say
 
     def survey(self, batches: Batches, folder: Path) -> CaptionFilter:
-        """Counts the equal captions before each; remembers four bytes a caption."""
+        """Counts the equal captions before each; holds four bytes per caption in memory."""
         path = folder / "ids"
         with path.open("wb") as file:
             for batch in batches():
@@ -33,16 +32,8 @@ class Duplicates(CorpusFilter):
             starts = np.flatnonzero(places == firsts)
             sizes = np.diff(np.r_[starts, len(places)])
             before[places] = np.arange(len(places)) - np.repeat(starts, sizes)
-        return _Surveyed(before)
+        return ScoredInSurvey(self, before)
 
     def fault(self, score: pl.Expr) -> pl.Expr:
         """Returns `exact_duplicate` for all but the first."""
         return reason_where(score > 0, "exact_duplicate")
-
-
-@dataclass(frozen=True)
-class _Surveyed(Duplicates):
-    before: npt.NDArray[np.uint32]
-
-    def score(self, captions: pl.DataFrame) -> pl.Series:
-        return pl.Series(self.before[captions["place"].to_numpy()])

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from stablerep.curation.filter import Batches, CaptionFilter, CorpusFilter, reason_where
+from stablerep.curation.filter import Batches, CaptionFilter, CorpusFilter, ScoredInSurvey, reason_from
 from stablerep.curation.folding import folded
 from stablerep.curation.keys import Numbers, equal_groups, mix, numbers_of_ids
 from stablerep.curation.settings import WHERE
@@ -65,21 +65,11 @@ class NearDuplicates(CorpusFilter):
             scores[members] = _greedy(
                 np.argsort(ids, kind="stable"), signatures, groups[order], starts, self.min_similarity
             )
-        return _Surveyed(self.min_similarity, scores)
+        return ScoredInSurvey(self, scores)
 
     def fault(self, score: pl.Expr) -> pl.Expr:
         """Returns `near_duplicate` from the bound on."""
-        # in float32, as in the survey: float32(0.9) is below 0.9, so in float64 the caption would stay
-        bound = pl.lit(self.min_similarity, pl.Float32)
-        return reason_where(score.cast(pl.Float32) >= bound, "near_duplicate")
-
-
-@dataclass(frozen=True)
-class _Surveyed(NearDuplicates):
-    scores: npt.NDArray[np.float32] = None  # type: ignore[assignment]
-
-    def score(self, captions: pl.DataFrame) -> pl.Series:
-        return pl.Series(self.scores[captions["place"].to_numpy()])
+        return reason_from(score, self.min_similarity, "near_duplicate")
 
 
 def _write_signatures(batches: Batches, folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""Drops captions that hold an address of the web or of a person: no image shows them."""
+"""Drops captions with a web address, a mail address or a telephone number: no image shows them."""
 
 from typing import ClassVar
 
@@ -26,13 +26,13 @@ _DATE = r"\b(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4})\b"
 
 
 class Urls(CaptionFilter):
-    """Drops captions with an address of the web or the name of an image file; the score is their number."""
+    """Drops captions with a web address or the name of an image file; the score is their number."""
 
     name: ClassVar[str] = "urls"
 
     def score(self, captions: pl.DataFrame) -> pl.Series:
-        """Counts addresses and file names, addresses of mail apart."""
-        # a dot stands in each
+        """Counts web addresses and file names, but not mail addresses."""
+        # each has a dot
         text = pl.col("text").str.replace_all(_MAIL, " ")
         count = pl.when(pl.col("text").str.contains(".", literal=True)).then(text.str.count_matches(_URL))
         return captions.select(count.otherwise(0)).to_series()
@@ -42,32 +42,37 @@ class Urls(CaptionFilter):
         return reason_where(score > 0, "holds_url")
 
 
-class PersonalData(CaptionFilter):
-    """Drops captions with an address of mail or a telephone number.
+class MailAddresses(CaptionFilter):
+    """Drops captions with a mail address; the score is the number of addresses."""
 
-    The score is the number of addresses, and half of one more where there are telephone numbers.
-    """
-
-    name: ClassVar[str] = "personal_data"
+    name: ClassVar[str] = "mail_addresses"
 
     def score(self, captions: pl.DataFrame) -> pl.Series:
-        """Counts addresses of mail and telephone numbers."""
+        """Counts mail addresses."""
         text = pl.col("text")
-        mails = pl.when(text.str.contains("@", literal=True)).then(text.str.count_matches(_MAIL)).otherwise(0)
-        # most captions have fewer than four numerals and need no closer look
-        some = text.str.contains(r"\d[^\p{L}]*\d[^\p{L}]*\d[^\p{L}]*\d")
-        found = text.str.replace_all(_DATE, " ").str.extract_all(_PHONE)
-        num_numerals = pl.element().str.count_matches(r"\d")
-        long = found.list.eval(num_numerals.is_between(_MIN_PHONE_NUMERALS, _MAX_PHONE_NUMERALS)).list.any()
-        phones = pl.when(some).then(long).otherwise(False)
-        return captions.select(mails.cast(pl.Float64) + 0.5 * phones.cast(pl.Float64)).to_series()
+        count = pl.when(text.str.contains("@", literal=True)).then(text.str.count_matches(_MAIL))
+        return captions.select(count.otherwise(0)).to_series()
 
     def fault(self, score: pl.Expr) -> pl.Expr:
-        """Returns `holds_mail_address` where one is, `holds_phone_number` where only those are."""
-        return (
-            pl.when(score >= 1)
-            .then(pl.lit("holds_mail_address"))
-            .when(score > 0)
-            .then(pl.lit("holds_phone_number"))
-            .otherwise(pl.lit(None, pl.String))
-        )
+        """Returns `holds_mail_address` for any."""
+        return reason_where(score > 0, "holds_mail_address")
+
+
+class PhoneNumbers(CaptionFilter):
+    """Drops captions with a telephone number; the score is the number of telephone numbers."""
+
+    name: ClassVar[str] = "phone_numbers"
+
+    def score(self, captions: pl.DataFrame) -> pl.Series:
+        """Counts telephone numbers."""
+        text = pl.col("text")
+        # most captions have too few digits for a number; the others are searched
+        some = text.str.contains(r"\d[^\p{L}]*\d[^\p{L}]*\d[^\p{L}]*\d")
+        found = text.str.replace_all(_DATE, " ").str.extract_all(_PHONE)
+        digits = pl.element().str.count_matches(r"\d")
+        long = found.list.eval(digits.is_between(_MIN_PHONE_DIGITS, _MAX_PHONE_DIGITS))
+        return captions.select(pl.when(some).then(long.list.sum()).otherwise(0)).to_series()
+
+    def fault(self, score: pl.Expr) -> pl.Expr:
+        """Returns `holds_phone_number` for any."""
+        return reason_where(score > 0, "holds_phone_number")

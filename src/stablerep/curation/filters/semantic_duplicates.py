@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from stablerep.curation.filter import Batches, CaptionFilter, CorpusFilter, reason_where
+from stablerep.curation.filter import Batches, CaptionFilter, CorpusFilter, ScoredInSurvey, reason_from
 from stablerep.curation.keys import Numbers, numbers_of_ids
 from stablerep.curation.settings import WHERE
 from stablerep.errors import ConfigError, check_range
@@ -59,23 +59,13 @@ class SemanticDuplicates(CorpusFilter):
             ids.append(numbers_of_ids(batch["caption_id"]))
             parts.append(_embed(model, batch["text"].to_list(), self.batch_size))
         if not parts:
-            return _Surveyed(self.model_folder, self.min_similarity, scores=np.empty(0, np.float32))
+            return ScoredInSurvey(self, np.empty(0, np.float32))
         scores = compare(np.concatenate(parts), np.concatenate(ids), self.min_similarity)
-        return _Surveyed(self.model_folder, self.min_similarity, scores=scores)
+        return ScoredInSurvey(self, scores)
 
     def fault(self, score: pl.Expr) -> pl.Expr:
         """Returns `semantic_duplicate` from the bound on."""
-        # in float32, as in the survey: float32(0.9) is below 0.9, so in float64 the caption would stay
-        bound = pl.lit(self.min_similarity, pl.Float32)
-        return reason_where(score.cast(pl.Float32) >= bound, "semantic_duplicate")
-
-
-@dataclass(frozen=True)
-class _Surveyed(SemanticDuplicates):
-    scores: npt.NDArray[np.float32] = None  # type: ignore[assignment]
-
-    def score(self, captions: pl.DataFrame) -> pl.Series:
-        return pl.Series(self.scores[captions["place"].to_numpy()])
+        return reason_from(score, self.min_similarity, "semantic_duplicate")
 
 
 def compare(embeddings: Embeddings, ids: Numbers, min_similarity: float) -> npt.NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Takedowns: captions, sources and generators of which no image is to be made or kept any more.
+"""Takedowns: captions, sources and generators whose images must no longer be made or kept.
 
 A CSV file (RFC 4180) beside the captions file, kept in git, with the columns `what`, `kind`, `reason`, `date`
 and `who`. Curation rejects the captions, generation refuses the generators, so that no later run brings
@@ -17,15 +17,15 @@ from typing import ClassVar
 import pandas as pd
 import polars as pl
 
-from stablerep.curation.filter import CaptionFilter
-from stablerep.curation.reading.csv_lines import Row, decode_csv, split_csv
+from stablerep.caption_ids import is_caption_id
+from stablerep.curation.filter import Applied, CaptionFilter, split_off
+from stablerep.curation.reading.csv_lines import NamedRow, read_named_rows
 from stablerep.errors import DataError
 from stablerep.storage.whole_files import written_whole
 
 COLUMNS = ("what", "kind", "reason", "date", "who")
 CAPTION, SOURCE, GENERATOR = "caption", "source", "generator"
 KINDS = (CAPTION, SOURCE, GENERATOR)
-_CAPTION_ID = re.compile(r"c-[0-9a-f]{16}")  # stablerep.caption_ids.caption_id_of
 _GENERATOR_ID = re.compile(r"[gm]-[0-9a-f]{16}")  # stablerep.generation.diffusion.identity
 _MAX_REASON_LENGTH = 60  # characters of a reject's reason
 
@@ -66,8 +66,8 @@ class Takedown:
 
 
 def kind_of(what: str) -> str:
-    """Tells by its form whether a text names a caption, a generator or, if neither, a source."""
-    if _CAPTION_ID.fullmatch(what):
+    """Returns what a text names, by its form: a caption, a generator or, if neither, a source."""
+    if is_caption_id(what):
         return CAPTION
     return GENERATOR if _GENERATOR_ID.fullmatch(what) else SOURCE
 
@@ -76,14 +76,23 @@ def read_takedowns(path: Path | str) -> pd.DataFrame:
     """Reads the takedowns.
 
     Returns:
-        Columns `COLUMNS` (str) in the file's order; no row where nothing was taken down.
+        Columns `COLUMNS` (str) in the file's order; no rows if nothing was taken down.
 
     Raises:
         DataError: the file is missing (an absent file must not undo a takedown), unreadable, malformed, or
-            a line is none of a takedown; the line is named.
+            a line does not describe a takedown; the line is named.
     """
     path = Path(path)
     _, takedowns = _parse(path, _read(path))
+    return _table_of(takedowns)
+
+
+def no_takedowns() -> pd.DataFrame:
+    """Returns the table of nothing taken down."""
+    return _table_of([])
+
+
+def _table_of(takedowns: list[Takedown]) -> pd.DataFrame:
     return pd.DataFrame([astuple(each) for each in takedowns], columns=list(COLUMNS), dtype="str")
 
 
@@ -93,7 +102,7 @@ def add_takedown(path: Path, takedown: Takedown) -> bool:
     The file is replaced whole, so that a killed process leaves the old one or the new one.
 
     Returns:
-        False where the same thing is taken down already; the file is left alone then.
+        False if the same thing is taken down already; the file is left as it is then.
 
     Raises:
         DataError: the file or the takedown is malformed, or the disk refuses; nothing is written then.
@@ -117,7 +126,7 @@ def add_takedown(path: Path, takedown: Takedown) -> bool:
 
 
 def taken_down(takedowns: pd.DataFrame, kind: str) -> set[str]:
-    """Returns what of a kind is taken down."""
+    """Returns the captions, sources or generators that are taken down."""
     return set(takedowns.loc[takedowns["kind"] == kind, "what"])
 
 
@@ -127,7 +136,7 @@ def reason_of_reject(reason: str) -> str:
 
 
 def in_words_of_rejects(what: str, reason: str) -> str:
-    """Returns what was done and people's reason for it in the form of the rejects' reasons."""
+    """Returns an action and people's reason for it in the form of the rejects' reasons."""
     plain = unicodedata.normalize("NFKD", reason).encode("ascii", "ignore").decode().lower()
     words = re.sub(r"[^a-z0-9]+", "_", plain)[:_MAX_REASON_LENGTH].strip("_")
     return f"{what}_{words}" if words else what
@@ -135,7 +144,7 @@ def in_words_of_rejects(what: str, reason: str) -> str:
 
 @dataclass(frozen=True)
 class TakenDown(CaptionFilter):
-    """Drops captions that were taken down, by themselves or with their source; nobody's edit keeps them.
+    """Drops captions that were taken down, by themselves or with their source; no edit keeps them.
 
     Attributes:
         takedowns: as `read_takedowns` gives them.
@@ -146,7 +155,7 @@ class TakenDown(CaptionFilter):
     obeys_people: ClassVar[bool] = False
 
     def score(self, captions: pl.DataFrame) -> pl.Series:
-        """Gives each caption the place of its takedown in the file, from 1; 0 where there is none."""
+        """Returns the place of each caption's takedown in the file, from 1; 0 if there is none."""
         places: dict[str, dict[str, int]] = {CAPTION: {}, SOURCE: {}}
         for number, (kind, what) in enumerate(
             zip(self.takedowns["kind"], self.takedowns["what"], strict=True), 1
@@ -157,6 +166,11 @@ class TakenDown(CaptionFilter):
             for column, kind in (("caption_id", CAPTION), ("source", SOURCE))
         )
         return by_id.fill_null(by_source).fill_null(0)
+
+    def reject(self, captions: pl.DataFrame) -> Applied:
+        """Splits off what was taken down without adding the column of scores."""
+        scores = self.score(captions)
+        return split_off(captions, self.name, self.faults_of(scores), scores)
 
     def fault(self, score: pl.Expr) -> pl.Expr:
         """Returns the takedown's reason."""
@@ -169,37 +183,26 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DataError(
-            f"{path}: cannot be read ({error.strerror}); must be there, so that nothing that was taken down "
+            f"{path}: cannot be read ({error.strerror}); must exist, so that nothing that was taken down "
             f"comes back. Restore it with git, or write the line {','.join(COLUMNS)} into a new one."
         ) from error
 
 
 def _parse(path: Path, data: bytes) -> tuple[list[str], list[Takedown]]:
     """Returns the names of the columns in the file's order, and its lines."""
-    rows = split_csv(path, decode_csv(path, data))
-    names = [name.strip() for name in rows[0].fields] if rows else []
-    if sorted(names) != sorted(COLUMNS):
-        raise DataError(
-            f"{path}: line 1: got the columns {', '.join(map(repr, names)) or 'none'}; "
-            f"must be {','.join(COLUMNS)}. Mend the header."
-        )
-    return names, [_takedown(path, names, row) for row in rows[1:]]
+    names, rows = read_named_rows(path, data, COLUMNS)
+    return names, [_takedown(path, row) for row in rows]
 
 
-def _takedown(path: Path, names: list[str], row: Row) -> Takedown:
-    if len(row.fields) != len(names):
-        raise DataError(
-            f"{path}: line {row.line}: got {len(row.fields)} fields; must be {len(names)}. "
-            "Put a text that holds commas in double quotes."
-        )
-    takedown = Takedown(**{name: value.strip() for name, value in zip(names, row.fields, strict=True)})
+def _takedown(path: Path, row: NamedRow) -> Takedown:
+    takedown = Takedown(**row.values)
     fault = takedown.fault()
     if fault is not None:
-        raise DataError(f"{path}: line {row.line}: {fault}. Mend the line, or restore the file with git.")
+        raise DataError(f"{path}: line {row.line}: {fault}. Fix the line, or restore the file with git.")
     return takedown
 
 
 def _replace(path: Path, data: bytes) -> None:
-    with written_whole(path, "It is as it was. Make room or mend the permissions.") as beside:
+    with written_whole(path, "The file is unchanged. Free some space or fix the permissions.") as beside:
         beside.write_bytes(data)
         beside.chmod(path.stat().st_mode)

@@ -1,10 +1,11 @@
-"""Small CSV files that people write and edit: read strictly, each fault reported with its line.
+"""Small CSV files that people write by hand: read strictly, each fault reported with its line.
 
 RFC 4180. The takedowns and the edits are such files; captions themselves are read by `reading`.
 """
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ def _line_of(data: bytes, offset: int) -> int:
 
 
 def decode_csv(path: Path, data: bytes) -> str:
-    """Decodes UTF-8; a byte order mark is passed over.
+    """Decodes UTF-8; a byte order mark is skipped.
 
     Raises:
         DataError: other bytes; the first fault is named by line and byte.
@@ -41,7 +42,7 @@ def decode_csv(path: Path, data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        # with a byte order mark the codec counts from behind it
+        # with a byte order mark the codec counts from after it
         offset = error.start + (len(data) - len(error.object))
         raise DataError(
             f"{path}: line {_line_of(data, offset)}, byte {offset + 1}: got 0x{data[offset]:02x}, "
@@ -50,7 +51,7 @@ def decode_csv(path: Path, data: bytes) -> str:
 
 
 def split_csv(path: Path, text: str) -> list[Row]:
-    """Splits CSV into records; blank lines are none.
+    """Splits CSV into records; blank lines are skipped.
 
     Raises:
         DataError: a record is malformed.
@@ -69,3 +70,45 @@ def split_csv(path: Path, text: str) -> list[Row]:
             'quote, double the quotes inside a quoted caption ("a ""nice"" nine").'
         ) from error
     return rows
+
+
+class NamedRow(NamedTuple):
+    """One record: the line on which it starts, and its values by column, without space around them."""
+
+    line: int
+    values: dict[str, str]
+
+
+def read_named_rows(path: Path, data: bytes, columns: Sequence[str]) -> tuple[list[str], list[NamedRow]]:
+    """Reads a file with a header that names exactly the given columns, in any order.
+
+    Args:
+        path: of the file, for messages.
+        data: its bytes.
+        columns: the names.
+
+    Returns:
+        The names in the file's order, and the records.
+
+    Raises:
+        DataError: the bytes are not UTF-8 or not CSV, the header has other columns, or a record has more or
+            fewer fields than the header; the line is named.
+    """
+    rows = split_csv(path, decode_csv(path, data))
+    names = [name.strip() for name in rows[0].fields] if rows else []
+    if sorted(names) != sorted(columns):
+        raise DataError(
+            f"{path}: line 1: got the columns {', '.join(map(repr, names)) or 'none'}; "
+            f"must be {','.join(columns)}. Fix the header."
+        )
+    return names, [_named(path, names, row) for row in rows[1:]]
+
+
+def _named(path: Path, names: list[str], row: Row) -> NamedRow:
+    if len(row.fields) != len(names):
+        raise DataError(
+            f"{path}: line {row.line}: got {len(row.fields)} fields; must be {len(names)}. "
+            "Put a text that holds commas in double quotes."
+        )
+    values = {name: value.strip() for name, value in zip(names, row.fields, strict=True)}
+    return NamedRow(row.line, values)

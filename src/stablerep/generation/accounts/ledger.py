@@ -75,7 +75,9 @@ class Ledger:
         self._rates[key] = dict(rate)
         self._totals[generator_id] = _sum([self.total(generator_id), spent])
         text = json.dumps({"rates": self._rates, "totals": self._totals}, indent=1, sort_keys=True)
-        with written_whole(self.path, "The shards are kept; make room or mend the permissions.") as beside:
+        with written_whole(
+            self.path, "The shards are kept; free some space or fix the permissions."
+        ) as beside:
             beside.write_text(text + "\n", encoding="utf-8")
 
     def total(self, generator_id: str) -> dict[str, Any]:

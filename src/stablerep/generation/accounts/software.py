@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from stablerep.generation.image_sets.cache import SOFTWARE
-from stablerep.generation.image_sets.plan import ImageSetPlan, Wanted
+from stablerep.generation.image_sets.plan import ImageSetPlan
 from stablerep.storage.shards import image_id_of
 
 logger = logging.getLogger(__name__)
@@ -91,20 +91,16 @@ def read_software(store: Path) -> SoftwareOfImages:
 
 
 def software_of_plan(
-    plan: ImageSetPlan,
-    wanted: Wanted,
-    before: SoftwareOfImages,
-    current: dict[str, str],
-    carried_out: bool,
+    plan: ImageSetPlan, before: SoftwareOfImages, current: dict[str, str], carried_out: bool
 ) -> SoftwareOfImages:
     """Returns what will have made the images when a plan is carried out.
 
     Args:
-        plan: what is kept keeps its versions, what is made gets the current ones.
-        wanted: by which generator and seed.
-        before: as `read_software` gives it.
-        current: as `describe_software` gives it.
-        carried_out: whether what leaves the set is gone; until then it is told as well, for a run may fail.
+        plan: kept images keep their versions, made ones get the current ones.
+        before: as `read_software` returns it.
+        current: as `describe_software` returns it.
+        carried_out: whether the images that leave the set are gone; until then they are listed as well,
+            because a run may fail.
     """
     known = {**before.versions, _id_of(current): current}
     made: dict[str, str] = {}
@@ -112,7 +108,7 @@ def software_of_plan(
         made |= {image_id_of(caption.caption_id, index): _id_of(current) for index in caption.missing}
         for index, path in caption.kept.items():
             image_id = image_id_of(caption.caption_id, index)
-            made[image_id] = before.id_of(image_id, wanted.generator_id, wanted.seed)
+            made[image_id] = before.id_of(image_id, plan.wanted.generator_id, plan.wanted.seed)
             if path in plan.from_cache:
                 versions = plan.from_cache[path].get(SOFTWARE, {}).get(str(index))
                 made[image_id] = _id_of(versions) if versions else UNKNOWN

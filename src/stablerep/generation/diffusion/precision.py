@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from stablerep.generation.diffusion.settings import AUTO_DTYPE, DTYPES, GeneratorSettings
-from stablerep.generation.image_sets.image_set import GENERATOR_FILE
+from stablerep.generation.image_sets.generator_file import GENERATOR_FILE
 
 logger = logging.getLogger(__name__)
 

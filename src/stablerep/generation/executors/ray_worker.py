@@ -128,8 +128,8 @@ def expected_of(workshop: Workshop, software: dict[str, str]) -> Iterator[Expect
         token.write_text(text)
     except OSError as error:
         raise DataError(
-            f"{token}: cannot be written ({error.strerror or error}). Make room or mend the permissions and "
-            "run again."
+            f"{token}: cannot be written ({error.strerror or error}). Free some space or fix the permissions "
+            "and run again."
         ) from error
     try:
         yield Expected(token, text, files_of_folder(workshop.folder), software, _TOKEN_WAIT_S)

@@ -6,7 +6,9 @@ Legend: N images of a batch.
 from collections.abc import Callable, Mapping
 
 from stablerep.generation.diffusion.generator import Drawn
-from stablerep.generation.image_sets.plan import CaptionPlan, ShardPlan, Wanted, make_image_entry, make_record
+from stablerep.generation.image_sets.plan import ShardPlan
+from stablerep.generation.image_sets.records import make_image_entry, make_record
+from stablerep.generation.image_sets.wanted import CaptionPlan, Wanted
 from stablerep.storage.shards import Record, decode_image, digest_of, encode_image
 
 

@@ -4,25 +4,21 @@ Nothing is judged by its name: each image's bytes are verified against the diges
 record against what would be drawn now (text, seed, generator).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import pandas as pd
-
-from stablerep.errors import DataError
-from stablerep.generation.diffusion.generator import ImageRequest, image_noise_seed
 from stablerep.generation.image_sets.cache import SampleCache
+from stablerep.generation.image_sets.records import make_image_entry, make_record
+from stablerep.generation.image_sets.wanted import CaptionPlan, Wanted
 from stablerep.storage.shards import (
     REJECTED_UNSAFE,
     SHARDS_FOLDER,
     Record,
     ShardScan,
     StoredSample,
-    check_caption_id,
     is_shard_name,
-    member_name,
     scan_shard,
     shard_name,
 )
@@ -30,47 +26,13 @@ from stablerep.storage.whole_files import PARTIAL_SUFFIX
 
 
 @dataclass(frozen=True)
-class CaptionPlan:
-    """What is to be done for one caption.
-
-    Attributes:
-        caption_id: its id.
-        text: what is drawn.
-        source: where the caption came from.
-        licence: its terms.
-        kept: image index -> shard, or sample of the cache, that holds it.
-        rejected: indices of the images that the safety checker blanked, as the kept record says.
-        truncated: what the kept record says, None where nothing is kept.
-        missing: indices of the images to make.
-    """
-
-    caption_id: str
-    text: str
-    source: str
-    licence: str
-    kept: dict[int, Path] = field(default_factory=dict)
-    rejected: tuple[int, ...] = ()
-    truncated: bool | None = None
-    missing: tuple[int, ...] = ()
-
-    @property
-    def done(self) -> set[int]:
-        """Indices of the images that need not be made."""
-        return {*self.kept, *self.rejected}
-
-    def requests(self) -> list[ImageRequest]:
-        """Returns the images to draw."""
-        return [ImageRequest(self.caption_id, self.text, index) for index in self.missing]
-
-
-@dataclass(frozen=True)
 class ShardPlan:
-    """What is to be done for one shard.
+    """What must be done for one shard.
 
     Attributes:
         name: of its file.
-        captions: all that it is to hold, by caption id.
-        records: as they are, where the shard is already what it is to be; None where it is written.
+        captions: all that it must hold, by caption id.
+        records: the present ones if the shard is already as it should be; None if it must be written.
     """
 
     name: str
@@ -84,7 +46,7 @@ class ShardPlan:
 
 
 class Leaving(NamedTuple):
-    """Images of a sample that are there and that the wanted set has no place for.
+    """Images of a sample that are there and are not part of the wanted set.
 
     Attributes:
         shard: that holds them.
@@ -99,17 +61,19 @@ class Leaving(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageSetPlan:
-    """What is to be done for the image set.
+    """What must be done for the image set.
 
     Attributes:
-        shards: all that are wanted, by name.
+        wanted: what the images of the set have in common.
+        shards: all wanted ones, by name.
         num_dropped: captions that are there and no longer wanted.
-        faults: what was found damaged.
-        stale: files that are no part of the wanted set.
-        leaving: what is intact and will not be part of the set.
+        faults: damage that was found.
+        stale: files that are not part of the wanted set.
+        leaving: intact images that will not be part of the set.
         from_cache: samples of the cache that become part of the set -> their records.
     """
 
+    wanted: Wanted
     shards: list[ShardPlan]
     num_dropped: int
     faults: list[str]
@@ -133,113 +97,13 @@ class ImageSetPlan:
         return sum(shard.num_missing for shard in self.shards)
 
     def summary(self) -> str:
-        """Says it in one line."""
+        """Returns the plan in one line, for the log."""
         num = len(self.captions)
         cached = f" ({len(self.from_cache):,} back from the cache)" if self.from_cache else ""
         return (
             f"{num:,} captions: {num - self.num_to_make:,} kept{cached}, {self.num_to_make:,} to make, "
             f"{self.num_dropped:,} to drop"
         )
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """The image set that is wanted.
-
-    Attributes:
-        generator_id: see stablerep.generation.diffusion.identity.
-        seed: of the image set.
-        images_per_caption: images of each caption, with indices from 0.
-        num_shards: files.
-        further: indices beyond these, by caption id.
-        keeps_spare: whether intact images of other indices stay, until it is known who wants them.
-    """
-
-    generator_id: str
-    seed: int
-    images_per_caption: int
-    num_shards: int
-    further: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    keeps_spare: bool = False
-
-    def indices_of(self, caption_id: str, there: Iterable[int] = ()) -> list[int]:
-        """Returns the indices of a caption's images, given those that are there."""
-        wanted = {*range(self.images_per_caption), *self.further.get(caption_id, ())}
-        return sorted(wanted.union(there) if self.keeps_spare else wanted)
-
-
-def distinct_captions(captions: pd.DataFrame) -> list[CaptionPlan]:
-    """Returns the captions by id, of equal ones the first.
-
-    Raises:
-        DataError: there is none, a column is missing, or an id cannot name a sample.
-    """
-    absent = sorted({"caption_id", "text"} - set(captions.columns))
-    if absent:
-        raise DataError(
-            f"caption set: column {', '.join(absent)} is missing; must be there besides "
-            f"{', '.join(map(str, captions.columns))}. Run the curation pipeline."
-        )
-    if captions.empty:
-        raise DataError(
-            "caption set: got no captions; must be at least one. See data/03_primary/"
-            "rejected_captions.parquet for what curation dropped and why."
-        )
-    plans: dict[str, CaptionPlan] = {}
-    for row in captions.to_dict("records"):
-        check_caption_id(row["caption_id"])
-        if not isinstance(row["text"], str) or not _shows_something(row["text"]):
-            raise DataError(
-                f"caption {row['caption_id']!r}: got {row['text']!r}; must have a letter, number or sign to "
-                "draw. Run the curation pipeline, whose filters drop such captions and count them."
-            )
-        source, licence = (str(row.get(key, "unknown")) for key in ("source", "licence"))
-        plans.setdefault(row["caption_id"], CaptionPlan(row["caption_id"], row["text"], source, licence))
-    return [plans[caption_id] for caption_id in sorted(plans)]
-
-
-def _shows_something(text: str) -> bool:
-    return any(letter.isprintable() and not letter.isspace() for letter in text)
-
-
-def make_record(
-    caption: CaptionPlan,
-    wanted: Wanted,
-    images: list[dict[str, Any]],
-    rejected: Sequence[int],
-    truncated: bool,
-) -> Record:
-    """Returns a sample's record: enough to say what an image is and to make it again.
-
-    The caption's line is left out: a line added above it would touch every record below. The indices of
-    images that the safety checker blanked stand in it where there are any.
-    """
-    blanked = {REJECTED_UNSAFE: sorted(rejected)} if rejected else {}
-    return {
-        **blanked,
-        "caption_id": caption.caption_id,
-        "text": caption.text,
-        "source": caption.source,
-        "licence": caption.licence,
-        "truncated": truncated,
-        "generator_id": wanted.generator_id,
-        "seed": wanted.seed,
-        "images": sorted(images, key=lambda image: image["index"]),
-    }
-
-
-def make_image_entry(
-    caption_id: str, seed: int, index: int, digest: str, size_px: tuple[Any, Any]
-) -> dict[str, Any]:
-    """Returns what a record says of one image; `size_px` is (width, height)."""
-    return {
-        "index": index,
-        "member": member_name(caption_id, index),
-        "seed": image_noise_seed(seed, caption_id, index),
-        "digest": digest,
-        "width_px": size_px[0],
-        "height_px": size_px[1],
-    }
 
 
 def plan_image_set(
@@ -249,71 +113,120 @@ def plan_image_set(
 
     Args:
         captions: from `distinct_captions`.
-        wanted: the rest of what is wanted.
+        wanted: what the images of the set have in common.
         store: the image set's folder; may be absent.
-        cache: where samples that left the set lie.
+        cache: holds samples that left the set.
     """
-    folder = store / SHARDS_FOLDER
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    scans = {path.name: scan_shard(path) for path in files if is_shard_name(path.name)}
-    found = _locate(scans, wanted.num_shards)
+    stored = _StoredSet(store / SHARDS_FOLDER, wanted.num_shards)
     by_shard: dict[str, list[CaptionPlan]] = {}
-    leaving: list[Leaving] = []
     from_cache: dict[Path, Record] = {}
     for caption in captions:
-        planned = caption
-        indices = wanted.indices_of(caption.caption_id)
-        name = found.pop(caption.caption_id, None)
-        if name is not None:
-            sample = scans[name].samples[caption.caption_id]
-            if _is_of(sample, caption, wanted):
-                there = {*sample.digests, *sample.record.get(REJECTED_UNSAFE, [])}
-                indices = wanted.indices_of(caption.caption_id, there)
-            planned = _plan_to_keep(planned, wanted, indices, folder / name, sample)
-            rest = set(sample.digests) - set(planned.kept)
-            leaving.append(Leaving(folder / name, sample, tuple(sorted(rest))))
-        if not planned.done.issuperset(indices):
-            cached = cache.find(caption.caption_id, wanted.generator_id, wanted.seed)
-            if cached is not None:
-                path, sample = cached
-                planned = _plan_to_keep(planned, wanted, indices, path, sample)
-                if path in planned.kept.values():
-                    from_cache[path] = sample.record
-        missing = tuple(i for i in indices if i not in planned.done)
-        own = shard_name(caption.caption_id, wanted.num_shards)
-        by_shard.setdefault(own, []).append(replace(planned, missing=missing))
-    shards = []
-    for name, members in sorted(by_shard.items()):
-        scan = scans.get(name)
-        ready = scan is not None and _is_ready(scan, folder / name, members, wanted)
-        samples = scan.samples if ready and scan is not None else {}
-        records = [samples[caption.caption_id].record for caption in members] if ready else None
-        shards.append(ShardPlan(name, members, records))
-    # what is left of `found` are the captions that nobody wants
-    for caption_id, name in sorted(found.items()):
-        sample = scans[name].samples[caption_id]
-        leaving.append(Leaving(folder / name, sample, tuple(sorted(sample.digests))))
-    wanted_ids = {caption.caption_id for caption in captions}
-    there = {caption_id for scan in scans.values() for caption_id in scan.samples}
+        planned, cached = _plan_caption(caption, wanted, stored, cache)
+        by_shard.setdefault(shard_name(caption.caption_id, wanted.num_shards), []).append(planned)
+        from_cache |= cached
+    shards = [
+        ShardPlan(name, members, stored.records_if_ready(name, members, wanted))
+        for name, members in sorted(by_shard.items())
+    ]
     return ImageSetPlan(
+        wanted=wanted,
         shards=shards,
-        num_dropped=len(there - wanted_ids),
-        faults=[fault for scan in scans.values() for fault in scan.faults],
-        stale=[
-            path
-            for path in files
-            if path.name.endswith(PARTIAL_SUFFIX) or (is_shard_name(path.name) and path.name not in by_shard)
-        ],
-        leaving=[each for each in leaving if each.indices],
+        num_dropped=len(stored.caption_ids - {caption.caption_id for caption in captions}),
+        faults=stored.faults,
+        stale=stored.stale(by_shard),
+        leaving=stored.leaving({each.caption_id: each.kept for shard in shards for each in shard.captions}),
         from_cache=from_cache,
     )
+
+
+class _StoredSet:
+    """The files of an image set, read and verified."""
+
+    def __init__(self, folder: Path, num_shards: int) -> None:
+        self.folder = folder
+        self.files = sorted(folder.iterdir()) if folder.is_dir() else []
+        self.scans = {path.name: scan_shard(path) for path in self.files if is_shard_name(path.name)}
+        self.shard_of = _locate(self.scans, num_shards)
+
+    @property
+    def caption_ids(self) -> set[str]:
+        """All captions that have a sample."""
+        return {caption_id for scan in self.scans.values() for caption_id in scan.samples}
+
+    @property
+    def faults(self) -> list[str]:
+        """Everything that was found damaged."""
+        return [fault for scan in self.scans.values() for fault in scan.faults]
+
+    def find(self, caption_id: str) -> tuple[Path, StoredSample] | None:
+        """Returns a caption's sample and the shard that holds it."""
+        name = self.shard_of.get(caption_id)
+        return None if name is None else (self.folder / name, self.scans[name].samples[caption_id])
+
+    def stale(self, wanted_shards: Iterable[str]) -> list[Path]:
+        """Returns the files that are not part of the wanted set."""
+        wanted = set(wanted_shards)
+        return [
+            path
+            for path in self.files
+            if path.name.endswith(PARTIAL_SUFFIX) or (is_shard_name(path.name) and path.name not in wanted)
+        ]
+
+    def leaving(self, kept: dict[str, dict[int, Path]]) -> list[Leaving]:
+        """Returns the intact images that will not be part of the set, those of wanted captions first.
+
+        Args:
+            kept: caption id -> image index -> file that holds the image.
+        """
+        leaving = []
+        for caption_id in [*sorted(kept), *sorted(set(self.shard_of) - set(kept))]:
+            found = self.find(caption_id)
+            if found is None:
+                continue
+            path, sample = found
+            stays = {index for index, holder in kept.get(caption_id, {}).items() if holder == path}
+            rest = tuple(sorted(set(sample.digests) - stays))
+            if rest:
+                leaving.append(Leaving(path, sample, rest))
+        return leaving
+
+    def records_if_ready(self, name: str, members: list[CaptionPlan], wanted: Wanted) -> list[Record] | None:
+        """Returns a shard's records if it is already as it should be, to the byte."""
+        scan = self.scans.get(name)
+        if scan is None or not _is_ready(scan, self.folder / name, members, wanted):
+            return None
+        return [scan.samples[caption.caption_id].record for caption in members]
+
+
+def _plan_caption(
+    caption: CaptionPlan, wanted: Wanted, stored: _StoredSet, cache: SampleCache
+) -> tuple[CaptionPlan, dict[Path, Record]]:
+    """Returns the caption's plan, and the sample of the cache that it uses with its record, if any."""
+    planned, indices = caption, wanted.indices_of(caption.caption_id)
+    found = stored.find(caption.caption_id)
+    if found is not None:
+        path, sample = found
+        if _is_of(sample, caption, wanted):
+            there = {*sample.digests, *sample.record.get(REJECTED_UNSAFE, [])}
+            indices = wanted.indices_of(caption.caption_id, there)
+        planned = _plan_to_keep(planned, wanted, indices, path, sample)
+    from_cache: dict[Path, Record] = {}
+    if not planned.done.issuperset(indices):
+        cached = cache.find(caption.caption_id, wanted.generator_id, wanted.seed)
+        if cached is not None:
+            path, sample = cached
+            planned = _plan_to_keep(planned, wanted, indices, path, sample)
+            if path in planned.kept.values():
+                from_cache[path] = sample.record
+    missing = tuple(index for index in indices if index not in planned.done)
+    return replace(planned, missing=missing), from_cache
 
 
 def _locate(scans: dict[str, ShardScan], num_shards: int) -> dict[str, str]:
     """Returns caption id -> shard that holds it.
 
-    A shard of another count is read as well, so that changing the count costs no image. One of this
-    count is believed for its own captions only: it may be written while others are read.
+    Shards of another count are read as well, so that changing the count loses no image. A shard of this
+    count is trusted for its own captions only: it may be written while others are read.
     """
     found: dict[str, str] = {}
     suffix = shard_name("", num_shards).partition("-of-")[2]
@@ -329,7 +242,7 @@ def _locate(scans: dict[str, ShardScan], num_shards: int) -> dict[str, str]:
 def _plan_to_keep(
     caption: CaptionPlan, wanted: Wanted, indices: Iterable[int], path: Path, sample: StoredSample
 ) -> CaptionPlan:
-    """Returns the plan with those images of a sample that are wanted and not there yet."""
+    """Returns the plan with the images of a sample that are wanted and not there yet."""
     if not _is_of(sample, caption, wanted):
         return caption
     open_indices = [i for i in indices if i not in caption.done]
@@ -346,17 +259,17 @@ def _plan_to_keep(
 
 
 def _is_of(sample: StoredSample, caption: CaptionPlan, wanted: Wanted) -> bool:
-    """Tells whether a sample was drawn of this caption, by this generator, with this seed."""
+    """Returns whether a sample was drawn from this caption, by this generator, with this seed."""
     drawn = {key: sample.record.get(key) for key in ("text", "seed", "generator_id")}
     return drawn == {"text": caption.text, "seed": wanted.seed, "generator_id": wanted.generator_id}
 
 
 def _is_ready(scan: ShardScan, path: Path, members: list[CaptionPlan], wanted: Wanted) -> bool:
-    """Tells whether a shard is already what it is to be, to the byte."""
+    """Returns whether a shard is already as it should be, to the byte."""
     if scan.faults or list(scan.samples) != [caption.caption_id for caption in members]:
         return False
     for caption in members:
-        # a caption may have no image, where the safety checker blanked each
+        # a caption may have no image if the safety checker blanked each
         if caption.missing or set(caption.kept.values()) - {path}:
             return False
         record = scan.samples[caption.caption_id].record

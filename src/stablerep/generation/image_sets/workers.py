@@ -12,7 +12,8 @@ from stablerep.generation.accounts.ledger import duration
 from stablerep.generation.diffusion.generator import DiffusersGenerator
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.image_sets.assembly import Assembly
-from stablerep.generation.image_sets.plan import ShardPlan, Wanted
+from stablerep.generation.image_sets.plan import ShardPlan
+from stablerep.generation.image_sets.wanted import Wanted
 from stablerep.storage.shards import SHARDS_FOLDER, Record, member_name, open_shard, read_members
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from stablerep.curation.filters.letters import Letters
 from stablerep.curation.filters.limit import Limit
 from stablerep.curation.filters.listed import BlockList, Concepts
 from stablerep.curation.filters.near_duplicates import NearDuplicates, minhash
-from stablerep.curation.filters.patterns import PersonalData, Urls
+from stablerep.curation.filters.patterns import MailAddresses, PhoneNumbers, Urls
 from stablerep.curation.filters.readable import Readable
 from stablerep.curation.filters.semantic_duplicates import SemanticDuplicates, compare
 from stablerep.curation.filters.tokens import Tokens
@@ -165,8 +165,15 @@ def test_urls_are_dropped(text: str) -> None:
     ],
 )
 def test_personal_data_is_dropped(text: str, fault: str | None) -> None:
-    assert faults_of(PersonalData(), [text]) == [fault]
+    found = [*faults_of(MailAddresses(), [text]), *faults_of(PhoneNumbers(), [text])]
+    assert next((each for each in found if each), None) == fault
     assert scores_of(Urls(), ["ada@example.org"]) == [0]
+
+
+def test_addresses_and_telephone_numbers_are_scored_separately() -> None:
+    texts = ["ada@example.org, bob@example.org, +442079460958", "030 12345 or 030 54321", "", "a nine"]
+    assert scores_of(MailAddresses(), texts) == [2, 0, 0, 0]
+    assert scores_of(PhoneNumbers(), texts) == [1, 2, 0, 0]
 
 
 def test_a_block_list_drops_whole_words_alone(tmp_path: Path) -> None:
@@ -332,7 +339,16 @@ def test_limit_of_nothing_is_refused() -> None:
 @pytest.mark.parametrize(
     "step",
     [
-        *(Readable(), Empty(), Length(1, 2), Letters(0.5), Urls(), PersonalData(), Concepts(DIGITS)),
+        *(
+            Readable(),
+            Empty(),
+            Length(1, 2),
+            Letters(0.5),
+            Urls(),
+            MailAddresses(),
+            PhoneNumbers(),
+            Concepts(DIGITS),
+        ),
         *(
             Language(),
             Tokens(str(GENERATOR), 16),

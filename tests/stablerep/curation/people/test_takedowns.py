@@ -94,7 +94,7 @@ def test_a_wrong_line_is_named_and_nothing_is_written(path: Path, row: str, faul
 
 
 def test_a_missing_file_undoes_no_takedown(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="must be there, so that nothing that was taken down comes back"):
+    with pytest.raises(DataError, match="must exist, so that nothing that was taken down comes back"):
         read_takedowns(tmp_path / "takedowns.csv")
 
 

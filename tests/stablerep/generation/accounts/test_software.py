@@ -9,7 +9,8 @@ from stablerep.caption_ids import caption_id_of
 from stablerep.errors import DataError
 from stablerep.generation.accounts.software import SOFTWARE_FILE, SoftwareOfImages, read_software
 from stablerep.generation.image_sets import image_set
-from stablerep.generation.image_sets.image_set import make_image_set, read_generators
+from stablerep.generation.image_sets.generator_file import read_generators
+from stablerep.generation.image_sets.image_set import ImageSetRequest, make_image_set
 
 
 @pytest.fixture
@@ -18,7 +19,9 @@ def make(tiny_generator, settings, captions_of, tmp_path, monkeypatch):
 
     def run(texts, release, **changes):
         monkeypatch.setattr(image_set, "describe_software", lambda: {"torch": release})
-        make_image_set(captions_of(texts), settings(**changes), tiny_generator, tmp_path / "images", 0)
+        make_image_set(
+            ImageSetRequest(captions_of(texts), settings(**changes), tiny_generator, tmp_path / "images", 0)
+        )
         return read_software(tmp_path / "images")
 
     return run
@@ -114,7 +117,7 @@ def test_a_run_that_fails_leaves_every_image_its_release_and_its_generator(
 
 def test_a_disk_that_refuses_is_told_before_anything_is_drawn(make, texts, tmp_path):
     (tmp_path / "images").write_text("a file where the folder should be")
-    with pytest.raises(DataError, match=r"software\.json: cannot be written .*; make room"):
+    with pytest.raises(DataError, match=r"software\.json: cannot be written .*; free some space"):
         make(texts, "1")
 
 

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from stablerep.generation.image_sets.image_set import make_image_set
+from stablerep.generation.executors.local import LocalExecutor
+from stablerep.generation.image_sets.image_set import ImageSetRequest, make_image_set
 from stablerep.storage.shards import SHARDS_FOLDER
 
 INKS = ("red", "teal", "navy")
@@ -86,8 +87,9 @@ def make(tiny_generator, settings, captions_of, sampler, tmp_path):
             **({"scheduler": sampler.target, "num_shards": 5, "images_per_caption": 1} | changes)
         )
         store = tmp_path / name
+        by = executor or LocalExecutor()
         manifest, ledger = make_image_set(
-            captions_of(texts), chosen, tiny_generator, store, 0, None, executor
+            ImageSetRequest(captions_of(texts), chosen, tiny_generator, store, 0, executor=by)
         )
         return SimpleNamespace(manifest=manifest, ledger=ledger, store=store)
 

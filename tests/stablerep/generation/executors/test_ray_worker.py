@@ -9,7 +9,7 @@ from stablerep.errors import DataError, GeneratorError
 from stablerep.generation.accounts.software import describe_software
 from stablerep.generation.executors.ray_crew import Post
 from stablerep.generation.executors.ray_worker import ShardWorker, expected_of
-from stablerep.generation.image_sets.plan import Wanted
+from stablerep.generation.image_sets.wanted import Wanted
 from stablerep.generation.image_sets.workers import Workshop
 from stablerep.storage.shards import SHARDS_FOLDER
 from stablerep.storage.whole_files import PARTIAL_SUFFIX

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from stablerep.caption_ids import caption_id_of
-from stablerep.curation.people.takedowns import CAPTION, GENERATOR, SOURCE
+from stablerep.curation.people.takedowns import CAPTION, GENERATOR, SOURCE, no_takedowns
 from stablerep.generation.accounts.software import read_software
 from stablerep.generation.image_sets import image_set, workers
 from stablerep.generation.image_sets.cache import SampleCache
-from stablerep.generation.image_sets.image_set import make_image_set
+from stablerep.generation.image_sets.image_set import ImageSetRequest, make_image_set
 from stablerep.storage.shards import SHARDS_FOLDER, scan_shard
 
 
@@ -26,7 +26,10 @@ def make(tiny_generator, settings, captions_of, store):
 
     def run(texts, into=store, takedowns=None, **changes):
         changes = {"cache_mib": 1, **changes}
-        return make_image_set(captions_of(texts), settings(**changes), tiny_generator, into, 0, takedowns)
+        takedowns = no_takedowns() if takedowns is None else takedowns
+        return make_image_set(
+            ImageSetRequest(captions_of(texts), settings(**changes), tiny_generator, into, 0, takedowns)
+        )
 
     return run
 

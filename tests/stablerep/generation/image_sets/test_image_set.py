@@ -19,8 +19,9 @@ from stablerep.caption_ids import caption_id_of
 from stablerep.errors import ConfigError, DataError, GeneratorError
 from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.image_sets import workers
-from stablerep.generation.image_sets.image_set import MANIFEST_COLUMNS, make_image_set
+from stablerep.generation.image_sets.image_set import ImageSetRequest, make_image_set
 from stablerep.generation.image_sets.inspect import inspect_images, without_taken_down
+from stablerep.generation.image_sets.manifest import MANIFEST_COLUMNS
 from stablerep.processes import log_to_terminal
 from stablerep.storage.shards import SHARDS_FOLDER, read_images, scan_shard, shard_name
 from stablerep.validation.schemas import AcceptedImages, ImageManifest
@@ -36,7 +37,10 @@ def make(tiny_generator, settings, captions_of, store):
     """Returns a function that brings the image set to what is asked for."""
 
     def run(texts, folder=tiny_generator, into=store, seed=0, executor=None, **changes):
-        return make_image_set(captions_of(texts), settings(**changes), folder, into, seed, executor=executor)
+        by = executor or LocalExecutor()
+        return make_image_set(
+            ImageSetRequest(captions_of(texts), settings(**changes), folder, into, seed, executor=by)
+        )
 
     return run
 
@@ -195,7 +199,7 @@ def test_a_new_source_or_licence_rewrites_the_record_and_draws_nothing(
 ):
     make(texts)
     frame = captions_of(texts).assign(licence="CC-BY-4.0")
-    _, ledger = make_image_set(frame, settings(), tiny_generator, store, 0)
+    _, ledger = make_image_set(ImageSetRequest(frame, settings(), tiny_generator, store, 0))
     assert ledger["num_made_images"] == 0
     for path in (store / SHARDS_FOLDER).iterdir():
         assert {s.record["licence"] for s in scan_shard(path).samples.values()} == {"CC-BY-4.0"}
@@ -257,7 +261,7 @@ def test_captions_that_are_too_long_are_counted_each_time(make, texts, caplog):
     for _ in range(2):
         _, ledger = make([*texts, long])
         assert ledger["num_truncated"] == 1
-    assert "1 of 7 captions are longer than the text encoder takes" in caplog.text
+    assert "1 of 7 captions are longer than the text encoder accepts" in caplog.text
 
 
 def test_leftovers_of_a_kill_go_and_foreign_files_stay(make, store, texts, caplog):
@@ -269,7 +273,7 @@ def test_leftovers_of_a_kill_go_and_foreign_files_stay(make, store, texts, caplo
     after = files_of(store)
     assert after.pop(f"{SHARDS_FOLDER}/notes.txt") == b"mine"
     assert after == before
-    assert "left alone, no shards: notes.txt" in caplog.text
+    assert "left alone, not shards: notes.txt" in caplog.text
 
 
 def test_no_captions_are_an_error_and_cost_no_image(make, store, texts):
@@ -282,7 +286,9 @@ def test_no_captions_are_an_error_and_cost_no_image(make, store, texts):
 
 def test_a_caption_set_without_texts_names_the_column(settings, store, tiny_generator):
     with pytest.raises(DataError, match="column text is missing"):
-        make_image_set(pd.DataFrame({"caption_id": ["c-a"]}), settings(), tiny_generator, store, 0)
+        make_image_set(
+            ImageSetRequest(pd.DataFrame({"caption_id": ["c-a"]}), settings(), tiny_generator, store, 0)
+        )
 
 
 @pytest.mark.parametrize("text", ["", "\x07\x1b\x00", " \n\t", "\u200b", None, float("nan")])
@@ -292,7 +298,7 @@ def test_a_caption_that_shows_nothing_is_named(make, settings, captions_of, stor
     frame.loc[1, "text"] = text
     told = rf"caption '{frame.caption_id[1]}': got .*; must have a letter, number or sign"
     with pytest.raises(DataError, match=told):
-        make_image_set(frame, settings(), tiny_generator, store, 0)
+        make_image_set(ImageSetRequest(frame, settings(), tiny_generator, store, 0))
 
 
 # what says how images are drawn is written before the first one, the table after the last
@@ -436,13 +442,15 @@ def test_a_caption_set_older_than_a_takedown_brings_nothing_back(
     make(texts)
     taken = takedown_of("caption", caption_id_of(texts[1]))
     frame = captions_of(texts)
-    manifest, ledger = make_image_set(frame, settings(), tiny_generator, store, 0, taken)
+    manifest, ledger = make_image_set(ImageSetRequest(frame, settings(), tiny_generator, store, 0, taken))
     assert caption_id_of(texts[1]) not in set(manifest.caption_id)
     assert (ledger["num_captions"], ledger["num_dropped"], ledger["num_made_images"]) == (5, 1, 0)
     assert "1 captions of the set were taken down" in caplog.text
     before = files_of(store)
     with pytest.raises(DataError, match="all 6 captions were taken down"):
-        make_image_set(frame, settings(), tiny_generator, store, 0, takedown_of("source", "test"))
+        make_image_set(
+            ImageSetRequest(frame, settings(), tiny_generator, store, 0, takedown_of("source", "test"))
+        )
     assert files_of(store) == before
 
 
@@ -458,13 +466,23 @@ def test_a_generator_that_was_taken_down_draws_nothing(
     for what in (facts["generator_id"], model_id_of(facts)):
         told = rf"generator {what} \(tiny\): taken down on 2026-01-31 by Ada: why"
         with pytest.raises(GeneratorError, match=told):
-            make_image_set(frame, settings(), tiny_generator, store, 0, takedown_of("generator", what))
+            make_image_set(
+                ImageSetRequest(frame, settings(), tiny_generator, store, 0, takedown_of("generator", what))
+            )
     assert files_of(store) == before
     # by its id it is these settings alone, by its model's whatever the settings
     other = settings(num_inference_steps=2)
-    make_image_set(frame, other, tiny_generator, store, 0, takedown_of("generator", facts["generator_id"]))
+    make_image_set(
+        ImageSetRequest(
+            frame, other, tiny_generator, store, 0, takedown_of("generator", facts["generator_id"])
+        )
+    )
     with pytest.raises(GeneratorError, match="taken down"):
-        make_image_set(frame, other, tiny_generator, store, 0, takedown_of("generator", model_id_of(facts)))
+        make_image_set(
+            ImageSetRequest(
+                frame, other, tiny_generator, store, 0, takedown_of("generator", model_id_of(facts))
+            )
+        )
 
 
 # ------------------------------------------------------------------------------- several processes
@@ -541,7 +559,7 @@ if moment in moments:
     die_at(*moments[moment])
 captions = pd.DataFrame({"caption_id": [caption_id_of(t) for t in texts], "text": texts,
                          "source": "test", "licence": "CC0-1.0"})
-image_set.make_image_set(captions, settings, folder, store, 0)
+image_set.make_image_set(image_set.ImageSetRequest(captions, settings, folder, store, 0))
 """
 
 
@@ -581,14 +599,15 @@ def test_workers_end_when_the_main_process_is_killed(tiny_generator, store, text
     guarded = guarded.replace(
         "image_set.make_image_set(",
         "import os, multiprocessing\n"
-        "    real = image_set.make_shards\n"
+        "    from stablerep.generation.image_sets import making\n"
+        "    real = making.make_shards\n"
         "    def watched(*args):\n"
         "        for made in real(*args):\n"
         "            pids = [str(p.pid) for p in multiprocessing.active_children()]\n"
         "            print(' '.join(pids), flush=True)\n"
         "            os.kill(os.getpid(), 9)\n"
         "            yield made\n"
-        "    image_set.make_shards = watched\n"
+        "    making.make_shards = watched\n"
         "    image_set.make_image_set(",
     )
     script.write_text(f"if __name__ == '__main__':\n{guarded}\n")
@@ -688,13 +707,15 @@ def make_further(tiny_generator, settings, captions_of, store):
     def run(texts, further, keeps_spare=False):
         named = {caption_id_of(text): indices for text, indices in further.items()}
         return make_image_set(
-            captions_of(texts),
-            settings(),
-            tiny_generator,
-            store,
-            0,
-            further=named,
-            keeps_spare=keeps_spare,
+            ImageSetRequest(
+                captions_of(texts),
+                settings(),
+                tiny_generator,
+                store,
+                0,
+                further=named,
+                keeps_spare=keeps_spare,
+            )
         )
 
     return run
