@@ -11,10 +11,10 @@ from pipelines.config.corpus import build_evaluation_set
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import Tensor
-
     from stablerep.evaluation.evaluation import Evaluation
     from stablerep.evaluation.labelled_set import LabelledSet
+    from torch import Tensor
+
     from stablerep.models.encoder import Encoder
     from stablerep.storage.pixels import Pixels
     from stablerep.training.arms import TrainedArm
@@ -26,8 +26,9 @@ def build_evaluations(evaluation: Mapping[str, dict[str, Any]]) -> list[Evaluati
     Raises:
         ConfigError: an entry is not an evaluation, or has another name than its class says.
     """
-    from stablerep.errors import ConfigError
     from stablerep.evaluation.evaluation import Evaluation
+
+    from stablerep.errors import ConfigError
 
     built = []
     for name, entry in evaluation.items():
@@ -43,9 +44,7 @@ def build_evaluations(evaluation: Mapping[str, dict[str, Any]]) -> list[Evaluati
     return built
 
 
-def open_evaluation_set(
-    name: str, entry: dict[str, Any], table: pd.DataFrame
-) -> tuple[LabelledSet, Pixels]:
+def open_evaluation_set(name: str, entry: dict[str, Any], table: pd.DataFrame) -> tuple[LabelledSet, Pixels]:
     """Returns an evaluation set's table with its tasks, and its images, read in place."""
     from stablerep.evaluation.labelled_set import LabelledSet
 
@@ -106,6 +105,7 @@ def validation_score(
     """
     from stablerep.evaluation.evaluation import choose_all
     from stablerep.evaluation.feature_store import FeatureStore
+
     from stablerep.evaluation.features import encoder_subject
 
     name, entry = next(iter(evaluation_sets.items()))

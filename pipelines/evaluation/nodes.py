@@ -63,9 +63,9 @@ def evaluate_encoders(
         The metrics and the scores of each unit.
     """
     import pandas as pd
-
     from stablerep.evaluation.evaluation import evaluate
     from stablerep.evaluation.feature_store import FeatureStore
+
     from stablerep.evaluation.features import encoder_subject
 
     arms = [value for name, value in others.items() if is_encoder(name)]
@@ -75,9 +75,7 @@ def evaluate_encoders(
     for name, entry in evaluation_sets.items():
         labelled, pixels = open_evaluation_set(name, entry, others[evaluation_set_of(name)])
         for tested in _all_tested(arms, encoder["backbone"], seeds[0]):
-            subject = encoder_subject(
-                tested.arm, tested.encoder, tested.config, labelled, pixels, store
-            )
+            subject = encoder_subject(tested.arm, tested.encoder, tested.config, labelled, pixels, store)
             scores = evaluate(subject, evaluations, reporting["num_bootstrap"], seeds[0])
             facts = {"seed": tested.seed, "method": tested.method, "images": tested.images}
             metrics.append(scores.metrics.assign(**facts))
@@ -87,9 +85,7 @@ def evaluate_encoders(
     return pd.concat(metrics, ignore_index=True), pd.concat(units, ignore_index=True)
 
 
-def _all_tested(
-    arms: list[TrainedArm], backbone: Mapping[str, Any], seed: int
-) -> Iterator[_Tested]:
+def _all_tested(arms: list[TrainedArm], backbone: Mapping[str, Any], seed: int) -> Iterator[_Tested]:
     from stablerep.evaluation.features import RAW_PIXELS, UNTRAINED, RawPixels
 
     for arm in arms:

@@ -81,9 +81,7 @@ def tune_guidance(
             f"trial_{trial}", arm, method[_METHOD], encoder, trial_training, folder, settings.seed
         )
         trained = train_arm(plan, source)
-        accuracy = validation_score(
-            trained, evaluation_set, evaluation_sets, evaluation, features_work
-        )
+        accuracy = validation_score(trained, evaluation_set, evaluation_sets, evaluation, features_work)
         last = trained.history.iloc[-1]
         return {
             "validation_accuracy": accuracy,

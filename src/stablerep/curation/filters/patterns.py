@@ -69,8 +69,8 @@ class PhoneNumbers(CaptionFilter):
         # most captions have too few digits for a number; the others are searched
         some = text.str.contains(r"\d[^\p{L}]*\d[^\p{L}]*\d[^\p{L}]*\d")
         found = text.str.replace_all(_DATE, " ").str.extract_all(_PHONE)
-        digits = pl.element().str.count_matches(r"\d")
-        long = found.list.eval(digits.is_between(_MIN_PHONE_DIGITS, _MAX_PHONE_DIGITS))
+        numerals = pl.element().str.count_matches(r"\d")
+        long = found.list.eval(numerals.is_between(_MIN_PHONE_NUMERALS, _MAX_PHONE_NUMERALS))
         return captions.select(pl.when(some).then(long.list.sum()).otherwise(0)).to_series()
 
     def fault(self, score: pl.Expr) -> pl.Expr:
