@@ -66,7 +66,8 @@ def evaluate_encoders(
     from stablerep.evaluation.evaluation import evaluate
     from stablerep.evaluation.feature_store import FeatureStore
 
-    from stablerep.evaluation.features import encoder_subject
+    from stablerep.evaluation.features import EncoderFeatures
+    from stablerep.evaluation.subject import Subject
 
     arms = [value for name, value in others.items() if is_encoder(name)]
     evaluations = build_evaluations(evaluation)
