@@ -76,12 +76,16 @@ def evaluate_encoders(
     for name, entry in evaluation_sets.items():
         labelled, pixels = open_evaluation_set(name, entry, others[evaluation_set_of(name)])
         for tested in _all_tested(arms, encoder["backbone"], seeds[0]):
-            subject = encoder_subject(tested.arm, tested.encoder, tested.config, labelled, pixels, store)
+            features = EncoderFeatures(
+                tested.arm, tested.encoder, tested.config, labelled, pixels, store
+            )
+            subject = Subject(tested.arm, labelled, features)
             scores = evaluate(subject, evaluations, reporting["num_bootstrap"], seeds[0])
-            facts = {"seed": tested.seed, "method": tested.method, "images": tested.images}
-            metrics.append(scores.metrics.assign(**facts))
+            metrics.append(
+                scores.metrics.assign(seed=tested.seed, method=tested.method, images=tested.images)
+            )
             units.append(scores.units.assign(seed=tested.seed))
-            keys.append(subject.features_key)
+            keys.append(features.key)
     store.prune(keys)
     return pd.concat(metrics, ignore_index=True), pd.concat(units, ignore_index=True)
 
