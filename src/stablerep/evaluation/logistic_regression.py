@@ -118,6 +118,8 @@ class _Task:
         self.weights = inputs.new_zeros(len(self.classes), inputs.shape[1])
         self.logits = inputs.new_zeros(len(self.classes), len(inputs))
         self.penalty = inputs.new_zeros(inputs.shape[1])
+        self.gradient = self.direction = torch.zeros_like(self.weights)
+        self.shares: list[float] = []
 
     def start(self, strength: float) -> None:
         """Prepares a fit that starts from the weights that are there."""
