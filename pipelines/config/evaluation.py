@@ -11,10 +11,10 @@ from pipelines.config.corpus import build_evaluation_set
 
 if TYPE_CHECKING:
     import pandas as pd
-    from stablerep.evaluation.evaluation import Evaluation
-    from stablerep.evaluation.labelled_set import LabelledSet
     from torch import Tensor
 
+    from stablerep.evaluation.evaluation import Evaluation
+    from stablerep.evaluation.labelled_set import LabelledSet
     from stablerep.models.encoder import Encoder
     from stablerep.storage.pixels import Pixels
     from stablerep.training.arms import TrainedArm
@@ -26,9 +26,8 @@ def build_evaluations(evaluation: Mapping[str, dict[str, Any]]) -> list[Evaluati
     Raises:
         ConfigError: an entry is not an evaluation, or has another name than its class says.
     """
-    from stablerep.evaluation.evaluation import Evaluation
-
     from stablerep.errors import ConfigError
+    from stablerep.evaluation.evaluation import Evaluation
 
     built = []
     for name, entry in evaluation.items():
@@ -105,7 +104,6 @@ def validation_score(
     """
     from stablerep.evaluation.evaluation import choose_all
     from stablerep.evaluation.feature_store import FeatureStore
-
     from stablerep.evaluation.features import encoder_subject
 
     name, entry = next(iter(evaluation_sets.items()))

@@ -63,9 +63,9 @@ def evaluate_encoders(
         The metrics and the scores of each unit.
     """
     import pandas as pd
+
     from stablerep.evaluation.evaluation import evaluate
     from stablerep.evaluation.feature_store import FeatureStore
-
     from stablerep.evaluation.features import EncoderFeatures
     from stablerep.evaluation.subject import Subject
 
@@ -76,9 +76,7 @@ def evaluate_encoders(
     for name, entry in evaluation_sets.items():
         labelled, pixels = open_evaluation_set(name, entry, others[evaluation_set_of(name)])
         for tested in _all_tested(arms, encoder["backbone"], seeds[0]):
-            features = EncoderFeatures(
-                tested.arm, tested.encoder, tested.config, labelled, pixels, store
-            )
+            features = EncoderFeatures(tested.arm, tested.encoder, tested.config, labelled, pixels, store)
             subject = Subject(tested.arm, labelled, features)
             scores = evaluate(subject, evaluations, reporting["num_bootstrap"], seeds[0])
             metrics.append(

@@ -1,57 +1,213 @@
-"""Features of a frozen encoder.
+"""Features of a frozen encoder, read through `Pixels` in batches and kept in a `FeatureStore`.
 
-Legend: N images, F features.
+Legend: B images of a batch, N images, F features, S side of an encoder's images in pixels.
 """
+
+import hashlib
+import json
+import logging
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from stablerep.errors import ConfigError, DataError, TrainingError
+from stablerep.evaluation.feature_store import FeatureKey, FeatureStore
+from stablerep.evaluation.labelled_set import LabelledSet
+from stablerep.evaluation.subject import Subject, TextTower
 from stablerep.models.encoder import Encoder
+from stablerep.storage.pixels import Pixels
+
+logger = logging.getLogger(__name__)
+
+RAW_PIXELS = "raw_pixels"
+UNTRAINED = "untrained"
+DTYPES = ("float16", "float32")
+_NUM_THREADS = 2  # that read images ahead of the encoder
 
 
-class ResizedEncoder(nn.Module):
-    """An encoder that takes images of any size: they are resized to the one it was built for.
+class RawPixels(Encoder):
+    """The reference that knows nothing: the pixels of a small image, flattened.
 
     Args:
-        encoder: to be wrapped.
+        size_px: S.
     """
 
-    def __init__(self, encoder: Encoder) -> None:
-        """Wraps it."""
+    def __init__(self, size_px: int = 32) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.size_px = size_px
+        self.num_features = 3 * size_px**2
 
     def forward(self, images: Tensor) -> Tensor:
-        """Maps (B, 3, H, W) images in [0, 1] to (B, F)."""
-        size = (self.encoder.size_px, self.encoder.size_px)
-        if images.shape[-2:] != size:
-            images = F.interpolate(images, size, mode="bilinear", antialias=True)
-        return self.encoder(images)
+        """Maps (B, 3, S, S) to (B, 3 S^2)."""
+        return images.flatten(1)
 
 
-@torch.inference_mode()
-def extract_features(encoder: nn.Module, images: Tensor, batch_size: int = 512) -> np.ndarray:
-    """Runs an encoder in evaluation mode over images; its mode is as before afterwards.
+class EncoderFeatures:
+    """The features of one encoder on one set, computed where the store has none.
 
     Args:
-        encoder: maps (B, 3, H, W) float32 in [0, 1] to (B, ...), on any device.
-        images: (N, 3, H, W), float in [0, 1] or uint8 in 0..255.
-        batch_size: images at a time.
+        name: the arm's or reference's, for messages.
+        encoder: on any device; it is moved to the GPU, where there is one, and back.
+        config: what it was built from; part of the key.
+        labelled_set: the images' table.
+        pixels: the images.
+        store: where features are kept.
+        dtype: `float16` halves the files; `float32` loses nothing.
+        batch_size: B.
+
+    Raises:
+        ConfigError: dtype is none of the two.
+        DataError: there are more or fewer images than rows in the table.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        encoder: Encoder,
+        config: Mapping[str, Any],
+        labelled_set: LabelledSet,
+        pixels: Pixels,
+        store: FeatureStore,
+        dtype: str = "float32",
+        batch_size: int = 256,
+    ) -> None:
+        if dtype not in DTYPES:
+            raise ConfigError(f"features: dtype is {dtype!r}; it must be one of {', '.join(DTYPES)}.")
+        if len(pixels) != len(labelled_set.table):
+            raise DataError(
+                f"evaluation set {labelled_set.name!r} has {len(pixels)} images and "
+                f"{len(labelled_set.table)} rows in its table; they must be equal. Import the set again."
+            )
+        self.name, self.encoder, self.labelled_set = name, encoder, labelled_set
+        self.pixels, self.store, self.batch_size = pixels, store, batch_size
+        self.key = FeatureKey(encoder_digest(encoder, config), labelled_set.digest, encoder.size_px, dtype)
+
+    def __call__(self, split: str) -> np.ndarray:
+        """Returns (N, F) memory-mapped features of a split, in the order of the table.
+
+        Raises:
+            TrainingError: features are not finite.
+        """
+        found = self.store.read(self.key, split)
+        if found is not None:
+            return found
+        started = time.monotonic()
+        rows = self.labelled_set.rows(split)
+        found = self.store.write(self.key, split, len(rows), self._compute(rows))
+        logger.info(
+            "%s: %d features of %d %s images of %s in %.1f s",
+            self.name, found.shape[1], len(rows), split, self.labelled_set.name, time.monotonic() - started,
+        )  # fmt: skip
+        return found
+
+    @torch.inference_mode()
+    def _compute(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        was_training = self.encoder.training
+        self.encoder.eval().to(device)
+        try:
+            for images in _read_ahead(self.pixels, rows, self.batch_size):
+                features = self.encoder(fit_size(images, self.encoder.size_px, device)).flatten(1).float()
+                yield self._checked(features.cpu().numpy())
+        finally:
+            self.encoder.train(was_training).to("cpu")
+
+    def _checked(self, features: np.ndarray) -> np.ndarray:
+        bad = int((~np.isfinite(features)).any(axis=1).sum())
+        if bad:
+            raise TrainingError(
+                f"arm {self.name!r}: features are not finite for {bad} of {len(features)} images; all must "
+                "be. Its training went wrong: lower the learning rate and train it again."
+            )
+        with np.errstate(over="ignore"):
+            stored = features.astype(self.key.dtype)
+        if not np.isfinite(stored).all():
+            raise TrainingError(
+                f"arm {self.name!r}: features reach {np.abs(features).max():g}, too large for "
+                f"{self.key.dtype}. Store them as float32."
+            )
+        return stored
+
+
+def encoder_subject(
+    name: str,
+    encoder: Encoder,
+    config: Mapping[str, Any],
+    labelled_set: LabelledSet,
+    pixels: Pixels,
+    store: FeatureStore,
+    dtype: str = "float32",
+    text: TextTower | None = None,
+) -> Subject:
+    """Returns an encoder on a set, its features computed when a split is first opened.
+
+    Args:
+        name: see `EncoderFeatures`.
+        encoder: likewise.
+        config: likewise.
+        labelled_set: likewise.
+        pixels: likewise.
+        store: likewise.
+        dtype: likewise.
+        text: the encoder's text tower, if it has one.
+    """
+    features = EncoderFeatures(name, encoder, config, labelled_set, pixels, store, dtype)
+    return Subject(name, labelled_set, features, text)
+
+
+def encoder_digest(encoder: nn.Module, config: Mapping[str, Any]) -> str:
+    """Returns a digest of an encoder's class, configuration and weights."""
+    digest = hashlib.blake2b(digest_size=16)
+    name = f"{type(encoder).__module__}.{type(encoder).__qualname__}"
+    digest.update(json.dumps([name, dict(config)], sort_keys=True).encode())
+    for key, value in sorted(encoder.state_dict().items()):
+        digest.update(json.dumps([key, str(value.dtype), list(value.shape)]).encode())
+        flat = value.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def fit_size(images: list[Tensor], size_px: int, device: torch.device) -> Tensor:
+    """Resizes the shorter side of each image to S and crops the centre.
+
+    Args:
+        images: (3, H, W) uint8 each, of any sizes.
+        size_px: S.
+        device: where this is done: uint8 is a quarter of float32 to move.
 
     Returns:
-        (N, F) float32; what the encoder returns beyond two dimensions is flattened.
+        (B, 3, S, S) float32 in [0, 1].
     """
-    parameter = next(encoder.parameters(), None)
-    device = parameter.device if parameter is not None else torch.device("cpu")
-    was_training = encoder.training
-    encoder.eval()
-    parts = []
-    scale = 255 if images.dtype == torch.uint8 else 1
-    for part in images.split(batch_size):
-        # to the device first: uint8 crosses the bus four times as fast as float32
-        features = encoder(part.to(device).float() / scale)
-        parts.append(features.flatten(1).float().cpu())
-    encoder.train(was_training)
-    return torch.cat(parts).numpy()
+    if len({image.shape for image in images}) > 1:
+        return torch.cat([fit_size([image], size_px, device) for image in images])
+    batch = torch.stack(images).to(device).float() / 255
+    height, width = batch.shape[-2:]
+    if min(height, width) != size_px:
+        scale = size_px / min(height, width)
+        height, width = (max(size_px, round(side * scale)) for side in (height, width))
+        batch = F.interpolate(batch, (height, width), mode="bilinear", antialias=True)
+    top, left = (height - size_px) // 2, (width - size_px) // 2
+    return batch[..., top : top + size_px, left : left + size_px].contiguous()
+
+
+def _read_ahead(pixels: Pixels, rows: np.ndarray, batch_size: int) -> Iterator[list[Tensor]]:
+    """Yields batches of images; threads read the next ones meanwhile."""
+
+    def read(start: int) -> list[Tensor]:
+        return [pixels.read(row) for row in rows[start : start + batch_size].tolist()]
+
+    with ThreadPoolExecutor(_NUM_THREADS) as pool:
+        waiting: deque[Future[list[Tensor]]] = deque()
+        for start in range(0, len(rows), batch_size):
+            waiting.append(pool.submit(read, start))
+            if len(waiting) > _NUM_THREADS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -5,15 +5,21 @@ temperature is left out: one setting fewer to choose).
 Legend: N training images, Q queries, F features, K neighbours.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch.nn import functional as F
 
 from stablerep.errors import check_range
+from stablerep.evaluation.evaluation import Choice, Evaluation
+from stablerep.evaluation.subject import Prompts, Split
+from stablerep.settings import Settings
 
-_WHERE = "conf/params/evaluation/<name>.yaml, or more scenes.num_probe_train_scenes"
+_WHERE = "conf/params/evaluation/knn.yaml, or use more train images"
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Neighbours:
 
         Args:
             train_labels: (N,) int in 0..num_classes-1.
-            num_classes: of the attribute.
+            num_classes: of the task.
         """
         votes = np.zeros((len(self.rows), num_classes), dtype=np.float64)
         # a similarity lies in [-1, 1]: shifted, a neighbour never counts against its own class
@@ -53,20 +59,89 @@ def find_neighbours(
     """Finds the training images nearest to each query by cosine similarity.
 
     Args:
-        train_features: (N, F) float32.
-        query_features: (Q, F) float32.
+        train_features: (N, F) float16 or float32.
+        query_features: (Q, F) likewise.
         num_neighbours: K, at most N.
         batch_size: queries at a time.
 
     Raises:
         ConfigError: there are fewer training images than neighbours.
     """
-    check_range("probe.num_neighbours", num_neighbours, 1, len(train_features), where=_WHERE)
-    bank = F.normalize(torch.from_numpy(train_features), dim=1)
-    queries = F.normalize(torch.from_numpy(query_features), dim=1)
+    check_range("evaluation.knn.num_neighbours", num_neighbours, 1, len(train_features), where=_WHERE)
+    bank, queries = (_directions(features) for features in (train_features, query_features))
     best = [(part @ bank.T).topk(num_neighbours, dim=1) for part in queries.split(batch_size)]
     return Neighbours(
         torch.cat([found.indices for found in best]).numpy(),
         # the product of two vectors of unit length can exceed 1 by rounding, to 1.0000005 in float32
         torch.cat([found.values for found in best]).clamp(-1, 1).numpy(),
     )
+
+
+def _directions(features: np.ndarray) -> torch.Tensor:
+    # a copy: memory-mapped features are read-only, which torch warns of
+    return F.normalize(torch.from_numpy(np.array(features, dtype=np.float32)), dim=1)
+
+
+class NearestNeighboursSettings(Settings):
+    """Settings of the nearest-neighbour vote."""
+
+    section: ClassVar[str] = "evaluation.knn"
+
+    num_neighbours: int = Field(
+        default=20, ge=1, description="K, neighbours that vote; arXiv:1805.01978 uses 200"
+    )
+
+
+_DEFAULT = NearestNeighboursSettings()
+
+
+@dataclass(frozen=True, eq=False)
+class _Bank:
+    """Train images that know the labels of the same tasks."""
+
+    features: np.ndarray
+    labels: Mapping[str, np.ndarray]
+    num_classes: Mapping[str, int]
+
+    def predict(self, queries: np.ndarray, num_neighbours: int) -> dict[str, np.ndarray]:
+        near = find_neighbours(self.features, queries, num_neighbours)
+        return {task: near.vote(labels, self.num_classes[task]) for task, labels in self.labels.items()}
+
+
+class NearestNeighbours(Evaluation):
+    """Accuracy of a vote of the nearest train images; nothing is chosen.
+
+    Args:
+        num_neighbours: see `NearestNeighboursSettings`.
+
+    Raises:
+        ConfigError: a setting is out of its bounds.
+    """
+
+    name = "knn"
+    version = 1
+
+    def __init__(self, num_neighbours: int = _DEFAULT.num_neighbours) -> None:
+        self.settings = NearestNeighboursSettings(num_neighbours=num_neighbours)
+
+    def choose(self, train: Split, validation: Split, prompts: Prompts | None) -> dict[str, Choice]:
+        """Keeps the train images and votes on the validation images.
+
+        Raises:
+            ConfigError: a task has fewer labelled train images than neighbours.
+        """
+        num_classes = {task: len(classes) for task, classes in train.tasks.items()}
+        choices = {}
+        for features, labels in train.labelled_together():
+            bank = _Bank(features, labels, num_classes)
+            for task, predicted in bank.predict(validation.features, self.settings.num_neighbours).items():
+                choices[task] = Choice(validation.accuracy(task, predicted), {}, bank)
+        return {task: choices[task] for task in train.tasks}
+
+    def score(self, choices: Mapping[str, Choice], features: np.ndarray) -> dict[str, np.ndarray]:
+        """Votes on test images; tasks that know the same train images share the search."""
+        banks = {id(choice.state): choice.state for choice in choices.values()}
+        predictions: dict[str, np.ndarray] = {}
+        for bank in banks.values():
+            predictions |= bank.predict(features, self.settings.num_neighbours)
+        return {task: predictions[task] for task in choices}

@@ -1,56 +1,66 @@
-"""Intervals over hands."""
+"""Intervals over units."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from stablerep.errors import DataError
-from stablerep.evaluation.bootstrap import (
-    accuracy_per_hand,
-    interval_over_hands,
-    paired_difference,
-)
+from stablerep.evaluation import bootstrap
+from stablerep.evaluation.bootstrap import interval_over_units, mean_per_unit, paired_difference
+from stablerep.seeding import numpy_generator
 
 
 def _scores(values: np.ndarray) -> pd.Series:
     return pd.Series(values, index=np.arange(len(values)))
 
 
-def test_accuracy_per_hand_is_the_share_of_right_scenes() -> None:
-    per_hand = accuracy_per_hand(np.array([True, False, True, True]), np.array([7, 7, 3, 3]))
-    assert per_hand.to_dict() == {3: 1.0, 7: 0.5}
+def test_mean_per_unit_is_the_share_of_right_images() -> None:
+    per_unit = mean_per_unit(np.array([True, False, True, True]), np.array(["b", "b", "a", "a"]))
+    assert per_unit.to_dict() == {"a": 1.0, "b": 0.5}
+    assert list(per_unit.index) == ["a", "b"]
 
 
-def test_interval_over_hands_is_wider_than_over_scenes_when_scenes_of_a_hand_agree() -> None:
+def test_interval_over_units_is_wider_than_over_images_when_images_of_a_unit_agree() -> None:
     rng = np.random.default_rng(0)
     right = np.repeat(rng.random(100) < 0.7, 9)
-    hands = np.repeat(np.arange(100), 9)
-    over_hands = interval_over_hands(accuracy_per_hand(right, hands), 2000, 0)
-    over_scenes = interval_over_hands(accuracy_per_hand(right, np.arange(900)), 2000, 0)
-    assert over_hands.value == pytest.approx(over_scenes.value)
-    # nine scenes that agree count for one: sqrt(9) times as wide
-    ratio = (over_hands.high - over_hands.low) / (over_scenes.high - over_scenes.low)
+    units = np.repeat(np.arange(100), 9)
+    over_units = interval_over_units(mean_per_unit(right, units), 2000, 0)
+    over_images = interval_over_units(mean_per_unit(right, np.arange(900)), 2000, 0)
+    assert over_units.value == pytest.approx(over_images.value)
+    # nine images that agree count as one: sqrt(9) times as wide
+    ratio = (over_units.high - over_units.low) / (over_images.high - over_images.low)
     assert ratio == pytest.approx(3, rel=0.15)
 
 
 def test_interval_matches_the_normal_approximation() -> None:
     right = np.arange(450) < 360  # 80 %
-    interval = interval_over_hands(_scores(right.astype(float)), 4000, 1)
+    interval = interval_over_units(_scores(right.astype(float)), 4000, 1)
     half = 1.96 * np.sqrt(0.8 * 0.2 / 450)
     assert interval.value == pytest.approx(0.8)
     assert interval.low == pytest.approx(0.8 - half, abs=0.006)
     assert interval.high == pytest.approx(0.8 + half, abs=0.006)
-    assert interval.num_hands == 450
+    assert interval.num_units == 450
 
 
 def test_interval_is_a_function_of_its_seed() -> None:
     scores = _scores(np.random.default_rng(0).random(50))
-    assert interval_over_hands(scores, 200, 3) == interval_over_hands(scores, 200, 3)
-    assert interval_over_hands(scores, 200, 3) != interval_over_hands(scores, 200, 4)
+    assert interval_over_units(scores, 200, 3) == interval_over_units(scores, 200, 3)
+    assert interval_over_units(scores, 200, 3) != interval_over_units(scores, 200, 4)
+
+
+def test_equal_seeds_keep_the_numbers_of_the_release_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = np.random.default_rng(0).random(37)
+    rng = numpy_generator("bootstrap over hands", 3)
+    means = scores[rng.integers(37, size=(501, 37))].mean(axis=1)
+    expected = tuple(np.quantile(means, [0.025, 0.975]))
+    for draws_at_a_time in (1, 100, 10**9):  # in parts or all at once
+        monkeypatch.setattr(bootstrap, "_DRAWS_AT_A_TIME", draws_at_a_time)
+        interval = interval_over_units(_scores(scores), 501, 3)
+        assert (interval.low, interval.high) == expected
 
 
 def test_equal_scores_have_an_interval_of_no_width() -> None:
-    interval = interval_over_hands(_scores(np.full(21, 0.1)), 100, 0)
+    interval = interval_over_units(_scores(np.full(21, 0.1)), 100, 0)
     assert interval.low <= interval.value <= interval.high
     assert interval.high - interval.low < 1e-12
 
@@ -58,32 +68,27 @@ def test_equal_scores_have_an_interval_of_no_width() -> None:
 def test_paired_difference_sees_what_separate_intervals_hide() -> None:
     hard = np.random.default_rng(0).random(450)
     first, second = _scores(hard + 0.02), _scores(hard)
-    alone = interval_over_hands(first, 1000, 0)
+    alone = interval_over_units(first, 1000, 0)
     paired = paired_difference(first, second, 1000, 0)
     assert alone.low < second.mean()  # the intervals overlap
     assert paired.value == pytest.approx(0.02)
     assert paired.low > 0.019
 
 
-def test_paired_difference_matches_hands_by_id_not_by_place() -> None:
-    first = pd.Series([1.0, 0.0], index=[5, 9])
-    second = pd.Series([0.0, 1.0], index=[9, 5])
+def test_paired_difference_matches_units_by_name_not_by_place() -> None:
+    first = pd.Series([1.0, 0.0], index=["e", "i"])
+    second = pd.Series([0.0, 1.0], index=["i", "e"])
     assert paired_difference(first, second, 100, 0).high == 0
 
 
-def test_other_hands_are_an_error() -> None:
-    with pytest.raises(DataError, match="2 hands that only one"):
+def test_other_units_are_an_error() -> None:
+    with pytest.raises(DataError, match="2 units that only one"):
         paired_difference(pd.Series([1.0], index=[1]), pd.Series([1.0], index=[2]), 10, 0)
 
 
-def test_no_hand_is_an_error() -> None:
-    with pytest.raises(DataError, match="no hand"):
-        interval_over_hands(_scores(np.array([])), 10, 0)
-
-
-@pytest.mark.parametrize("num_hands", [1, 3, 21, 450])
-def test_the_widest_difference_is_one(num_hands: int) -> None:
-    right, wrong = _scores(np.ones(num_hands)), _scores(np.zeros(num_hands))
+@pytest.mark.parametrize("num_units", [1, 3, 21, 450])
+def test_the_widest_difference_is_one(num_units: int) -> None:
+    right, wrong = _scores(np.ones(num_units)), _scores(np.zeros(num_units))
     ahead, behind = paired_difference(right, wrong, 200, 0), paired_difference(wrong, right, 200, 0)
     assert (ahead.low, ahead.value, ahead.high) == (1, 1, 1)
     assert (behind.low, behind.value, behind.high) == (-1, -1, -1)
@@ -95,3 +100,14 @@ def test_the_interval_of_one_resample_holds_the_difference() -> None:
         first, second = (_scores(rng.random(9)) for _ in range(2))
         found = paired_difference(first, second, 1, seed)
         assert found.low <= found.value <= found.high
+
+
+def test_a_unit_twice_is_an_error() -> None:
+    twice = pd.Series([1.0, 0.0], index=["a", "a"])
+    with pytest.raises(DataError, match="a unit twice"):
+        paired_difference(twice, twice, 10, 0)
+
+
+def test_no_unit_is_an_error() -> None:
+    with pytest.raises(DataError, match="no unit"):
+        interval_over_units(_scores(np.array([])), 10, 0)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from stablerep.errors import ConfigError
-from stablerep.evaluation.knn import find_neighbours
+from stablerep.evaluation.knn import NearestNeighbours, NearestNeighboursSettings, find_neighbours
+from stablerep.evaluation.subject import Split
 
 LABELS = np.repeat(np.arange(5), 40)
 
@@ -51,7 +52,7 @@ def test_as_many_neighbours_as_training_images_all_vote() -> None:
 
 def test_more_neighbours_than_training_images_are_refused() -> None:
     few = np.eye(3, dtype=np.float32)
-    with pytest.raises(ConfigError, match=r"probe\.num_neighbours: got 4; must be >= 1 and <= 3"):
+    with pytest.raises(ConfigError, match=r"evaluation\.knn\.num_neighbours: got 4; must be >= 1 and <= 3"):
         find_neighbours(few, few, 4)
 
 
@@ -62,3 +63,47 @@ def test_similarities_of_equal_and_opposite_features_are_cosines_to_the_last_bit
         similarities = find_neighbours(np.concatenate([queries, -queries]), queries, 600).similarities
         assert similarities.max() == 1
         assert similarities.min() == -1
+
+
+def _split(features: np.ndarray, labels: list[int]) -> Split:
+    return Split(np.asarray(features, np.float32), {"shape": np.asarray(labels)}, {"shape": ("a", "b", "c")})
+
+
+def test_the_evaluation_votes_as_by_hand() -> None:
+    train = _split([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], [2, 2, 1, 0])
+    knn = NearestNeighbours(3)
+    # near (1, 0): two of class 2 outvote one; near (0, 1): 1 and 0 are nearest, each alone, and 1 is nearer
+    choices = knn.choose(train, _split([[1, 0], [0, 1]], [2, 0]), None)
+    assert choices["shape"].validation == 0.5
+    assert choices["shape"].chosen == {}
+    assert knn.score(choices, np.array([[2, 0], [0, 3]], np.float32))["shape"].tolist() == [2, 1]
+
+
+def test_the_evaluation_equals_search_and_vote_on_half_precision_features() -> None:
+    rng = np.random.default_rng(0)
+    bank, queries = (rng.normal(size=(200, 16)).astype(np.float16) for _ in range(2))
+    for features in (bank, queries):
+        features.flags.writeable = False  # as memory-mapped features are
+    tasks = {"shape": tuple("abcde")}
+    split = Split(bank, {"shape": LABELS}, tasks)
+    knn = NearestNeighbours(20)
+    predicted = knn.score(knn.choose(split, split, None), queries)["shape"]
+    found = find_neighbours(bank.astype(np.float32), queries.astype(np.float32), 20)
+    assert predicted.tolist() == found.vote(LABELS, 5).tolist()
+
+
+def test_the_evaluation_refuses_more_neighbours_than_train_images() -> None:
+    few = _split(np.eye(3), [0, 1, 2])
+    with pytest.raises(ConfigError, match=r"num_neighbours: got 4; must be >= 1 and <= 3"):
+        NearestNeighbours(4).choose(few, few, None)
+
+
+@pytest.mark.parametrize(("value", "allowed"), [(0, "greater than or equal to 1"), (2.5, "a valid integer")])
+def test_settings_out_of_bounds_name_their_key_and_file(value: float, allowed: str) -> None:
+    message = rf"evaluation\.knn\.num_neighbours: got {value}; must be {allowed}.*knn\.yaml"
+    with pytest.raises(ConfigError, match=message):
+        NearestNeighbours(value)
+
+
+def test_a_changed_default_is_a_new_version() -> None:
+    assert NearestNeighboursSettings().model_dump() == {1: {"num_neighbours": 20}}[NearestNeighbours.version]

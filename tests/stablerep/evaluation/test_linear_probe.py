@@ -3,61 +3,106 @@
 import numpy as np
 import pytest
 
-from stablerep.evaluation.linear_probe import Standardiser, fit_linear_probe
+from stablerep.errors import ConfigError, DataError
+from stablerep.evaluation.evaluation import choose_all
+from stablerep.evaluation.linear_probe import LinearProbe, LinearProbeSettings
+from stablerep.evaluation.standardiser import Standardiser
+from stablerep.evaluation.subject import Split
+from tests.stablerep.evaluation.sets import labelled_set, perfect, random, subject
 
+SET = labelled_set()
 LABELS = np.repeat(np.arange(4), 50)
+TASKS = {"shape": ("a", "b", "c", "d")}
 
 
-def _noisy(seed: int, noise: float) -> np.ndarray:
+def _noisy(seed: int, noise: float, more: int = 0) -> Split:
     rng = np.random.default_rng(seed)
-    return (np.eye(4)[LABELS] + noise * rng.normal(size=(200, 4))).astype(np.float32)
+    features = np.hstack(
+        [np.eye(4)[LABELS] + noise * rng.normal(size=(200, 4)), rng.normal(size=(200, more))]
+    )
+    return Split(features.astype(np.float32), {"shape": LABELS}, TASKS)
 
 
 def test_standardiser_uses_the_training_features_alone() -> None:
-    train = np.array([[0.0, 5.0], [2.0, 5.0]], dtype=np.float32)
-    standardise = Standardiser(train)
-    np.testing.assert_allclose(standardise(train), [[-1, 0], [1, 0]])
+    standardise = Standardiser(np.array([[0.0, 5.0], [2.0, 5.0]], dtype=np.float32))
     np.testing.assert_allclose(standardise(np.array([[3.0, 6.0]], np.float32)), [[2, 1]])
 
 
-def test_perfect_embeddings_are_all_right() -> None:
-    perfect = Standardiser(_noisy(0, 0))(_noisy(0, 0))
-    probe = fit_linear_probe((perfect, LABELS), (perfect, LABELS), [1.0])
-    assert probe.validation_accuracy == 1
-    assert (probe.predict(perfect) == LABELS).all()
+def test_half_precision_features_are_standardised_in_single_precision() -> None:
+    features = np.array([[0.0, 60000.0], [2.0, 50000.0]], dtype=np.float16)
+    standard = Standardiser(features)(features)
+    assert standard.dtype == np.float32
+    np.testing.assert_allclose(standard, [[-1, 1], [1, -1]], rtol=1e-2)
 
 
-def test_random_embeddings_are_near_chance() -> None:
-    rng = np.random.default_rng(0)
-    train, validation = (rng.normal(size=(200, 8)).astype(np.float32) for _ in range(2))
-    probe = fit_linear_probe((train, LABELS), (validation, LABELS), [0.01, 1.0])
-    assert probe.validation_accuracy < 0.4
-
-
-def test_collapsed_embeddings_are_at_chance() -> None:
-    flat = np.full((200, 8), 3.0, dtype=np.float32)
-    standardise = Standardiser(flat)
-    probe = fit_linear_probe((standardise(flat), LABELS), (standardise(flat), LABELS), [0.1])
-    assert probe.validation_accuracy == pytest.approx(0.25)
-
-
-def test_c_is_chosen_by_the_validation_images() -> None:
+def test_the_penalty_is_chosen_by_the_validation_images() -> None:
     # many noise features: a weak penalty learns the training images by heart, a strong one does not
-    rng = np.random.default_rng(0)
-    wide = [np.hstack([_noisy(s, 1.2), rng.normal(size=(200, 100))]) for s in (1, 2)]
-    train, validation = ((x.astype(np.float32), LABELS) for x in wide)
-    on_validation = fit_linear_probe(train, validation, [100.0, 1e-3])
-    on_train = fit_linear_probe(train, train, [100.0, 1e-3])
-    assert (on_validation.probe_c, on_train.probe_c) == (1e-3, 100.0)
-    assert on_validation.validation_accuracy < on_train.validation_accuracy
+    train, validation = _noisy(1, 1.2, 100), _noisy(2, 1.2, 100)
+    probe = LinearProbe([100.0, 1e-3])
+    on_validation = probe.choose(train, validation, None)["shape"]
+    on_train = probe.choose(train, train, None)["shape"]
+    assert on_validation.chosen == {"inverse_strength": 1e-3}
+    assert on_train.chosen == {"inverse_strength": 100.0}
+    assert on_validation.validation < on_train.validation
 
 
 def test_the_kept_probe_is_the_one_that_was_scored() -> None:
-    train, validation = (_noisy(1, 0.8), LABELS), (_noisy(2, 0.8), LABELS)
-    probe = fit_linear_probe(train, validation, [1e-4, 1e-2, 1.0])
-    assert (probe.predict(validation[0]) == LABELS).mean() == probe.validation_accuracy
+    train, validation = _noisy(1, 0.8), _noisy(2, 0.8)
+    probe = LinearProbe([1e-4, 1e-2, 1.0])
+    choices = probe.choose(train, validation, None)
+    predicted = probe.score(choices, validation.features)["shape"]
+    assert (predicted == LABELS).mean() == choices["shape"].validation
 
 
 def test_of_equals_the_strongest_penalty_is_kept() -> None:
-    perfect = _noisy(0, 0)
-    assert fit_linear_probe((perfect, LABELS), (perfect, LABELS), [10.0, 1.0]).probe_c == 1.0
+    flawless = _noisy(0, 0)
+    assert LinearProbe([10.0, 1.0]).choose(flawless, flawless, None)["shape"].chosen == {
+        "inverse_strength": 1.0
+    }
+
+
+def test_each_task_has_its_own_choice() -> None:
+    labels = np.random.default_rng(7).integers(4, size=200)
+    train, validation = _noisy(1, 0.05), _noisy(2, 0.05)
+    tasks = {**TASKS, "noise": TASKS["shape"]}
+    parts = [Split(p.features, {"shape": LABELS, "noise": labels}, tasks) for p in (train, validation)]
+    choices = LinearProbe().choose(*parts, None)
+    assert list(choices) == ["shape", "noise"]
+    assert choices["shape"].validation == 1
+    assert choices["noise"].validation < 0.45
+    assert choices["shape"].state[0] is choices["noise"].state[0]  # standardised once
+
+
+def test_train_images_of_one_class_are_refused() -> None:
+    table = SET.table
+    flat = labelled_set({"shape": np.where(table["split"] == "train", 1, table["label.shape"])})
+    with pytest.raises(DataError, match="linear_probe, task 'shape': the train images are all of one class"):
+        choose_all(subject(flat, random(flat)), [LinearProbe()])
+
+
+def test_a_probe_leaves_memory_mapped_features_as_they_are() -> None:
+    features = perfect(SET).astype(np.float16)
+    features.flags.writeable = False
+    arm = subject(SET, features)
+    arm._read_features = lambda split: features[SET.rows(split)]
+    assert choose_all(arm, [LinearProbe()])["linear_probe"]["shape"].validation == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"inverse_strengths": ()}, r"inverse_strengths: got \(\); .*at least 1 item"),
+        ({"inverse_strengths": [0.1, 0.0]}, r"inverse_strengths\.1: got 0\.0; must be greater than 0"),
+        ({"inverse_strengths": ["1"]}, r"inverse_strengths\.0: got '1'; must be a valid number"),
+        ({"tolerance": 0.0}, r"tolerance: got 0\.0; must be greater than 0"),
+        ({"tolerance": 0.1}, r"tolerance: got 0\.1; must be less than or equal to 0\.01"),
+    ],
+)
+def test_settings_out_of_bounds_name_their_key_and_file(setting: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"evaluation\.linear_probe\.{message}.*linear_probe\.yaml"):
+        LinearProbe(**setting)
+
+
+def test_a_changed_default_is_a_new_version() -> None:
+    pinned = {1: {"inverse_strengths": (0.001, 0.01, 0.1, 1.0), "tolerance": 1e-6}}
+    assert LinearProbeSettings().model_dump() == pinned[LinearProbe.version]

@@ -31,7 +31,7 @@ def pretrain_generator(recipe: PretrainingRecipe, work: Path, target: Path) -> d
     """
     work.mkdir(parents=True, exist_ok=True)
     recipe_path = work / "recipe.json"
-    wanted = recipe.model_dump(exclude={"num_processes"})  # of which the weights do not depend
+    wanted = recipe.model_dump(exclude={"num_processes", "card"})  # of which the weights do not depend
     if recipe_path.exists() and json.loads(recipe_path.read_text()) != wanted:
         raise GeneratorError(
             f"pretraining: {recipe_path} holds another recipe than the one asked for; checkpoints of one "

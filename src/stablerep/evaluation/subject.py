@@ -1,0 +1,156 @@
+"""An encoder on an evaluation set: features, labels, and a test split that opens after every choice.
+
+Legend: N images, F features, D dimensions of an embedding shared by images and text.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from stablerep.evaluation.labelled_set import UNKNOWN, LabelledSet, label_column
+
+logger = logging.getLogger(__name__)
+
+
+class TextTower(Protocol):
+    """The text side of an encoder that was trained with text."""
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Maps T texts to (T, D) float32 embeddings of length 1."""
+        ...
+
+    def embed_features(self, features: np.ndarray) -> np.ndarray:
+        """Maps (N, F) image features to (N, D) float32 embeddings of length 1."""
+        ...
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What an evaluation that needs text is given besides images.
+
+    Attributes:
+        tower: embeds texts and features.
+        templates: by task, texts with `{}` for a class name.
+    """
+
+    tower: TextTower
+    templates: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split as one encoder sees it.
+
+    Attributes:
+        features: (N, F) float16 or float32, usually memory-mapped.
+        labels: by task (N,) int64, -1 where unknown.
+        tasks: the class names of each task.
+    """
+
+    features: np.ndarray
+    labels: Mapping[str, np.ndarray]
+    tasks: Mapping[str, tuple[str, ...]]
+
+    def labelled_together(self) -> list[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """Groups tasks that know the labels of the same images.
+
+        Returns:
+            For each group the features and the labels by task, of the images whose labels are known.
+        """
+        groups: dict[bytes, list[str]] = {}
+        for task, labels in self.labels.items():
+            groups.setdefault((labels != UNKNOWN).tobytes(), []).append(task)
+        found = []
+        for tasks in groups.values():
+            known = self.labels[tasks[0]] != UNKNOWN
+            features = self.features if known.all() else self.features[known]
+            found.append((features, {task: self.labels[task][known] for task in tasks}))
+        return found
+
+    def accuracy(self, task: str, predicted: np.ndarray) -> float:
+        """Returns the share of (N,) predicted classes that are right, of those whose label is known."""
+        known = self.labels[task] != UNKNOWN
+        return float(np.mean(predicted[known] == self.labels[task][known]))
+
+
+@dataclass(frozen=True)
+class TestSplit(Split):
+    """The test split, with what its scores are resampled over.
+
+    Attributes:
+        units: (N,) text.
+    """
+
+    __test__ = False  # not a class of tests
+
+    units: np.ndarray
+
+
+class Subject:
+    """A frozen encoder, or a reference such as raw pixels, on one evaluation set.
+
+    Args:
+        name: the arm's or the reference's.
+        labelled_set: the images.
+        read_features: maps the name of a split to its (N, F) features, in the order of the table.
+        text: the encoder's text tower, if it has one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        labelled_set: LabelledSet,
+        read_features: Callable[[str], np.ndarray],
+        text: TextTower | None = None,
+    ) -> None:
+        self.name = name
+        self.labelled_set = labelled_set
+        self.prompts = None if text is None else Prompts(text, labelled_set.prompts)
+        self.opened_after: tuple[str, ...] = ()
+        self._read_features = read_features
+
+    def open_train(self) -> Split:
+        """Returns the split to learn from."""
+        return self._open("train")
+
+    def open_validation(self) -> Split:
+        """Returns the split to choose on."""
+        return self._open("validation")
+
+    def open_test(self, choices: Mapping[str, Mapping[str, object]]) -> TestSplit:
+        """Returns the test split; there is no other way to it.
+
+        Args:
+            choices: by evaluation and task, what was chosen before; remembered in `opened_after`.
+
+        Raises:
+            ValueError: nothing was chosen yet, or the split was opened before.
+        """
+        if not choices or not all(choices.values()):
+            raise ValueError(f"{self.name}: the test split opens after every choice; got no choice")
+        if self.opened_after:
+            raise ValueError(
+                f"{self.name}: the test split was opened before, after the choices of "
+                f"{', '.join(self.opened_after)}; make a new subject and choose again"
+            )
+        self.opened_after = tuple(choices)
+        logger.info(
+            "%s: test split of %s opened, after the choices of %s",
+            self.name, self.labelled_set.name, ", ".join(self.opened_after),
+        )  # fmt: skip
+        split = self._open("test")
+        rows = self.labelled_set.rows("test")
+        units = self.labelled_set.table["unit"].to_numpy()[rows].astype(str)
+        return TestSplit(split.features, split.labels, split.tasks, units)
+
+    def _open(self, split: str) -> Split:
+        rows = self.labelled_set.rows(split)
+        table, tasks = self.labelled_set.table, self.labelled_set.tasks
+        labels = {task: table[label_column(task)].to_numpy()[rows] for task in tasks}
+        features = self._read_features(split)
+        if len(features) != len(rows):
+            raise ValueError(f"{self.name}: {len(features)} features of {len(rows)} {split} images")
+        return Split(features, labels, tasks)
