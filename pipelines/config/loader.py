@@ -14,6 +14,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipelines.config.given import Given
+from pipelines.config.possible_arms import without_impossible_arms
 from pipelines.config.schema import Parameters
 from stablerep.errors import ConfigError, StableRepError
 from stablerep.storage.whole_files import written_whole
@@ -53,10 +54,11 @@ def compose(folder: Path, runtime: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         Plain mappings, lists and scalars, every field of `Parameters` filled in;
-        `Parameters.read` makes objects of them.
+        `Parameters.read` makes objects of them. Arms with `if_possible` that cannot be trained are left out.
 
     Raises:
         ConfigError: unknown group, option or key, wrong type, out of range, or values that do not fit.
+        DataError: an arm has `if_possible`, and the corpus cannot be read.
     """
     if not (folder / "config.yaml").is_file():
         raise ConfigError(f"{folder}/config.yaml: missing; must hold Hydra's defaults list.")
@@ -71,7 +73,7 @@ def compose(folder: Path, runtime: Mapping[str, Any]) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         raise ConfigError(f"parameters: {str(error).splitlines()[0]}") from error
     plain: dict[str, Any] = _with_lists(Parameters.read(values, "").model_dump())
-    return plain
+    return without_impossible_arms(plain)
 
 
 def _check_unresolved(values: Any) -> None:

@@ -74,7 +74,7 @@ class Parameters(Settings):
         for section in ("image_sets", "arms", "evaluation_sets"):
             _check_names(section, getattr(self, section))
         for name in self.image_sets:
-            self._check_mixture(name, ())
+            self._check_sets_needed_by(name, ())
             if self.image_sets[name].source == "generated":
                 self.generator_of(name)
         for name in self.arms:
@@ -106,18 +106,19 @@ class Parameters(Settings):
             return self.generator_of(image_set).images_per_caption
         return settings.images_per_caption or (1 if settings.source == "rendered" else None)
 
-    def _check_mixture(self, name: str, above: tuple[str, ...]) -> None:
-        for part in self.image_sets[name].of or {}:
-            if part not in self.image_sets:
-                raise SettingError(
-                    f"image_sets.{name}.of", f"got {part!r}; {must_be_one_of(part, self.image_sets)}"
-                )
-            if part in (*above, name):
-                circle = " of ".join((*above, name, part))
-                raise SettingError(
-                    f"image_sets.{name}.of", f"got {part!r}; must be no mixture of itself: {circle}"
-                )
-            self._check_mixture(part, (*above, name))
+    def _check_sets_needed_by(self, name: str, above: tuple[str, ...]) -> None:
+        """Raises SettingError where a set needs one that is not there, or needs itself."""
+        settings, key = self.image_sets[name], f"image_sets.{name}"
+        needed = [(f"{key}.of", part) for part in settings.of or {}]
+        if settings.as_many_as is not None:
+            needed.append((f"{key}.as_many_as", settings.as_many_as))
+        for where, other in needed:
+            if other not in self.image_sets:
+                raise SettingError(where, f"got {other!r}; {must_be_one_of(other, self.image_sets)}")
+            if other in (*above, name):
+                chain = " needs ".join((*above, name, other))
+                raise SettingError(where, f"got {other!r}; a set must not need itself: {chain}")
+            self._check_sets_needed_by(other, (*above, name))
 
     def _check_arm(self, name: str) -> None:
         arm, key = self.arms[name], f"arms.{name}"

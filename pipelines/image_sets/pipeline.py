@@ -45,7 +45,7 @@ def create_set_pipeline(name: str, parameters: dict[str, Any]) -> Pipeline:
     settings = parameters["image_sets"][name]
     graph = Pipeline(_NODES[settings["source"]](name, settings))
     own = {"params:image_set": f"params:image_sets.{name}"}
-    renamed = {"place": f"place_of_{name}"}
+    renamed = {"place": f"place_of_image_set_{name}"}
     if settings.get("as_many_as"):
         renamed["as_many_as"] = image_set_of(settings["as_many_as"])
     inputs = {each: renamed.get(each, each) for each in graph.inputs() if not each.startswith("params:")}

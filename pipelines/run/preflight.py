@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.framework.hooks import hook_impl
 
 from pipelines.config.build import build_method
+from pipelines.config.possible_arms import lacks_captions
 from pipelines.run.items import is_encoder
 from stablerep.errors import ConfigError
 
@@ -118,8 +119,7 @@ def check_arms(corpus: "Corpus", parameters: dict[str, Any]) -> None:
     """Raises ConfigError for an arm that cannot be trained on its image set, with the reason."""
     for name, arm in parameters["arms"].items():
         method = build_method(arm["method"], parameters["method"][arm["method"]])
-        settings = parameters["image_sets"][arm["images"]]
-        reason = _why_not(method, settings, corpus, parameters)
+        reason = _why_not(method, arm["images"], corpus, parameters)
         if reason:
             raise ConfigError(
                 f"arms.{name}: method {arm['method']} cannot be trained on image set {arm['images']!r}: "
@@ -127,11 +127,10 @@ def check_arms(corpus: "Corpus", parameters: dict[str, Any]) -> None:
             )
 
 
-def _why_not(
-    method: Any, settings: dict[str, Any], corpus: "Corpus", parameters: dict[str, Any]
-) -> str | None:
+def _why_not(method: Any, images: str, corpus: "Corpus", parameters: dict[str, Any]) -> str | None:
+    settings = parameters["image_sets"][images]
     source = settings["source"]
-    if getattr(method, "uses_text", False) and source == "corpus" and not corpus.has_captions():
+    if lacks_captions(method, images, parameters["image_sets"], corpus):
         return f"it needs captions, and corpus {corpus.name!r} has none."
     if getattr(method, "uses_labels", False) and not corpus.tasks():
         return f"it needs labels, and corpus {corpus.name!r} has none."

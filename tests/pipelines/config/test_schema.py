@@ -82,7 +82,13 @@ def test_an_arm_has_the_trainings_settings_but_for_its_own_keys(plain: dict[str,
             {"source": "mixture", "of": {"reel": 1.0}},
             "of: got 'reel'; must be one of real, rendered, synthetic",
         ),
-        ({"source": "mixture", "of": {"x": 1.0}}, "of: got 'x'; must be no mixture of itself: x of x"),
+        ({"source": "mixture", "of": {"x": 1.0}}, "of: got 'x'; a set must not need itself: x needs x"),
+        ({"source": "rendered", "as_many_as": "reel"}, "as_many_as: got 'reel'; must be one of real, re"),
+        ({"source": "rendered", "as_many_as": "x"}, "as_many_as: got 'x'; a set must not need itself: x"),
+        (
+            {"source": "rendered", "as_many_as": "real", "num_images": 3},
+            "as_many_as: got 'real'; must be null where num_images is set",
+        ),
     ],
 )
 def test_an_image_set_that_cannot_be_made_is_refused(
@@ -99,7 +105,16 @@ def test_a_circle_of_mixtures_is_refused_and_a_mixture_of_mixtures_is_not(plain:
     sets = plain["image_sets"] | {"half": half, "third": {"source": "mixture", "of": {"half": 1.0}}}
     assert set(Parameters.read(plain | {"image_sets": sets}, "").image_sets) == set(sets)
     sets["half"] = {"source": "mixture", "of": {"third": 1.0}}
-    assert "must be no mixture of itself: half of third of half" in refused(plain, image_sets=sets)
+    assert "a set must not need itself: half needs third needs half" in refused(plain, image_sets=sets)
+
+
+def test_a_circle_of_a_mixture_and_a_set_of_its_size_is_refused(plain: dict[str, Any]) -> None:
+    half = {"source": "mixture", "of": {"real": 0.5, "synthetic": 0.5}}
+    equal = {"source": "rendered", "as_many_as": "half"}
+    sets = plain["image_sets"] | {"half": half, "equal": equal}
+    assert Parameters.read(plain | {"image_sets": sets}, "").image_sets["equal"].as_many_as == "half"
+    sets["real"] = sets["real"] | {"as_many_as": "equal"}
+    assert "needs equal needs half needs real" in refused(plain, image_sets=sets)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,9 @@ class ImageSetSettings(Settings):
     num_images: int | None = Field(
         None, ge=1, description="at most, to compare sets of one size; null for all"
     )
+    as_many_as: str | None = Field(
+        None, description="the name of the set whose number of images this set has, in place of num_images"
+    )
     size_px: int | None = Field(
         None,
         ge=1,
@@ -61,6 +64,10 @@ class ImageSetSettings(Settings):
         if self.images_per_caption is not None and self.source == "mixture":
             raise SettingError(
                 "images_per_caption", f"got {self.images_per_caption!r}; must be null for a mixture"
+            )
+        if self.as_many_as is not None and self.num_images is not None:
+            raise SettingError(
+                "as_many_as", f"got {self.as_many_as!r}; must be null where num_images is set, or the other way"
             )
         self._check_shares()
         return self
