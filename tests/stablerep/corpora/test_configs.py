@@ -26,7 +26,7 @@ def corpus_of(name: str, given: dict[str, Any]) -> Corpus:
     missing = {key for key, value in entry.items() if value == "???"}
     assert missing <= set(given)
     if "seed" in entry:
-        assert entry["seed"] == "${seed}"
+        assert entry["seed"] == "${seeds.0}"
         entry["seed"] = 0
     return build("corpus", entry | given, f"conf/params/corpus/{name}.yaml")
 

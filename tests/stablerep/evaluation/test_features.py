@@ -6,79 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from stablerep.errors import ConfigError, DataError, TrainingError
 from stablerep.evaluation.feature_store import FeatureStore
 from stablerep.evaluation.features import (
     DTYPES,
-    EncoderFeatures,
     RawPixels,
-    ResizedEncoder,
     encoder_digest,
     encoder_subject,
-    extract_features,
     fit_size,
 )
-from stablerep.models.encoder import Encoder
-from stablerep.models.residual import ResidualEncoder
-from tests.stablerep.evaluation.sets import RandomPixels, labelled_set
-
-
-def test_features_are_of_the_documented_shape_and_type() -> None:
-    features = extract_features(nn.Conv2d(3, 2, 4, 4), torch.rand(7, 3, 8, 8), batch_size=3)
-    assert features.shape == (7, 2 * 2 * 2)
-    assert features.dtype == np.float32
-
-
-def test_uint8_and_float_images_have_the_same_features() -> None:
-    images = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8)
-    same = [extract_features(nn.Flatten(), x) for x in (images, images.float() / 255)]
-    np.testing.assert_allclose(*same, rtol=1e-6)
-
-
-def test_features_do_not_depend_on_the_batch_and_leave_the_encoder_as_it_was() -> None:
-    encoder = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5))
-    encoder.train()
-    before = {k: v.clone() for k, v in encoder.state_dict().items()}
-    images = torch.rand(6, 3, 8, 8)
-    one, many = (extract_features(encoder, images, size) for size in (1, 6))
-    np.testing.assert_allclose(one, many, atol=1e-6)
-    assert encoder.training
-    assert all(torch.equal(v, before[k]) for k, v in encoder.state_dict().items())
-
-
-def test_images_are_resized_to_what_the_encoder_was_built_for() -> None:
-    inner = ResidualEncoder((4, 4), map_channels=2, size_px=16).eval()
-    encoder = ResizedEncoder(inner)
-    assert extract_features(encoder, torch.rand(2, 3, 8, 8)).shape == (2, inner.num_features)
-    images = torch.rand(2, 3, 16, 16)
-    assert torch.equal(encoder(images), inner(images))
-
-
-class Net(Encoder):
-    """Batch norm and dropout, so that modes matter."""
-
-    def __init__(self, size_px: int = 8) -> None:
-        super().__init__()
-        self.size_px, self.num_features = size_px, 4
-        self.body = nn.Sequential(nn.Conv2d(3, 4, size_px), nn.BatchNorm2d(4), nn.Dropout(0.5))
-
-    def forward(self, images: Tensor) -> Tensor:
-        assert images.shape[-2:] == (self.size_px, self.size_px)
-        return self.body(images).flatten(1)
-
-
-class Broken(Net):
-    def forward(self, images: Tensor) -> Tensor:
-        return torch.where(images[:, 0, 0, :1] > 0.5, torch.nan, super().forward(images))
-
-
-SET = labelled_set()
-
-
-def _features(folder: Path, encoder: Encoder, pixels: RandomPixels, **options: object) -> EncoderFeatures:
-    return EncoderFeatures("arm", encoder, {"width": 4}, SET, pixels, FeatureStore(folder), **options)
+from tests.stablerep.evaluation.sets import RandomPixels
 
 
 @pytest.mark.parametrize("batch_size", [7, 256])
