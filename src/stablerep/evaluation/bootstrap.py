@@ -16,8 +16,7 @@ from stablerep.errors import DataError
 from stablerep.seeding import numpy_generator
 
 LEVEL = 0.95
-# The text only seeds the generator. It stays as it is so that equal seeds keep their resamples.
-_STREAM = "bootstrap over hands"
+_STREAM = "bootstrap over units"
 _DRAWS_AT_A_TIME = 4_000_000  # 64 MB of indices and scores, however many units there are
 
 
@@ -36,11 +35,6 @@ class Interval:
     low: float
     high: float
     num_units: int
-
-    @property
-    def num_hands(self) -> int:
-        """The old name of `num_units`, for the callers of `evaluate.py`; goes with them."""
-        return self.num_units
 
 
 def mean_per_unit(scores: np.ndarray, units: np.ndarray) -> pd.Series:
@@ -107,11 +101,3 @@ def paired_difference(first: pd.Series, second: pd.Series, num_bootstrap: int, s
             "none. Evaluate both arms in one run."
         )
     return interval_over_units(first - second.reindex(first.index), num_bootstrap, seed)
-
-
-def accuracy_per_hand(correct: np.ndarray, hand_ids: np.ndarray) -> pd.Series:
-    """`mean_per_unit` under the names of `evaluate.py`; goes with it."""
-    return mean_per_unit(correct, hand_ids).rename_axis("hand_id").rename("accuracy")
-
-
-interval_over_hands = interval_over_units  # for evaluate.py; goes with it

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import Tensor
 
 from stablerep.evaluation.labelled_set import SPLITS, LabelledSet, label_column
 from stablerep.evaluation.subject import Subject, TextTower
@@ -17,18 +19,25 @@ class RandomPixels:
 
     def __init__(self, num_images: int, height: int = 8, width: int = 8) -> None:
         rng = np.random.default_rng(0)
-        self.images = rng.integers(256, size=(num_images, 3, height, width), dtype=np.uint8)
+        pixels = rng.integers(256, size=(num_images, 3, height, width), dtype=np.uint8)
+        self.images = torch.from_numpy(pixels)
         self.num_read = 0
 
-    def read(self, row: int) -> np.ndarray:
+    def read(self, row: int) -> Tensor:
         self.num_read += 1
         return self.images[row]
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def fingerprint(self) -> str:
-        return "random"
+    def name_of(self, row: int) -> str:
+        return f"image {row}"
+
+    def fingerprint(self) -> bytes:
+        return b"random"
+
+    def subset(self, rows: Tensor) -> "RandomPixels":
+        raise NotImplementedError("features read images by the rows of the whole set")
 
 
 def labelled_set(labels: Mapping[str, np.ndarray] | None = None, seed: int = 0) -> LabelledSet:

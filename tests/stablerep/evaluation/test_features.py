@@ -6,18 +6,45 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from stablerep.errors import ConfigError, DataError, TrainingError
 from stablerep.evaluation.feature_store import FeatureStore
 from stablerep.evaluation.features import (
     DTYPES,
+    EncoderFeatures,
     RawPixels,
     encoder_digest,
     encoder_subject,
     fit_size,
 )
-from tests.stablerep.evaluation.sets import RandomPixels
+from stablerep.models.encoder import Encoder
+from tests.stablerep.evaluation.sets import RandomPixels, labelled_set
+
+
+class Net(Encoder):
+    """Batch norm and dropout, so that modes matter."""
+
+    def __init__(self, size_px: int = 8) -> None:
+        super().__init__()
+        self.size_px, self.num_features = size_px, 4
+        self.body = nn.Sequential(nn.Conv2d(3, 4, size_px), nn.BatchNorm2d(4), nn.Dropout(0.5))
+
+    def forward(self, images: Tensor) -> Tensor:
+        assert images.shape[-2:] == (self.size_px, self.size_px)
+        return self.body(images).flatten(1)
+
+
+class Broken(Net):
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.where(images[:, 0, 0, :1] > 0.5, torch.nan, super().forward(images))
+
+
+SET = labelled_set()
+
+
+def _features(folder: Path, encoder: Encoder, pixels: RandomPixels, **options: object) -> EncoderFeatures:
+    return EncoderFeatures("arm", encoder, {"width": 4}, SET, pixels, FeatureStore(folder), **options)
 
 
 @pytest.mark.parametrize("batch_size", [7, 256])
@@ -29,7 +56,7 @@ def test_features_of_a_split_are_the_encoder_s_in_the_order_of_the_table(
     found = _features(tmp_path, encoder, pixels, batch_size=batch_size)("validation")
     assert encoder.training
     with torch.no_grad():
-        images = torch.from_numpy(pixels.images[SET.rows("validation")]).float() / 255
+        images = (pixels.images[SET.rows("validation")]).float() / 255
         np.testing.assert_allclose(found, encoder.eval()(images), atol=1e-6)
 
 
@@ -113,7 +140,7 @@ def test_images_are_resized_at_their_shorter_side_and_cropped_to_the_centre(heig
     # a ramp along the longer side: its centre must stay in the centre
     ramp = np.linspace(0, 255, max(height, width)).round().astype(np.uint8)
     image = np.broadcast_to(ramp if width >= height else ramp[:, None], (3, height, width)).copy()
-    found = fit_size([image], 8, torch.device("cpu"))
+    found = fit_size([torch.from_numpy(image)], 8, torch.device("cpu"))
     assert found.shape == (1, 3, 8, 8)
     assert float(found.mean()) == pytest.approx(0.5, abs=0.04)  # half a pixel where the rest is odd
     expected = min(height, width) / max(height, width)  # the share of the ramp that is left
@@ -123,7 +150,7 @@ def test_images_are_resized_at_their_shorter_side_and_cropped_to_the_centre(heig
 
 def test_images_of_different_sizes_stand_in_one_batch() -> None:
     images = [np.full((3, *size), 51, np.uint8) for size in ((8, 8), (16, 9), (30, 40))]
-    found = fit_size(images, 8, torch.device("cpu"))
+    found = fit_size(list(map(torch.from_numpy, images)), 8, torch.device("cpu"))
     torch.testing.assert_close(found, torch.full((3, 3, 8, 8), 0.2))
 
 
