@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NewType
 
 from pipelines.datasets.whole import WholeFileDataset
-from stablerep.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,13 +65,19 @@ class PreviousParquetDataset(ParquetDataset):
     """The table that an earlier run left, for a node that goes on from it; never written under this name."""
 
     def load(self) -> "pd.DataFrame | None":
-        """Returns the table; None where there is none, or it cannot be read and is made anew."""
+        """Returns the table; None where there is none, or it cannot be read."""
         if not self._filepath.exists():
             return None
+        # not super().load(): Kedro wraps what that raises in an error of its own
         try:
-            return super().load()
-        except DataError as error:
-            logger.warning("%s It is made again from the start.", error)
+            return self._read(self._filepath)
+        except (OSError, TypeError, ValueError) as error:
+            logger.warning(
+                "%s: cannot be read as %s (%s); it is made again from the start.",
+                self._filepath,
+                self.form,
+                error,
+            )
             return None
 
     def _exists(self) -> bool:

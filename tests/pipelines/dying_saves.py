@@ -54,7 +54,20 @@ def trained_arm(version: int) -> Any:
 
     history = pd.DataFrame({"step": [0, 1], "loss": [2.0, version]})
     config = {"_target_": "stablerep.models.residual.ResidualEncoder", "size_px": 32}
-    return TrainedArm("a", "simclr", "real", config, {"w": torch.full((64, 3), float(version))}, history)
+    weights = {"w": torch.full((64, 3), float(version))}
+    return TrainedArm("a", "simclr", "real", 0, config, weights, history)
+
+
+def image_set(version: int) -> Any:
+    import pandas as pd
+
+    from stablerep.image_sets.image_set import ImageSet
+
+    ids = [f"c-{number:016x}" for number in range(50)]
+    rows = {"image_id": [f"{each}.0" for each in ids], "caption_id": ids, "part": "x"}
+    images = pd.DataFrame({**rows, "digest": [f"{number:032x}" for number in range(50)], "row": version})
+    captions = pd.DataFrame({"caption_id": ids, "text": "a nine", "source": "s", "licence": "CC0-1.0"})
+    return ImageSet("x", "rendered", images, captions, {"x": "rendered"}, Path("x"), None, {"seed": version})
 
 
 # of each type that nodes or hooks write: the name under which it is saved, and a sample of a version
@@ -67,6 +80,7 @@ SAMPLES: dict[str, tuple[str, Callable[[int], Any]]] = {
     "FigureDataset": ("x.png", figure),
     "ImageDataset": ("x.png", image),
     "EncoderDataset": ("a", trained_arm),
+    "ImageSetDataset": ("x", image_set),
 }
 
 
@@ -141,6 +155,8 @@ def _serve() -> None:
         request = json.loads(line)
         if request["kind"] == "EncoderDataset":
             import stablerep.training.arms  # noqa: F401
+        if request["kind"] == "ImageSetDataset":
+            import stablerep.image_sets.stored_set  # noqa: F401
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:

@@ -48,10 +48,10 @@ def test_run_takes_what_kedros_run_takes() -> None:
 
 def test_options_reach_kedro_with_lists_whole(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     got: dict[str, Any] = {}
-    arguments = ["--params", "method=[simclr,clip],seed=1", "--pipelines", "curation,validation"]
+    arguments = ["--params", "method=[simclr,clip],seeds=[1,2]", "--pipelines", "curation,validation"]
     result = invoke(monkeypatch, lambda **options: got.update(options), *arguments)
     assert result.exit_code == 0, result.output
-    assert got["params"] == {"method": ["simclr", "clip"], "seed": 1}
+    assert got["params"] == {"method": ["simclr", "clip"], "seeds": [1, 2]}
     assert got["pipelines"] == ["curation", "validation"]
     assert got["runner"] == "SequentialRunner"
 
@@ -86,11 +86,11 @@ def test_a_fault_raised_while_another_is_handled_is_found() -> None:
 
 
 def test_a_chain_that_leads_back_to_itself_ends(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    inner, outer = ConfigError("methods.simclr.temperature: got 0"), RuntimeError("wrapped")
+    inner, outer = ConfigError("method.simclr.temperature: got 0"), RuntimeError("wrapped")
     inner.__cause__, outer.__cause__ = outer, inner
     result = invoke(monkeypatch, fails(outer, inner))
     assert result.exit_code == 1
-    assert "ConfigError: methods.simclr.temperature: got 0" in result.stderr
+    assert "ConfigError: method.simclr.temperature: got 0" in result.stderr
 
 
 def test_a_fault_of_ours_keeps_its_traceback(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,11 +105,15 @@ def test_a_missing_file_names_it(project: Path, monkeypatch: pytest.MonkeyPatch)
     assert "caption_set.parquet: missing" in result.stderr
 
 
-def test_a_wrong_table_names_the_dataset(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_table_names_the_dataset_and_its_node(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kedro.framework.project import configure_project
+
+    configure_project("pipelines")
     wrong = DataValidationError("table Metrics: low", dataset_name="metrics", mode="save")
     result = invoke(monkeypatch, fails(wrong, DataError("table Metrics: low")))
     assert result.exit_code == 1
-    assert "dataset 'metrics', refused on save: table Met" in result.stderr
+    told = "dataset 'metrics', which node 'evaluate_encoders' makes, refused on save: table Metrics: low"
+    assert told in result.stderr
 
 
 def test_an_environment_that_is_not_there_is_one_message(bare_project: Path) -> None:
@@ -164,7 +168,7 @@ def test_a_command_typed_below_the_projects_folder_logs_as_in_it(bare_project: P
     kedro = Path(sys.executable).with_name("kedro")
     told = []
     for folder in (bare_project, bare_project / "docs"):
-        command = [kedro, "run", "--params", "generation.guidance_scal=3"]
+        command = [kedro, "run", "--params", "generator.guidance_scal=3"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 1
         told.append(done.stderr)

@@ -15,26 +15,29 @@ from pipelines.datasets import (
     EncoderDataset,
     FigureDataset,
     FolderDataset,
+    ImageSetDataset,
     LazyParquetDataset,
+    PreviousParquetDataset,
     SecondsDataset,
     TakedownsCSVDataset,
 )
 from pipelines.run.causes import first_cause
 from stablerep.errors import DataError, StableRepError
 from stablerep.training.arms import TrainedArm
+from tests.pipelines.dying_saves import image_set
 
 
 def arm(name: str, value: float) -> TrainedArm:
     history = pd.DataFrame({"step": [0, 1], "loss": [2.0, value]})
     config = {"_target_": "stablerep.models.residual.ResidualEncoder", "size_px": 32}
-    return TrainedArm(name, "simclr", "real", config, {"w": torch.full((2, 3), value).T}, history)
+    return TrainedArm(name, "simclr", "real", 7, config, {"w": torch.full((2, 3), value).T}, history)
 
 
 def test_an_encoder_comes_back_as_it_was(tmp_path: Path) -> None:
     dataset = EncoderDataset(str(tmp_path / "encoders" / "a"))
     dataset.save(arm("a", 2.0))
     loaded = dataset.load()
-    assert (loaded.name, loaded.method, loaded.images) == ("a", "simclr", "real")
+    assert (loaded.name, loaded.method, loaded.images, loaded.seed) == ("a", "simclr", "real", 7)
     assert torch.equal(loaded.weights["w"], torch.full((3, 2), 2.0))
     assert loaded.encoder_config["size_px"] == 32
     pd.testing.assert_frame_equal(loaded.history, arm("a", 2.0).history)
@@ -61,23 +64,76 @@ def test_a_failed_save_leaves_the_old_encoder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["nothing", "cut", "missing"])
 def test_an_encoder_that_is_not_whole_is_named(tmp_path: Path, damage: str) -> None:
-    dataset = EncoderDataset(str(tmp_path / "a"))
+    dataset = EncoderDataset(str(tmp_path / "a" / "seed_7"))
     if damage != "nothing":
         dataset.save(arm("a", 1.0))
-        weights = tmp_path / "a" / "encoder.safetensors"
+        weights = tmp_path / "a" / "seed_7" / "encoder.safetensors"
         weights.write_bytes(weights.read_bytes()[:10]) if damage == "cut" else weights.unlink()
     with pytest.raises(DatasetError) as caught:
         dataset.load()
     assert isinstance(first_cause(caught.value, StableRepError), DataError)
-    assert "kedro run --namespaces training.a" in str(first_cause(caught.value, StableRepError))
+    assert "kedro run --namespaces training.a.seed_7" in str(first_cause(caught.value, StableRepError))
 
 
-def test_a_folder_is_an_absolute_path_and_no_output(tmp_path: Path) -> None:
-    dataset = FolderDataset("somewhere")
-    assert dataset.load() == Path.cwd() / "somewhere"
+def test_a_folder_is_an_absolute_path_whether_or_not_it_is_there() -> None:
+    assert FolderDataset("somewhere").load() == Path.cwd() / "somewhere"
+
+
+def test_a_folder_is_an_output_where_a_node_filled_it_and_returned_its_path(tmp_path: Path) -> None:
+    dataset = FolderDataset(str(tmp_path / "filled"))
+    (tmp_path / "filled").mkdir()
+    dataset.save(tmp_path / "filled")
+    assert dataset.load() == tmp_path / "filled"
+
+
+@pytest.mark.parametrize("returned", ["other", "missing"])
+def test_another_folder_or_one_that_is_not_there_is_no_output(tmp_path: Path, returned: str) -> None:
+    (tmp_path / "other").mkdir()
     with pytest.raises(DatasetError) as caught:
-        dataset.save("x")
-    assert isinstance(first_cause(caught.value, StableRepError), DataError)
+        FolderDataset(str(tmp_path / "missing")).save(tmp_path / returned)
+    told = str(first_cause(caught.value, DataError))
+    assert told.startswith(f"{tmp_path}/missing: a node returned {tmp_path}/{returned}; it must fill this")
+
+
+def test_an_image_set_lies_beside_its_shards_and_comes_back_with_its_folder(tmp_path: Path) -> None:
+    shards = tmp_path / "sets" / "x" / "shards"
+    shards.mkdir(parents=True)
+    dataset = ImageSetDataset(str(tmp_path / "sets" / "x"))
+    assert not dataset.exists(), "shards alone are no finished set"
+    dataset.save(image_set(3))
+    assert dataset.exists()
+    assert sorted(path.name for path in shards.parent.iterdir()) == ["finished", "shards"]
+    loaded = dataset.load()
+    assert (loaded.name, loaded.source, loaded.parts) == ("x", "rendered", {"x": "rendered"})
+    assert (loaded.folder, loaded.manifest, loaded.facts) == (tmp_path / "sets" / "x", None, {"seed": 3})
+    pd.testing.assert_frame_equal(loaded.images, image_set(3).images)
+    pd.testing.assert_frame_equal(loaded.captions, image_set(3).captions)
+
+
+def test_a_damaged_image_set_names_the_command_that_makes_it(tmp_path: Path) -> None:
+    dataset = ImageSetDataset(str(tmp_path / "x"))
+    dataset.save(image_set(1))
+    (tmp_path / "x" / "finished" / "image_set.json").write_text("{")
+    with pytest.raises(DatasetError) as caught:
+        dataset.load()
+    assert "kedro run --namespaces image_sets.x" in str(first_cause(caught.value, DataError))
+
+
+def test_the_table_of_an_earlier_run_is_there_or_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "table.parquet"
+    dataset = PreviousParquetDataset(str(path))
+    assert dataset.exists(), "a first run must not stop for what no run has left"
+    assert dataset.load() is None
+    table = pd.DataFrame({"key": ["a"]})
+    table.to_parquet(path)
+    pd.testing.assert_frame_equal(dataset.load(), table)
+    path.write_bytes(path.read_bytes()[:20])
+    assert dataset.load() is None
+    assert "cannot be read as a Parquet file" in caplog.text
+    with pytest.raises(DatasetError, match="must not be an output"):
+        dataset.save(table)
 
 
 def test_a_lazy_table_comes_back_and_is_not_read_before(tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ def write_card(figures: Mapping[str, Any], seconds: Mapping[str, float], recipe:
 
 
 class GeneratorCard:
-    """The three parts of the card as one object, which `pretraining_recipe.card` names by `_target_`."""
+    """The three parts of the card as one object, which `pretraining.card` names by `_target_`."""
 
     measure = staticmethod(measure)
     picture = staticmethod(sample_grid)

@@ -168,7 +168,7 @@ def write_card(figures: Mapping[str, Any], seconds: Mapping[str, float], recipe:
 
 
 class ScorerCard:
-    """The two parts of the card as one object, which `scorer_recipe.card` names by `_target_`."""
+    """The two parts of the card as one object, which `scorer.card` names by `_target_`."""
 
     measure = staticmethod(measure)
     write = staticmethod(write_card)

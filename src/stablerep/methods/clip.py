@@ -26,7 +26,7 @@ class CLIP:
 
     def __post_init__(self) -> None:
         """Checks the tile."""
-        check_tile("methods.clip", self.tile)
+        check_tile("method.clip", self.tile)
 
     def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
         """Returns `image_text`."""

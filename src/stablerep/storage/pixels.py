@@ -1,6 +1,6 @@
 """The pixels of a set of images, read one by one: what training and evaluation need to know of a source.
 
-Sources: images in memory (here), images of an image set (`stablerep.training.stored_images`), images of a
+Sources: images in memory (here), images of an image set (`stablerep.image_sets.stored_images`), images of a
 corpus, read where they lie (`stablerep.corpora.reading_in_place`).
 
 Legend: I images, each (3, H, W) uint8.

@@ -23,7 +23,7 @@ from stablerep.validation.terms import NamedTerms
 logger = logging.getLogger(__name__)
 
 # What names a row in messages, reports and pages, where the table has it.
-_ROW_NAMES = ("caption_id", "image_index", "text", "line", "near_duplicate_of")
+_ROW_NAMES = ("image_id", "caption_id", "image_index", "text", "line", "near_duplicate_of")
 _TERM_NAMES = ("group", "term", "other_group", "other_term", "caption_id", "text")
 _NUM_SHOWN = 10  # rows of a rule in a message
 _NUM_KEPT = 100  # rows of a rule in the report: enough to look at, and bounded for millions of rows
@@ -132,7 +132,7 @@ def _check(gate: str, tables: Sequence[_Table], docs_folder: Path) -> dict[str, 
     if failed:
         shown = "\n".join(f"- {_describe(each)}" for each in failed)
         raise GateError(
-            f"gate {gate}: {len(failed)} of {len(reports)} rules failed:\n{shown}\nSee {page}. Mend the rows "
+            f"gate {gate}: {len(failed)} of {len(reports)} rules failed:\n{shown}\nSee {page}. Fix the rows "
             f"where they come from, or change {_keys(failed)} in conf/params/validation/<name>.yaml.",
             page,
         )
@@ -187,7 +187,7 @@ def _report(table: str, rule: Rule, result: dict[str, Any]) -> dict[str, Any]:
     _raise_if_not_computed(table, rule, result)
     found = result["result"]
     rows = found.get("unexpected_index_list") or []
-    kept = [_kept(row, rule.kwargs.get("column")) for row in rows[:_NUM_KEPT]]
+    kept = [_kept(row, rule.columns) for row in rows[:_NUM_KEPT]]
     return {
         "table": table,
         "name": rule.name,
@@ -200,10 +200,10 @@ def _report(table: str, rule: Rule, result: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _kept(row: Mapping[str, Any], column: str | None) -> dict[str, Any]:
+def _kept(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
     """Returns a row's names that it has, and what the rule is about even where that is missing."""
     plain = {name: _plain(value) for name, value in row.items()}
-    return {name: value for name, value in plain.items() if name == column or not pd.isna(value)}
+    return {name: value for name, value in plain.items() if name in columns or not pd.isna(value)}
 
 
 def _plain(value: Any) -> Any:

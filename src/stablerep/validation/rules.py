@@ -19,7 +19,7 @@ from stablerep.nearest_name import must_be_one_of, nearest_name
 SEVERITIES = ("fail", "warn")
 _WHERE = "Set it in conf/params/validation/<name>.yaml."
 # Keys that name a column, in every type of Great Expectations that takes columns.
-_COLUMN_KEYS = ("column", "column_A", "column_B")
+COLUMN_KEYS = ("column", "column_A", "column_B")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ class Rule:
     type: str
     kwargs: dict[str, Any] = field(default_factory=dict)
     severity: str = "fail"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the rule names: one, or the two that it compares."""
+        return tuple(str(self.kwargs[key]) for key in COLUMN_KEYS if self.kwargs.get(key) is not None)
 
 
 # In every gate: an empty table passes each rule about rows, and says nothing.
@@ -107,7 +112,7 @@ def build_expectation(table: str, rule: Rule, columns: Sequence[str]) -> Any:
         raise ConfigError(
             f"{key}.type: got {rule.type!r}; must be an expectation of Great Expectations.{hint} {_WHERE}"
         )
-    for name in _COLUMN_KEYS:
+    for name in COLUMN_KEYS:
         column = rule.kwargs.get(name)
         if column is not None and column not in columns:
             raise ConfigError(

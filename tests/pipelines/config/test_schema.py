@@ -62,7 +62,7 @@ def test_an_arm_has_the_trainings_settings_but_for_its_own_keys(plain: dict[str,
         ({}, "source: missing; must be given"),
         (
             {"source": "generated", "guidance_scal": 3},
-            "guidance_scal: unknown key; must be one of batch_size",
+            "guidance_scal: unknown key; must be one of as_many_as, batch_size",
         ),
         ({"source": "generated", "guidance_scale": -3}, "guidance_scale: got -3; must be >= 0 and <= 100"),
         ({"source": "generated", "images_per_caption": 0}, "images_per_caption: got 0; must be >= 1"),

@@ -28,7 +28,7 @@ PARAMETERS: dict[str, Any] = {
     "generator": {"steps": 4},
     "image_sets": {"w8": {"guidance_scale": 8}, "real": {}, "half": {"of": {"w8": 0.5, "real": 0.5}}},
     "arms": {"clip": {"method": "clip"}, "clip_real": {"method": "clip"}},
-    "execution": {"num_cpu_processes": 2},
+    "executor": {"num_cpu_processes": 2},
 }
 
 
@@ -37,7 +37,7 @@ def work(*inputs: Any, **named: Any) -> Any:
 
 
 def of_set(name: str, inputs: list[str]) -> Pipeline:
-    taken = [f"params:image_sets.{name}", "params:generator", "params:execution"]
+    taken = [f"params:image_sets.{name}", "params:generator", "params:executor"]
     graph = Pipeline(
         [
             node(work, [*inputs, "work", *taken], ["drawn", "manifest"], name="draw"),
@@ -103,9 +103,9 @@ def test_an_item_tracks_only_the_keys_that_it_takes(tmp_path: Path) -> None:
 
 
 def test_where_an_image_is_made_makes_no_stage_run_again(tmp_path: Path) -> None:
-    assert "params:execution" in image_sets().inputs()
+    assert "params:executor" in image_sets().inputs()
     stages = stages_of("image_sets", image_sets(), tmp_path)
-    assert not [name for name, stage in stages.items() if "execution" in stage["params"]]
+    assert not [name for name, stage in stages.items() if "executor" in stage["params"]]
 
 
 def test_a_mixture_stands_after_its_parts_and_depends_on_them(tmp_path: Path) -> None:
@@ -219,14 +219,14 @@ def test_only_what_the_default_run_has_and_what_is_shipped_become_stages(tmp_pat
     rooms = {"image_sets": image_sets(), "training": training(), "evaluation": evaluation()}
     apart = {
         "tuning": Pipeline([node(work, "captions", "report", name="tune")]),
-        "scorer": Pipeline([node(work, "params:scorer_recipe", "store", name="train_scorer")]),
+        "scorer": Pipeline([node(work, "params:scorer", "store", name="train_scorer")]),
     }
     everything = {**rooms, **apart, "__default__": sum(rooms.values(), Pipeline([]))}
     stages = dvc_yaml(everything, Datasets(CATALOG), PARAMETERS, Sources(tmp_path))["stages"]
     assert list(stages)[:2] == ["params", "scorer"]
     assert "tuning" not in stages
     assert len(stages) == 2 + 3 + 3 + 1
-    assert stages["scorer"]["params"] == ["scorer_recipe"]
+    assert stages["scorer"]["params"] == ["scorer"]
     assert "deps" not in stages["scorer"]
 
 

@@ -1,57 +1,96 @@
-"""What arms learn from."""
+"""From a finished image set to a trained arm, through the nodes."""
 
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
 import pytest
 import torch
 
-from pipelines.training.nodes import draw_images, draw_real_images, read_synthetic_images
-from stablerep.errors import DataError
-from stablerep.image_sets.source import ImageSource
-from stablerep.storage.shards import SHARDS_FOLDER, digest_of, encode_image, write_shard
+from pipelines.config.loader import compose
+from pipelines.run.current import CURRENT
+from pipelines.training.nodes import open_images, train_arm
+from stablerep.errors import ConfigError
+from tests.stablerep.image_sets.sets import TEXTS, rendered
+
+PROJECT = Path(__file__).parents[3]
+CORPUS = {"_target_": "tests.stablerep.image_sets.sets.Colours"}
+BACKBONE = {"_target_": "stablerep.models.residual.ResidualEncoder", "channels": [4], "size_px": 4}
+ARM = {"method": "simclr", "images": "rendered", "training": {"learning_rate": 0.5}, "if_possible": False}
 
 
-def captions(*texts: str) -> pd.DataFrame:
-    return pd.DataFrame({"caption_id": [f"c-{number}" for number in range(len(texts))], "text": texts})
+@pytest.fixture(scope="module")
+def parameters() -> dict[str, Any]:
+    """A training of two steps on six images of 4 px."""
+    given = {
+        "training.batch.captions": 2,
+        "training.batch.images_per_caption": 2,
+        "training.num_images": 8,
+        "training.log_every": 1,
+        "training.num_probe_captions": 0,
+    }
+    values = compose(PROJECT / "conf/params", {"experiment": "smoke", **given})
+    return values | {"encoder": values["encoder"] | {"backbone": BACKBONE}}
 
 
-def test_real_scenes_of_foreign_captions_are_refused() -> None:
-    foreign = captions("a nine", "a dog on a beach")
-    with pytest.raises(DataError, match="'a dog on a beach'"):
-        draw_real_images(foreign, 0)
-    with pytest.raises(DataError, match="'a dog on a beach'"):
-        draw_images(foreign, {"images_per_caption": 2}, 0)
+def test_an_image_set_is_opened_with_its_captions_and_labels(
+    tmp_path: Path, parameters: dict[str, Any]
+) -> None:
+    source = open_images(rendered(tmp_path), CORPUS, parameters["encoder"], parameters["training"])
+    assert len(source.images) == 6
+    assert source.texts == tuple(TEXTS)
+    assert source.caption_rows.tolist() == [0, 0, 1, 1, 2, 2]
+    assert source.labels is not None
+    assert source.labels.tolist() == [0, 0, 1, 1, 0, 0]
 
 
-def test_real_scenes_of_the_corpus_are_drawn() -> None:
-    ours = captions("a nine", "a teal two")
-    assert len(draw_real_images(ours, 0).images) == 2
-    assert len(draw_images(ours, {"images_per_caption": 2}, 0).images) == 4
+def test_an_arm_is_trained_with_its_own_settings_and_its_rows_are_told(
+    tmp_path: Path, parameters: dict[str, Any]
+) -> None:
+    rows: list[tuple[str, int, float]] = []
+
+    def follower(arm: str, seed: int, row: Any) -> None:
+        rows.append((arm, seed, row["step"]))
+
+    source = open_images(rendered(tmp_path), CORPUS, parameters["encoder"], parameters["training"])
+    CURRENT.follow(follower)
+    try:
+        trained = train_arm(
+            "mine",
+            3,
+            source,
+            tmp_path / "generator",
+            tmp_path / "work",
+            ARM,
+            parameters["method"]["simclr"],
+            parameters["encoder"],
+            parameters["training"],
+            parameters["generator"],
+        )
+    finally:
+        CURRENT.leave(follower)
+    CURRENT.tell("mine", 3, {"step": 9})  # no one follows any more
+    assert (trained.name, trained.method, trained.images, trained.seed) == ("mine", "simclr", "rendered", 3)
+    assert trained.encoder_config == BACKBONE
+    assert all(torch.isfinite(weight).all() for weight in trained.weights.values())
+    assert rows == [("mine", 3, step) for step in trained.history["step"]]
+    assert len(rows) > 1
+    assert (tmp_path / "work" / "seed_3" / "mine").is_dir(), "what CURRENT removes when the run has ended"
 
 
-def test_real_scenes_bring_their_digits_and_generated_ones_those_of_their_captions(tmp_path: Path) -> None:
-    real = draw_real_images(captions("a nine", "a number"), 0)
-    assert real.labels is not None
-    assert real.labels[0] == 9
-    assert 0 <= real.labels[1] <= 9
-    generated = read_images_of(tmp_path, "a nine", "a number")
-    assert generated.labels is not None
-    assert generated.labels.tolist() == [9, -1]
-
-
-def test_captions_of_something_else_have_no_classes(tmp_path: Path) -> None:
-    assert read_images_of(tmp_path, "two dogs", "a dog on a beach").labels is None
-
-
-def read_images_of(store: Path, *texts: str) -> ImageSource:
-    """One image of each caption, written to a shard and read back."""
-    table = captions(*texts)
-    data = encode_image(torch.zeros(3, 8, 8, dtype=torch.uint8))
-    groups = [({"caption_id": caption}, {0: data}) for caption in table["caption_id"]]
-    write_shard(store / SHARDS_FOLDER / "a.tar", groups)
-    images = pd.DataFrame({"caption_id": table["caption_id"], "image_index": 0, "shard": "a.tar"})
-    images["member"] = images["caption_id"] + ".0.png"
-    return read_synthetic_images(
-        images.assign(digest=digest_of(data), state="intact"), store, table, {"cache_mib": 1.0}
-    )
+def test_a_setting_of_an_arm_that_cannot_be_is_told_with_its_key(
+    tmp_path: Path, parameters: dict[str, Any]
+) -> None:
+    wrong = ARM | {"training": {"learning_rate": -1.0}}
+    with pytest.raises(ConfigError, match=r"arms\.mine\.training\.learning_rate: got -1\.0; must be >= 0"):
+        train_arm(
+            "mine",
+            0,
+            None,  # type: ignore[arg-type]
+            tmp_path,
+            tmp_path,
+            wrong,
+            parameters["method"]["simclr"],
+            parameters["encoder"],
+            parameters["training"],
+            parameters["generator"],
+        )

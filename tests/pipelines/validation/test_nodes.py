@@ -14,18 +14,16 @@ from stablerep.errors import DataError, GateError
 FOLDER = Path(__file__).parents[3] / "conf/params"
 BARE: dict[str, Any] = {"groups": {}, "captions": {}, "terms": {}, "term_pairs": {}}
 NONE = pd.DataFrame({"caption": pd.Series([], dtype="str")})
-ARMS = [
-    {"name": "wide", "method": "clip", "images": "real"},
-    {"name": "narrow", "method": "stablerep", "images": "drawn"},
-]
+SETS = {"real": {"source": "rendered"}, "drawn": {"source": "generated"}, "own": {"source": "corpus"}}
+WIDE = {"wide": {"method": "clip", "images": "real"}}
+NARROW = {"narrow": {"method": "stablerep", "images": "drawn"}}
+ARMS = WIDE | NARROW
 
 
 @pytest.fixture(scope="module")
-def methods() -> dict[str, Any]:
-    return compose(FOLDER, {})["methods"]
-
-
-BATCH = {"captions": 4, "images_per_caption": 4, "chunk": None}
+def composed() -> dict[str, Any]:
+    """The methods, and a training whose step holds four captions with four images."""
+    return compose(FOLDER, {"training.batch": {"captions": 4, "images_per_caption": 4, "chunk": None}})
 
 
 def captions(num: int) -> pl.LazyFrame:
@@ -36,11 +34,24 @@ def captions(num: int) -> pl.LazyFrame:
     return pl.LazyFrame(rows)
 
 
+def check(
+    composed: dict[str, Any],
+    num: int,
+    folder: Path,
+    arms: dict[str, Any] = ARMS,
+    validation: dict[str, Any] = BARE,
+    sets: dict[str, Any] = SETS,
+    held_out: pd.DataFrame = NONE,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    method, training = composed["method"], composed["training"]
+    return check_captions(captions(num), held_out, validation, sets, arms, method, training, folder)
+
+
 def test_one_caption_fewer_than_the_widest_batch_is_refused_and_nothing_written(
-    tmp_path: Path, methods: dict[str, Any]
+    tmp_path: Path, composed: dict[str, Any]
 ) -> None:
     with pytest.raises(DataError) as caught:
-        check_captions(captions(15), NONE, BARE, BATCH, ARMS, methods, tmp_path / "docs")
+        check(composed, 15, tmp_path / "docs")
     message = str(caught.value)
     assert message.startswith("captions: got 15; must be at least 16")
     assert "arm 'wide'" in message
@@ -49,23 +60,40 @@ def test_one_caption_fewer_than_the_widest_batch_is_refused_and_nothing_written(
 
 
 def test_just_as_many_captions_as_the_widest_batch_holds_pass(
-    tmp_path: Path, methods: dict[str, Any]
+    tmp_path: Path, composed: dict[str, Any]
 ) -> None:
     rules = {"enough": {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 2}}}
-    gates = BARE | {"captions": rules}
-    passed, report = check_captions(captions(16), NONE, gates, BATCH, ARMS, methods, tmp_path / "docs")
+    passed, report = check(composed, 16, tmp_path / "docs", validation=BARE | {"captions": rules})
     assert len(passed) == 16
     assert report["success"]
 
 
-def test_only_the_methods_that_arms_train_count(tmp_path: Path, methods: dict[str, Any]) -> None:
+def test_only_the_methods_that_arms_train_count(tmp_path: Path, composed: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="got 3; must be at least 4"):
-        check_captions(captions(3), NONE, BARE, BATCH, ARMS[1:], methods, tmp_path)
+        check(composed, 3, tmp_path, NARROW)
 
 
-def test_a_caption_of_the_evaluation_set_is_noticed(tmp_path: Path, methods: dict[str, Any]) -> None:
+def test_a_limit_of_the_arms_image_set_counts(tmp_path: Path, composed: dict[str, Any]) -> None:
+    sets = SETS | {"real": {"source": "rendered", "num_captions": 15}}
+    with pytest.raises(DataError, match="got 15; must be at least 16"):
+        check(composed, 100, tmp_path, sets=sets)
+
+
+def test_a_batch_of_its_own_counts(tmp_path: Path, composed: dict[str, Any]) -> None:
+    wider = {"wide": WIDE["wide"] | {"training": {"batch": {"captions": 8}}}}
+    with pytest.raises(DataError, match="got 31; must be at least 32"):
+        check(composed, 31, tmp_path, wider)
+
+
+def test_real_images_need_no_curated_captions(tmp_path: Path, composed: dict[str, Any]) -> None:
+    own = {"own": {"method": "simclr", "images": "own"}}
+    passed, _ = check(composed, 2, tmp_path, own)
+    assert len(passed) == 2
+
+
+def test_a_caption_of_the_evaluation_set_is_noticed(tmp_path: Path, composed: dict[str, Any]) -> None:
     rule = {"type": "expect_column_values_to_be_null", "kwargs": {"column": "evaluation_text"}}
-    gates = BARE | {"captions": {"held_out": rule}}
+    validation = BARE | {"captions": {"held_out": rule}}
     held_out = pd.DataFrame({"caption": ["A caption 3!"]})
     with pytest.raises(GateError, match="text 'a caption 3'"):
-        check_captions(captions(16), held_out, gates, BATCH, ARMS, methods, tmp_path)
+        check(composed, 16, tmp_path, validation=validation, held_out=held_out)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from stablerep.alignment.clip_arm import ClipArmScorer
 from stablerep.alignment.settings import ScorerRecipe
-from stablerep.digit_scenes.scorer_training import reading_loss, scorer_loss
+from stablerep.digit_scenes.scorer_training import SceneScorerTraining, reading_loss, scorer_loss
 from stablerep.errors import ConfigError
 from stablerep.methods.image_text import image_text_loss
 
@@ -92,6 +92,7 @@ def recipe():
         {
             "sizes": {"encoder": encoder, "width": 16, "num_layers": 1, "out_dim": 8},
             "training": {"_target_": "stablerep.digit_scenes.scorer_training.SceneScorerTraining"},
+            "card": {"_target_": "stablerep.digit_scenes.scorer_card.ScorerCard"},
             "stage": {"num_images": 48, "batch_size": 16, "warmup_steps": 1, "ema_decay": 0.5},
         }
     )
@@ -113,11 +114,11 @@ def test_a_training_leaves_a_folder_that_scores_and_a_second_one_the_same_weight
 @pytest.mark.parametrize(
     ("values", "key"),
     [
-        ({"false_weight": -1.0}, "scorer.false_weight"),
-        ({"reading_weight": -1.0}, "scorer.reading_weight"),
-        ({"naming_probability": 0.0}, "scorer.naming_probability"),
+        ({"false_weight": -1.0}, "scorer.training.false_weight"),
+        ({"reading_weight": -1.0}, "scorer.training.reading_weight"),
+        ({"naming_probability": 0.0}, "scorer.training.naming_probability"),
     ],
 )
 def test_numbers_out_of_range_are_refused(values, key):
     with pytest.raises(ConfigError, match=key):
-        recipe.changed(**values)
+        SceneScorerTraining(**values)

@@ -48,9 +48,9 @@ def test_interval_is_a_function_of_its_seed() -> None:
     assert interval_over_units(scores, 200, 3) != interval_over_units(scores, 200, 4)
 
 
-def test_equal_seeds_keep_the_numbers_of_the_release_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_draws_in_parts_give_the_numbers_of_one_draw(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = np.random.default_rng(0).random(37)
-    rng = numpy_generator("bootstrap over hands", 3)
+    rng = numpy_generator("bootstrap over units", 3)
     means = scores[rng.integers(37, size=(501, 37))].mean(axis=1)
     expected = tuple(np.quantile(means, [0.025, 0.975]))
     for draws_at_a_time in (1, 100, 10**9):  # in parts or all at once

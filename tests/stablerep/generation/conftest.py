@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from stablerep.caption_ids import caption_id_of
+from stablerep.digit_scenes.grammar import MAX_TOKENS, vocabulary
 from stablerep.generation.diffusion.settings import GeneratorSettings
 
 TEXT_WIDTH = 16

@@ -68,15 +68,15 @@ def test_clip_without_text_says_what_is_missing():
 @pytest.mark.parametrize("method", [StableRep, StableRepPlus])
 def test_one_image_a_caption_leaves_no_positive_and_is_an_error(method):
     name = {StableRep: "stablerep", StableRepPlus: "stablerep_plus"}[method]
-    with pytest.raises(ConfigError, match=rf"^methods\.{name}\.images_per_caption: got 1"):
+    with pytest.raises(ConfigError, match=rf"^method\.{name}\.images_per_caption: got 1"):
         method(images_per_caption=1)
 
 
 @pytest.mark.parametrize("method", [StableRep, StableRepPlus, SimCLR, CLIP, SupCon])
 def test_settings_are_checked_under_the_methods_own_key(method):
     name = "stablerep_plus" if method is StableRepPlus else method.__name__.lower()
-    with pytest.raises(ConfigError, match=rf"^methods\.{name}\.tile: got 0; must be >= 1"):
+    with pytest.raises(ConfigError, match=rf"^method\.{name}\.tile: got 0; must be >= 1"):
         method(tile=0)
     if method is not CLIP:
-        with pytest.raises(ConfigError, match=rf"^methods\.{name}\.temperature: got 0"):
+        with pytest.raises(ConfigError, match=rf"^method\.{name}\.temperature: got 0"):
             method(temperature=0)

@@ -1,12 +1,15 @@
 """Encoders, heads and the text tower: shapes as documented, errors that say what to do."""
 
+from typing import get_args
+
 import pytest
 import torch
 
 from stablerep.errors import ConfigError
 from stablerep.models.encoders import build_encoder
-from stablerep.models.heads import ProjectionHead
+from stablerep.models.heads import BATCH_NORMS, ProjectionHead
 from stablerep.models.residual import ResidualEncoder
+from stablerep.models.settings import HeadSettings
 from stablerep.models.text import TextTower
 
 
@@ -51,13 +54,13 @@ def test_timm_encoder_flattens_what_it_would_pool(options, num_features):
 
 def test_an_unknown_timm_name_says_so():
     config = {"_target_": "stablerep.models.encoders.TimmEncoder", "name": "vit_bass", "size_px": 32}
-    with pytest.raises(ConfigError, match=r"model\.encoder\.name: got 'vit_bass'"):
+    with pytest.raises(ConfigError, match=r"encoder\.backbone\.name: got 'vit_bass'"):
         build_encoder(config)
 
 
 @pytest.mark.parametrize("target", [None, "os.system", "stablerep.models.residual.Nothing"])
 def test_a_target_that_is_no_encoder_is_an_error(target):
-    with pytest.raises(ConfigError, match=r"model\.encoder"):
+    with pytest.raises(ConfigError, match=r"encoder\.backbone"):
         build_encoder({"_target_": target})
 
 
@@ -87,9 +90,6 @@ def test_batch_norm_per_view_is_the_head_on_each_slice_apart():
 
 
 def test_an_unknown_batch_norm_is_an_error_and_both_lists_agree():
-    from pipelines.config import schema
-    from stablerep.models import heads
-
-    assert schema.BATCH_NORMS == heads.BATCH_NORMS
-    with pytest.raises(ConfigError, match=r"model\.head\.batch_norm: got 'local'"):
+    assert get_args(HeadSettings.model_fields["batch_norm"].annotation) == BATCH_NORMS
+    with pytest.raises(ConfigError, match=r"encoder\.head\.batch_norm: got 'local'"):
         ProjectionHead(12, 16, 5, "local")

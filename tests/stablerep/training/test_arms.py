@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from stablerep.training.stored_images import ImagesInMemory
 
 from stablerep.digit_scenes.scenes import draw_scenes_of_captions
 from stablerep.errors import DataError, TrainingError
@@ -19,6 +18,7 @@ from stablerep.methods.stablerep_plus import StableRepPlus
 from stablerep.methods.supcon import SupCon
 from stablerep.models.encoders import build_encoder
 from stablerep.models.settings import HeadSettings, TextSettings
+from stablerep.storage.pixels import ImagesInMemory
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import GroupedSampler
 from stablerep.training.loop import Arm, _inputs_of

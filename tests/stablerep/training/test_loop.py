@@ -4,7 +4,6 @@ import time
 
 import pytest
 import torch
-from stablerep.training.stored_images import ImagesInMemory
 from torch import nn
 
 from stablerep.digit_scenes.scenes import draw_scenes_of_captions
@@ -12,6 +11,7 @@ from stablerep.image_sets.source import ImageSource
 from stablerep.methods.batch import BatchSettings
 from stablerep.methods.stablerep import StableRep
 from stablerep.models.settings import HeadSettings, TextSettings
+from stablerep.storage.pixels import ImagesInMemory
 from stablerep.training import loop
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.loop import decay_groups, rate_factor

@@ -289,7 +289,7 @@ if __name__ == "__main__":
     to_group = "GROUP" in sys.argv
     handler = SignalGroupAtStep() if to_group else KillAtStep()
     chosen = make_plan()
-    if how == "GROUP":
+    if to_group:
         chosen = replace(chosen, optimisation=chosen.optimisation.changed(num_workers=1))
     logging.getLogger("stablerep.training.arms").addHandler(handler)
     logging.getLogger("stablerep.training.arms").setLevel(logging.INFO)

@@ -135,6 +135,6 @@ def test_seconds_are_those_of_the_trial_and_unknown_of_a_killed_one(
     for error in (TrainingError, KeyboardInterrupt):
         with pytest.raises(error):
             run_study(Peak(0, error), SETTINGS, tmp_path, "a")
-    trials = run_study(Peak(), replace(SETTINGS, num_trials=1), tmp_path, "a")
+    trials = run_study(Peak(), SETTINGS.changed(num_trials=1), tmp_path, "a")
     assert trials["state"].tolist() == ["fail", "fail", "complete"]
     assert trials["seconds"].fillna(-1).tolist() == [7, -1, 7]

@@ -14,7 +14,7 @@ from pipelines.config.loader import compose
 from stablerep.caption_ids import caption_id_of
 from stablerep.digit_scenes.grammar import VOCABULARIES
 from stablerep.errors import ConfigError, GateError
-from stablerep.validation.gate import check_captions, check_images
+from stablerep.validation.gate import check_captions, check_images, check_real_images
 
 ROOT = Path(__file__).parents[3]
 GATES = compose(ROOT / "conf/params", {"generator.images_per_caption": 2})["validation"]
@@ -45,6 +45,7 @@ def _images() -> pd.DataFrame:
         digest_matches=True,
         width_px=32,
         height_px=32,
+        wanted_size_px=32,
         pixel_std=0.2,
         alignment=0.6,
         duplicate_of=pd.Series([None] * 12, dtype="str"),
@@ -56,7 +57,8 @@ def _images() -> pd.DataFrame:
 
 def _drawn() -> pd.DataFrame:
     ids = [caption_id_of(text) for text in TEXTS]
-    columns = {"caption_id": ids, "text": TEXTS, "num_images": 2, "num_stored": 2, "diversity": 0.2}
+    columns = {"caption_id": ids, "text": TEXTS, "num_images": 2, "num_wanted": 2}
+    columns |= {"num_stored": 2, "diversity": 0.2}
     return pd.DataFrame(columns)
 
 
@@ -192,8 +194,9 @@ def test_num_words_bounds_themselves_pass(tmp_path: Path) -> None:
     [
         ("every_image_decodable", {"decodable": False}, "decodable False"),
         ("every_image_as_made", {"digest_matches": False}, "digest_matches False"),
-        ("width_as_configured", {"width_px": 33}, "width_px 33"),
-        ("height_as_configured", {"height_px": 0}, "height_px 0"),
+        ("width_as_configured", {"width_px": 33}, "width_px 33, wanted_size_px 32"),
+        ("width_as_configured", {"width_px": None}, "width_px None, wanted_size_px 32"),
+        ("height_as_configured", {"height_px": 0}, "height_px 0, wanted_size_px 32"),
         ("no_near_constant_image", {"pixel_std": 0.029}, "pixel_std 0.029"),
         ("no_exact_duplicate", {"duplicate_of": "c-1.0"}, "duplicate_of 'c-1.0'"),
         (
@@ -221,8 +224,12 @@ def test_an_image_rule_that_fails_names_its_rows(
 @pytest.mark.parametrize(
     ("rule", "change", "row"),
     [
-        ("every_caption_fully_drawn", {"num_images": 1}, "num_images 1"),
-        ("every_caption_fully_drawn", {"num_images": 0, "diversity": float("nan")}, "num_images 0"),
+        ("every_caption_fully_drawn", {"num_images": 1}, "num_images 1, num_wanted 2"),
+        (
+            "every_caption_fully_drawn",
+            {"num_images": 0, "diversity": float("nan")},
+            "num_images 0, num_wanted 2",
+        ),
         ("images_of_a_caption_differ", {"diversity": 0.079}, "diversity 0.079"),
     ],
 )
@@ -236,6 +243,50 @@ def test_a_rule_on_the_images_of_a_caption_that_fails_names_the_caption(
         check_images(_images(), frame, GATES, tmp_path)
     assert f"{rule} (" in str(caught.value)
     assert f"caption_id '{caption_id_of(TEXTS[2])}', text 'a crimson nine', {row}" in str(caught.value)
+
+
+def _real_images() -> pd.DataFrame:
+    ids = [caption_id_of(text) for text in TEXTS]
+    columns = {
+        "image_id": [f"{number}.png" for number in range(len(TEXTS))],
+        "caption_id": ids,
+        "text": TEXTS,
+    }
+    none = pd.Series([None] * len(TEXTS), dtype="str")
+    return pd.DataFrame(columns).assign(width_px=32, height_px=24, duplicate_of=none, evaluation_text=none)
+
+
+def test_real_images_pass_the_shipped_rules(tmp_path: Path) -> None:
+    report = check_real_images(_real_images(), GATES, tmp_path)
+    assert all(rule["success"] for rule in report["rules"])
+    assert [rule["table"] for rule in report["rules"]] == ["real_images"] * (len(GATES["real_images"]) + 1)
+    assert (tmp_path / "images/index.html").is_file()
+
+
+def test_a_real_image_that_is_used_for_evaluation_is_named(tmp_path: Path) -> None:
+    frame = _real_images()
+    frame.loc[3, "evaluation_text"] = "a green nine"
+    with pytest.raises(GateError, match=r"validation\.real_images\.no_evaluation_caption_used") as caught:
+        check_real_images(frame, GATES, tmp_path)
+    named = f"image_id '3.png', caption_id '{caption_id_of(TEXTS[3])}', text 'a green nine'"
+    assert f"no_evaluation_caption_used (expect_column_values_to_be_null): 1 rows\n    {named}" in str(
+        caught.value
+    )
+
+
+def test_copies_among_real_images_are_warned_of_and_end_no_run(tmp_path: Path) -> None:
+    frame = _real_images()
+    frame.loc[3, "duplicate_of"] = "0.png"
+    report = check_real_images(frame, GATES, tmp_path)
+    assert report["success"]
+    (broken,) = [rule for rule in report["rules"] if not rule["success"]]
+    assert broken["name"] == "few_exact_duplicates"
+    assert broken["unexpected"][0] == {
+        "image_id": "3.png",
+        "caption_id": caption_id_of(TEXTS[3]),
+        "text": "a green nine",
+        "duplicate_of": "0.png",
+    }
 
 
 def test_bounds_on_images_themselves_pass(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
@@ -14,24 +13,25 @@ from stablerep.errors import DataError
 from stablerep.storage.lazy_tables import parts_of
 from stablerep.validation import schemas
 from stablerep.validation.schemas import (
-    AcceptedImages,
     AlignmentScores,
     CaptionAudit,
     CaptionScores,
     CaptionsIn,
     ConceptBalance,
+    CorpusImages,
     CuratedCaptions,
     EvaluationCaptions,
-    Features,
     GuidanceTrials,
-    HandScores,
     ImageAudit,
     ImageAuditPairs,
     ImageManifest,
+    ImageSetCaptions,
+    ImageSetImages,
     Metrics,
     RejectedCaptions,
     Table,
     Takedowns,
+    UnitScores,
 )
 
 _TEXTS = ["a nine", "a ten"]
@@ -57,7 +57,18 @@ _IMAGE = {
     "state": "intact",
     "alignment": 0.5,
 }
-_HEALTH = {"pixel_std": 0.2, "hash_distance_bits": float("nan")}
+_CORPUS_IMAGE: dict[str, Any] = {
+    **{"key": "a/1.png", "path": "images.tar", "offset": 512, "size_bytes": 900, "row": -1},
+    **{"file_bytes": 10_240, "mtime_ns": 1_700_000_000_000_000_000, "digest": "0" * 32},
+    **{"captions": ["a nine", "nine"], "split": "train", "split_given": False, "unit": "writer 7"},
+    **{"width_px": 32, "height_px": 24, "label.digit": 9},
+}
+_CORPUS_FILE = {"path": "a/2.png", "offset": -1, "size_bytes": 10_240, "captions": [], "label.digit": -1}
+_SET_IMAGE = {
+    **{"image_id": f"{caption_id_of('a nine')}.0", "caption_id": caption_id_of("a nine")},
+    **{"part": "synthetic", "digest": "0" * 32, "label.digit": 9},
+    **{"shard": "00000.tar", "pixel_std": 0.2},
+}
 _SCORE = {
     "caption_id": caption_id_of("a nine"),
     "image_index": 0,
@@ -68,24 +79,15 @@ _SCORE = {
     "alignment": -0.25,
 }
 _METRIC = {
-    "arm": "simclr_real",
-    "method": "simclr",
-    "images": "real",
-    "attribute": "digit",
-    "metric": "knn",
-    "value": 0.5,
-    "low": 0.4,
-    "high": 0.6,
-    "num_hands": 450,
-    "validation": 0.5,
-    "probe_c": float("nan"),
+    **{"arm": "simclr_real", "seed": 0, "method": "simclr", "images": "real"},
+    **{"set": "scenes", "task": "digit", "evaluation": "knn", "metric": "accuracy"},
+    **{"value": 0.5, "low": 0.4, "high": 0.6, "num_units": 450, "num_images": 1_800},
+    **{"validation": float("nan"), "chosen": "{}"},
 }
-_FEATURES = {
-    **{"arm": "a", "method": "simclr", "images": "real", "split": "train", "hand_id": 7},
-    **{"digit": 9, "ink": 0, "ground": 7, "texture": 4},
-    "features": np.ones(3, dtype=np.float32),
+_UNIT_SCORE = {
+    **{"arm": "simclr_real", "seed": 0, "set": "scenes", "task": "digit", "evaluation": "knn"},
+    **{"unit": "writer 7", "score": 0.25},
 }
-_HAND = {"arm": "a", "attribute": "digit", "metric": "knn", "hand_id": 7, "accuracy": 0.25}
 _BLANKED = {"digest": "", "width_px": 0, "height_px": 0, "state": "rejected_unsafe"} | {
     "alignment": float("nan")
 }
@@ -126,12 +128,13 @@ VALID = {
     CuratedCaptions: _CURATED,
     RejectedCaptions: _CURATED.assign(filter="length", reason="too_few_words", score=1.0),
     ImageManifest: pd.DataFrame([_IMAGE, {**_IMAGE, "image_index": 1, **_BLANKED}]),
-    AcceptedImages: pd.DataFrame([_IMAGE | _HEALTH, {**_IMAGE, "image_index": 1, **_HEALTH}]),
+    CorpusImages: pd.DataFrame([_CORPUS_IMAGE, {**_CORPUS_IMAGE, "key": "a/2.png", **_CORPUS_FILE}]),
+    ImageSetImages: pd.DataFrame([_SET_IMAGE, {**_SET_IMAGE, "image_id": "x", "label.digit": -1}]),
+    ImageSetCaptions: _CURATED.drop(columns="line").assign(text=["a nine", ""]),
     AlignmentScores: pd.DataFrame([_SCORE, {**_SCORE, "image_index": 1}]),
-    Features: pd.DataFrame([_FEATURES, {**_FEATURES, "split": "test", "hand_id": 8}]),
     EvaluationCaptions: pd.DataFrame({"caption": _TEXTS}),
-    Metrics: pd.DataFrame([_METRIC, {**_METRIC, "metric": "linear_probe", "probe_c": 0.1}]),
-    HandScores: pd.DataFrame([_HAND, {**_HAND, "hand_id": 8}]),
+    Metrics: pd.DataFrame([_METRIC, {**_METRIC, "evaluation": "linear_probe", "validation": 0.5}]),
+    UnitScores: pd.DataFrame([_UNIT_SCORE, {**_UNIT_SCORE, "unit": "writer 8"}]),
     GuidanceTrials: pd.DataFrame([_TRIAL, {**_TRIAL, "trial": 1}]),
 }
 FAULTS: list[tuple[type[Table], Callable[[pd.DataFrame], Any], str]] = [
@@ -164,14 +167,8 @@ FAULTS: list[tuple[type[Table], Callable[[pd.DataFrame], Any], str]] = [
     (ImageAuditPairs, lambda f: f.assign(verdict_drawn=""), r"column 'verdict_drawn': isin"),
     (Takedowns, lambda f: f.assign(kind="encoder"), r"column 'kind': isin"),
     (ImageManifest, lambda f: f.assign(image_index=0), r"rows: multiple_fields_uniqueness: row 0"),
-    (AcceptedImages, lambda f: f.assign(width_px=0), r"column 'width_px': greater_than"),
     (ImageManifest, lambda f: f.assign(digest="no"), r"column 'digest': str_matches"),
     (ImageManifest, lambda f: f.assign(shard="00000"), r"column 'shard': str_endswith"),
-    (AcceptedImages, lambda f: f.assign(digest=""), r"column 'digest': str_matches"),
-    (AcceptedImages, lambda f: f.assign(pixel_std=0.7), r"column 'pixel_std': less_than"),
-    (AcceptedImages, lambda f: f.assign(hash_distance_bits=16.0), r"column 'hash_distance_bits': less_than"),
-    (AcceptedImages, lambda f: f.assign(state="rejected_unsafe"), r"column 'state': isin"),
-    (AcceptedImages, lambda f: f.assign(state="rejected_misaligned"), r"column 'state': isin"),
     (ImageManifest, lambda f: f.assign(alignment=1.5), r"column 'alignment': less_than"),
     (
         ImageManifest,
@@ -183,33 +180,65 @@ FAULTS: list[tuple[type[Table], Callable[[pd.DataFrame], Any], str]] = [
     (AlignmentScores, lambda f: f.assign(image_index=0), r"rows: multiple_fields_uniqueness: row 0"),
     (ImageManifest, lambda f: f.assign(state="torn"), r"column 'state': isin"),
     (Metrics, lambda f: f.assign(low=0.55), r"rows: low <= value <= high: row 0: arm 'simclr_real'"),
-    (Metrics, lambda f: f.assign(value=50.0, high=60.0), r"column 'value': less_than_or_equal_to\(1\)"),
-    (Metrics, lambda f: f.assign(metric="knn"), r"rows: multiple_fields_uniqueness.*metric 'knn'"),
-    (Metrics, lambda f: f.assign(images="photos"), r"column 'images': isin"),
     (EvaluationCaptions, lambda f: f.assign(caption=["a", ""]), r"column 'caption': str_length.*row 1: ''"),
     (EvaluationCaptions, lambda f: f.rename(columns={"caption": "text"}), r"column 'caption': missing"),
-    (Features, lambda f: f.assign(hand_id=8), r"rows: no hand in two splits: row 0: arm 'a'"),
-    (Features, lambda f: f.assign(digit=10), r"column 'digit': less_than_or_equal_to\(9\): row 0: 10"),
-    (Features, lambda f: f.assign(split="fit"), r"column 'split': isin"),
-    (
-        Features,
-        lambda f: f.assign(features=[_FEATURES["features"], np.full(3, np.nan, dtype=np.float32)]),
-        r"column 'features': a finite float32 vector: row 1: array\(\[nan",
-    ),
-    (
-        Features,
-        lambda f: f.assign(features=[_FEATURES["features"], np.ones(4, dtype=np.float32)]),
-        r"rows: as long as the arm's first features: row 1",
-    ),
-    (Features, lambda f: f.assign(features=[[1.0, 2.0]] * 2), r"a finite float32 vector: row 0: \[1.0"),
-    (HandScores, lambda f: f.assign(hand_id=7), r"rows: multiple_fields_uniqueness.*hand_id 7"),
-    (HandScores, lambda f: f.assign(accuracy=-0.1), r"column 'accuracy': greater_than"),
     (GuidanceTrials, lambda f: f.assign(trial=0), r"column 'trial': field_uniqueness"),
     (
         GuidanceTrials,
         lambda f: f.assign(validation_accuracy=float("nan")),
         r"rows: a complete trial has an accuracy: row 0",
     ),
+    (CorpusImages, lambda f: f.assign(key="a/1.png"), r"column 'key': field_uniqueness: row 0: 'a/1.png'"),
+    (CorpusImages, lambda f: f.assign(split="fit"), r"column 'split': isin.*row 0: 'fit'"),
+    (
+        CorpusImages,
+        lambda f: f.assign(split=["train", "test"]),
+        r"rows: no unit in two splits: .*row 1",
+    ),
+    (
+        CorpusImages,
+        lambda f: f.assign(captions="a nine"),
+        r"'captions': a list of texts: row 0: 'a nine'",
+    ),
+    (CorpusImages, lambda f: f.assign(captions=[["a"], [1]]), r"'captions': a list of texts: row 1: \[1\]"),
+    (CorpusImages, lambda f: f.assign(captions=[["a"], None]), r"column 'captions': .*row 1: None"),
+    (CorpusImages, lambda f: f.assign(offset=-2), r"column 'offset': greater_than"),
+    (CorpusImages, lambda f: f.assign(size_bytes=-2), r"column 'size_bytes': greater_than"),
+    (CorpusImages, lambda f: f.assign(row=-2), r"column 'row': greater_than"),
+    (CorpusImages, lambda f: f.assign(file_bytes=-2), r"column 'file_bytes': greater_than"),
+    (CorpusImages, lambda f: f.assign(digest=""), r"column 'digest': str_matches"),
+    (CorpusImages, lambda f: f.assign(unit=""), r"column 'unit': str_length"),
+    (
+        CorpusImages,
+        lambda f: f.assign(split_given="no"),
+        r"'split_given': got type .*; must be 'bool'",
+    ),
+    (CorpusImages, lambda f: f.assign(width_px=0), r"column 'width_px': greater_than"),
+    (CorpusImages, lambda f: f.assign(height_px=0), r"column 'height_px': greater_than"),
+    (CorpusImages, lambda f: f.assign(**{"label.digit": -2}), r"column 'label.digit': greater_than"),
+    (CorpusImages, lambda f: f.assign(**{"label.": 1}), r"column 'label.': unknown"),
+    (ImageSetImages, lambda f: f.assign(image_id="x"), r"column 'image_id': field_uniqueness: row 0"),
+    (ImageSetImages, lambda f: f.assign(image_id=["x", ""]), r"column 'image_id': str_length.*row 1"),
+    (ImageSetImages, lambda f: f.assign(caption_id="x"), r"column 'caption_id': str_matches"),
+    (ImageSetImages, lambda f: f.assign(part=""), r"column 'part': str_length"),
+    (ImageSetImages, lambda f: f.assign(digest=""), r"column 'digest': str_matches"),
+    (ImageSetImages, lambda f: f.assign(**{"label.digit": -2}), r"column 'label.digit': greater_than"),
+    (ImageSetImages, lambda f: f.assign(**{"label.digit": 1.0}), r"'label.digit': got type float64"),
+    (ImageSetImages, lambda f: f.drop(columns="part"), r"column 'part': missing"),
+    (ImageSetCaptions, lambda f: f.assign(caption_id=f["caption_id"][0]), r"'caption_id': field_uniqueness"),
+    (ImageSetCaptions, lambda f: f.assign(source=""), r"column 'source': str_length"),
+    (ImageSetCaptions, lambda f: f.assign(licence=["x", ""]), r"column 'licence': str_length.*row 1"),
+    (ImageSetCaptions, lambda f: f.assign(line=1), r"column 'line': unknown"),
+    (Metrics, lambda f: f.assign(high=0.45), r"rows: low <= value <= high: row 0: arm 'simclr_real'"),
+    (Metrics, lambda f: f.assign(value=float("nan")), r"column 'value': not_nullable"),
+    (Metrics, lambda f: f.assign(evaluation="knn"), r"rows: multiple_fields_uniqueness.*evaluation 'knn'"),
+    (Metrics, lambda f: f.assign(num_units=0), r"column 'num_units': greater_than"),
+    (Metrics, lambda f: f.assign(seed=-1), r"column 'seed': greater_than"),
+    (Metrics, lambda f: f.assign(set=""), r"column 'set': str_length"),
+    (UnitScores, lambda f: f.assign(unit="writer 7"), r"rows: multiple_fields_uniqueness.*unit 'writer 7'"),
+    (UnitScores, lambda f: f.assign(score=float("nan")), r"column 'score': not_nullable"),
+    (UnitScores, lambda f: f.assign(task=""), r"column 'task': str_length"),
+    (UnitScores, lambda f: f.assign(seed=0.0), r"column 'seed': got type float64; must be 'int64'"),
 ]
 
 
@@ -220,6 +249,14 @@ def test_every_model_has_a_right_table_and_a_planted_fault() -> None:
         if isinstance(each, type) and issubclass(each, Table) and each is not Table and name[0] != "_"
     }
     assert models == set(VALID) == {model for model, _, _ in FAULTS}
+
+
+def test_a_corpus_without_labels_and_an_image_set_with_columns_of_its_source_are_right() -> None:
+    for model in (CorpusImages, ImageSetImages):
+        bare = VALID[model].drop(columns="label.digit")
+        pd.testing.assert_frame_equal(model.validate(bare), bare)
+    more = VALID[ImageSetImages].assign(width_px=32)
+    pd.testing.assert_frame_equal(ImageSetImages.validate(more), more)
 
 
 def test_rewriters_alone_give_no_score() -> None:

@@ -51,7 +51,7 @@ class ImageSetSettings(Settings):
     @model_validator(mode="after")
     def _check_source(self) -> Self:
         extra = self.model_extra or {}
-        known = [*ImageSetSettings.model_fields, *GeneratorSettings.model_fields]
+        known = sorted({*ImageSetSettings.model_fields, *GeneratorSettings.model_fields})
         for name, value in extra.items():
             if name not in known:
                 raise SettingError(name, f"unknown key; {must_be_one_of(name, known)}")

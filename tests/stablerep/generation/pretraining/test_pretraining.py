@@ -78,6 +78,7 @@ def test_words_of_no_corpus_are_spelled_and_not_lost():
     assert tokenizer.decode(ids, skip_special_tokens=True).strip() == "a zebra"
 
 
+CARD = {"_target_": "stablerep.digit_scenes.model_card.GeneratorCard"}
 SCENES = {"_target_": "stablerep.digit_scenes.pretraining.SceneStream"}
 
 
@@ -91,7 +92,7 @@ class Snow:
 
 def tiny_recipe(images=SCENES):
     stage = StageRecipe(num_images=16, batch_size=8, checkpoint_every_s=0.0)
-    return PretrainingRecipe(dict(images), pool_size=32, autoencoder=stage, denoiser=stage)
+    return PretrainingRecipe(images=images, card=CARD, pool_size=32, autoencoder=stage, denoiser=stage)
 
 
 def test_the_result_is_a_stable_diffusion_pipeline_in_float16(tmp_path):
@@ -120,7 +121,7 @@ def test_photographs_of_another_size_make_a_generator_of_that_size(tmp_path):
     from diffusers import StableDiffusionPipeline
 
     path = tmp_path / "recipe.json"
-    path.write_text(json.dumps(asdict(tiny_recipe({"_target_": f"{__name__}.Snow"}))))
+    path.write_text(json.dumps(tiny_recipe({"_target_": f"{__name__}.Snow"}).model_dump()))
     main(str(path), str(tmp_path), str(tmp_path / "generator"))
     pipeline = StableDiffusionPipeline.from_pretrained(
         tmp_path / "generator", torch_dtype=torch.float32, local_files_only=True
@@ -137,7 +138,7 @@ def test_a_work_folder_of_another_recipe_is_refused_and_left_alone(tmp_path):
 
 def test_a_caption_dropout_above_one_is_an_error():
     with pytest.raises(ConfigError, match=r"pretraining\.caption_dropout: got 1\.5"):
-        PretrainingRecipe(SCENES, caption_dropout=1.5)
+        tiny_recipe().changed(caption_dropout=1.5)
 
 
 def test_each_latent_is_trained_with_a_caption_of_its_own(tmp_path, monkeypatch):
@@ -156,7 +157,7 @@ def test_each_latent_is_trained_with_a_caption_of_its_own(tmp_path, monkeypatch)
     )
     monkeypatch.setattr(denoiser, "build_noise_scheduler", lambda: scheduler)
     monkeypatch.setattr(denoiser, "tokenize", lambda *given: (texts.extend(given[1]), tokenize(*given))[1])
-    recipe = replace(tiny_recipe(), caption_dropout=0.0)
+    recipe = tiny_recipe().changed(caption_dropout=0.0)
     train_denoiser(recipe, images, pool, 1.0, build_tokenizer(names, max_tokens=4), tmp_path)
     assert len(set(texts)) > 2
     assert texts == [names[int(value)] for value in latents]
