@@ -43,14 +43,7 @@ def test_an_arm_without_captions_is_left_out_with_a_warning(
         parameters = compose(FOLDER, own_images(images))
     assert list(parameters["arms"]) == ["simclr_real"]
     (told,) = [each for each in caplog.messages if "left out" in each]
-<<<<<<< .merge_file_Veuw27
-    assert (
-        told
-        == f"arms.clip_real is left out: method clip needs captions, and corpus {images.name!r} has none."
-    )
-=======
     assert told == "arms.clip_real is left out: method clip needs captions, and corpus 'images' has none."
->>>>>>> .merge_file_owNDwr
 
 
 def test_an_arm_whose_images_have_captions_stays(
