@@ -39,7 +39,7 @@ check: install ## what CI checks: style, types, layers, dvc.yaml and params.yaml
 	$(BIN)/lint-imports
 	$(BIN)/python -m pipelines.dvc.compose --check
 
-format: install ## let ruff mend what it can
+format: install ## let ruff fix what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -24,8 +24,8 @@ _DATA = "data"
 
 
 @contextmanager
-def told_in_one_message() -> Iterator[None]:
-    """Ends the process with exit code 1 and one message when the user can mend the fault.
+def in_one_message() -> Iterator[None]:
+    """Ends the process with exit code 1 and one message when the user can fix the fault.
 
     Anything else is a fault of ours and keeps its traceback. A run that was told to stop is no fault: its
     code is that of a signal, so that a scheduler tells the two apart.
@@ -68,7 +68,7 @@ def _wrong_table(error: BaseException) -> StableRepError | None:
     makers = _makers_of(name)
     made = f", which {' and '.join(makers)} makes" if makers else ""
     advice = (
-        f"Mend it, or have it made again: {makers[0]} runs in `kedro run`." if makers else "Mend its file."
+        f"Fix it, or have it made again: {makers[0]} runs in `kedro run`." if makers else "Fix its file."
     )
     return DataError(f"dataset {name!r}{made}, refused on {refusal.mode}: {refusal.message}\n{advice}")
 
@@ -96,7 +96,7 @@ def _split_params(context: click.Context, parameter: click.Parameter, value: Any
         return value
     from pipelines.config.params_option import parse_params
 
-    with told_in_one_message():
+    with in_one_message():
         return parse_params(value)
 
 
@@ -125,7 +125,7 @@ def run(**options: Any) -> Any:
     from pipelines.run.lock import hold_data_folder
     from pipelines.run.signals import Terminated, raising_on_termination
 
-    with told_in_one_message():
+    with in_one_message():
         names = [options["pipeline"]] if options["pipeline"] else []
         _check_pipelines([*names, *options["pipelines"]])
         check_launched(options["namespaces"])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines.cli import told_in_one_message
+from pipelines.cli import in_one_message
 from stablerep.errors import DataError
 from stablerep.storage.whole_files import written_whole
 
@@ -30,7 +30,7 @@ _NOT_KNOWN = "not known"
 
 @click.group(name="stablerep")
 def attribution() -> None:
-    """Whence images came, and how to take them down."""
+    """Where images come from, and how to take them down."""
 
 
 # --------------------------------------------------------------------------------------- show
@@ -47,7 +47,7 @@ def show(image: str, wants_remake: bool, model: Path | None, image_set: str | No
 
     Ends with exit code 1 where its bytes are not those that were recorded.
     """
-    with told_in_one_message():
+    with in_one_message():
         found = _find(image, image_set)
         click.echo(found.record.to_json() if as_json else "\n".join(_lines(found)))
         if wants_remake:
@@ -116,7 +116,7 @@ def _remade(found: "FoundImage", model: Path | None) -> str:
 @click.option("--image-set", help="The image set to look in; needed where several have an image.")
 def export(images: tuple[str, ...], folder: Path, image_set: str | None) -> None:
     """Write IMAGES, by id, to FOLDER as PNG files that carry their record and say that a model drew them."""
-    with told_in_one_message():
+    with in_one_message():
         from stablerep.attribution.png import with_record
 
         written = {}
@@ -147,7 +147,7 @@ def takedown(what: str, reason: str | None, who: str | None, yes: bool, shows_al
     settings) or a source as the captions name it. The takedown is written to data/01_raw/takedowns.csv, which
     belongs into git: curation and generation obey it.
     """
-    with told_in_one_message(), _data_held():
+    with in_one_message(), _data_held():
         from stablerep.attribution.takedown import find_affected, remove_images
         from stablerep.curation.people.takedowns import add_takedown, kind_of, read_takedowns
         from stablerep.generation.image_sets.cache import SampleCache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,7 @@ def generate_images(
     folder = model_folder(settings, generator_folder)
     return make_image_set(
         ImageSetRequest(
-            captions_of_set(caption_set, image_set, settings, as_many_as),
+            captions_of_set(caption_set, image_set, settings, scoring, as_many_as),
             with_dtype_chosen(settings, place, folder),
             folder,
             place,
@@ -72,13 +73,16 @@ def captions_of_set(
     caption_set: pd.DataFrame,
     image_set: dict[str, Any],
     settings: GeneratorSettings,
+    alignment: AlignmentSettings,
     as_many_as: ImageSet | None,
 ) -> pd.DataFrame:
     """Returns the first captions, as many as the set's numbers ask for."""
     amounts = amounts_of(image_set, as_many_as)
     number = amounts["num_captions"] or len(caption_set)
     if amounts["num_images"] is not None:
-        number = min(number, -(-amounts["num_images"] // settings.images_per_caption))
+        # the policy takes a share of them
+        drawn = amounts["num_images"] / (1 - alignment.policy.drop_share)
+        number = min(number, math.ceil(drawn / settings.images_per_caption))
     return caption_set.head(number)
 
 
@@ -165,6 +169,7 @@ def inspect_images(
     corpus: dict[str, Any],
     image_set: dict[str, Any],
     generator: dict[str, Any],
+    alignment: dict[str, Any],
     validation: dict[str, Any],
     data_docs: Path,
     as_many_as: ImageSet | None = None,
@@ -181,7 +186,8 @@ def inspect_images(
     from stablerep.validation.gate import check_images
 
     settings = generator_of(name, generator, image_set)
-    captions = captions_of_set(caption_set, image_set, settings, as_many_as)
+    scoring = AlignmentSettings.read(alignment)
+    captions = captions_of_set(caption_set, image_set, settings, scoring, as_many_as)
     wanted = without_taken_down(captions, takedowns)
     images, of_captions = inspect(place, image_manifest, wanted, evaluation_captions["caption"])
     images = images.assign(wanted_size_px=settings.saved_size_px or settings.size_px)

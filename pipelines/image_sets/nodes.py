@@ -34,6 +34,7 @@ def take_corpus_images(
     amounts = amounts_of(image_set, as_many_as)
     known = build_corpus(corpus)
     made = from_corpus(name, corpus_images, place, takedowns, amounts, seeds[0], known.name)
+    made = replace(made, facts=made.facts | {"size_px": image_set.get("size_px")})
     return _through_the_gate(made, evaluation_captions, validation, data_docs)
 
 

@@ -102,6 +102,7 @@ def _generated(name: str, settings: dict[str, Any]) -> list[Node]:
                 "corpus": "params:corpus",
                 "image_set": "params:image_set",
                 "generator": "params:generator",
+                "alignment": "params:alignment",
                 "validation": "params:validation",
                 "data_docs": "data_docs",
                 **_amount_inputs(settings),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 class StableRepError(Exception):
-    """A fault the user can mend; its message stands on its own without a traceback."""
+    """A fault the user can fix; its message stands on its own without a traceback."""
 
 
 class ConfigError(StableRepError):

@@ -1,1 +1,1 @@
-"""Whence an image came: its record, its bytes, the same image made again, and its removal."""
+"""Where an image comes from: its record, its bytes, the same image made again, and its removal."""

@@ -94,7 +94,7 @@ class WordFile(WordList):
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"{self.path}: cannot be read ({error}); must be a list of words in UTF-8, one a line. "
-                "Mend the path in conf/params/curation/<name>.yaml."
+                "Fix the path in conf/params/curation/<name>.yaml."
             ) from error
         return [line.split("#")[0] for line in lines]
 

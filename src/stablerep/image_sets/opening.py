@@ -1,5 +1,7 @@
 """Opens a finished image set for training: finds the pixels of each row, wherever they are."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import torch
@@ -23,7 +25,7 @@ def open_image_set(
     Args:
         image_set: of any source.
         corpus: reads its own images, and renders the rendered ones again.
-        size_px: to which real images are resized: one batch has one size.
+        size_px: to which real images are resized where their set names no size: one batch has one size.
         cache_mib: of decoded images that a process keeps.
         task: whose labels the source has; the set's first one where it is None.
 
@@ -64,15 +66,19 @@ def _open_part(image_set: ImageSet, part: str, corpus: Corpus, size_px: int, cac
     if source == GENERATED:
         return StoredImages(image_set.folder.parent / part, rows, cache_mib)
     if source == CORPUS:
-        return ResizedPixels(corpus.pixels(rows), size_px)
+        return ResizedPixels(corpus.pixels(rows), _facts_of(image_set, part).get("size_px") or size_px)
     if source == RENDERED:
         return _render_again(image_set, part, rows, corpus)
     raise ValueError(f"part {part!r} of image set {image_set.name!r}: unknown source {source!r}")
 
 
+def _facts_of(image_set: ImageSet, part: str) -> dict[str, Any]:
+    return image_set.facts if part == image_set.name else image_set.facts["of"][part]
+
+
 def _render_again(image_set: ImageSet, part: str, rows: pd.DataFrame, corpus: Corpus) -> ImagesInMemory:
     texts = image_set.captions.set_index("caption_id")["text"]
-    facts = image_set.facts if part == image_set.name else image_set.facts["of"][part]
+    facts = _facts_of(image_set, part)
     per_caption, seed = facts["images_per_caption"], facts["seed"]
     wanted = rows["caption_id"].drop_duplicates()
     rendered = corpus.render([texts[each] for each in wanted], per_caption, part, seed)

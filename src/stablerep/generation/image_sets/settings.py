@@ -36,7 +36,9 @@ class ImageSetSettings(Settings):
         description="null: the generator's if generated, 1 if rendered, all there are if from the corpus",
     )
     num_images: int | None = Field(
-        None, ge=1, description="at most, to compare sets of one size; null for all"
+        None,
+        ge=1,
+        description="to compare sets of one size; null for all. Exactly so many, of a generated set at most",
     )
     as_many_as: str | None = Field(
         None, description="the name of the set whose number of images this set has, in place of num_images"
