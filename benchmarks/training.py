@@ -44,7 +44,8 @@ from stablerep.models.heads import ProjectionHead
 from stablerep.seeding import numpy_generator
 from stablerep.storage.shards import SHARDS_FOLDER, digest_of, encode_image, member_name, write_shard
 from stablerep.training.batches import GroupedSampler
-from stablerep.training.loop import Arm, run_arm
+from stablerep.training.inputs import Arm
+from stablerep.training.loop import run_arm
 from stablerep.training.settings import OptimisationSettings
 from stablerep.training.step import Networks
 from stablerep.training.views import AugmentationSettings

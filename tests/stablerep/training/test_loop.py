@@ -14,7 +14,7 @@ from stablerep.methods.batch import BatchSettings
 from stablerep.methods.stablerep import StableRep
 from stablerep.training import loop
 from stablerep.training.arms import ArmPlan, train_arm
-from stablerep.training.loop import decay_groups, rate_factor
+from stablerep.training.schedule import decay_groups, rate_factor
 from stablerep.training.settings import HeadSettings, OptimisationSettings, TextSettings
 
 TEXTS = ("a red seven", "a nine", "a teal one", "a zero")

@@ -25,7 +25,8 @@ from stablerep.models.encoder import Encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.text import TextTower
 from stablerep.training import loop
-from stablerep.training.loop import Arm, run_arm
+from stablerep.training.inputs import Arm
+from stablerep.training.loop import run_arm
 from stablerep.training.settings import OptimisationSettings
 from stablerep.training.step import Networks
 

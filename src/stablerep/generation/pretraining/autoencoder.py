@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from stablerep.digit_scenes.scenes import ATTRIBUTES, draw_scenes
@@ -16,7 +16,7 @@ from stablerep.generation.pretraining.architecture import build_autoencoder, rep
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
 from stablerep.generation.pretraining.stage import run_stage
 from stablerep.seeding import torch_generator
-from stablerep.storage.whole_files import written_whole
+from stablerep.storage.tensors import save_tensors
 
 _POOL_CHUNK = 512
 
@@ -73,7 +73,6 @@ def encode_pool(model: Any, recipe: PretrainingRecipe, path: Path) -> dict[str, 
             parts["latents"].append(model.encode(images).latent_dist.mean.cpu())
             for name in ATTRIBUTES:
                 parts[name].append(scenes.labels[name])
-        with written_whole(path) as beside:
-            save_file({k: torch.cat(v) for k, v in parts.items()}, beside)
+        save_tensors(path, {k: torch.cat(v) for k, v in parts.items()})
     state.wait_for_everyone()
     return load_file(path)
