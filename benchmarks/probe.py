@@ -100,10 +100,7 @@ def main() -> None:
     train = standardise(train_features), train_labels
     other = standardise(other_features), other_labels
     num_peer = given.images if given.peer_images is None else given.peer_images
-    peer_train: tuple[np.ndarray, Mapping[str, np.ndarray]] = (
-        train[0][:num_peer],
-        {task: labels[:num_peer] for task, labels in train_labels.items()},
-    )
+    peer_train = train[0][:num_peer], {task: labels[:num_peer] for task, labels in train_labels.items()}
     seconds: dict[str, list[float]] = {"this project": []} | ({"scikit-learn": []} if num_peer else {})
     accuracies: dict[str, Accuracies] = {}
     for _ in range(given.rounds):

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from stablerep.generation.pretraining.architecture import build_tokenizer
+from stablerep.models.tokenizer import build_tokenizer
 
 
 def save_random_stable_diffusion(folder: Path, dtype: torch.dtype) -> None:

@@ -45,10 +45,10 @@ from stablerep.seeding import numpy_generator
 from stablerep.storage.pixels import ImagesInMemory
 from stablerep.storage.shards import SHARDS_FOLDER, digest_of, encode_image, member_name, write_shard
 from stablerep.training.batches import GroupedSampler
-from stablerep.training.loop import Arm, run_arm
+from stablerep.training.inputs import Arm
+from stablerep.training.loop import run_arm
 from stablerep.training.settings import AugmentationSettings, TrainingSettings
 from stablerep.training.step import Networks
-from stablerep.training.views import AugmentationSettings
 
 ROOT = Path(__file__).parents[1]
 PER_CAPTION = 4

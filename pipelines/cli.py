@@ -67,9 +67,7 @@ def _wrong_table(error: BaseException) -> StableRepError | None:
     name = refusal.dataset_name
     makers = _makers_of(name)
     made = f", which {' and '.join(makers)} makes" if makers else ""
-    advice = (
-        f"Fix it, or have it made again: {makers[0]} runs in `kedro run`." if makers else "Fix its file."
-    )
+    advice = f"Fix it, or have it made again: {makers[0]} runs in `kedro run`." if makers else "Fix its file."
     return DataError(f"dataset {name!r}{made}, refused on {refusal.mode}: {refusal.message}\n{advice}")
 
 

@@ -27,8 +27,8 @@ def plan_arm(
     method: Mapping[str, Any],
     encoder: Mapping[str, Any],
     training: TrainingSettings,
-    generator_folder: Path,
     seed: int,
+    project: Path,
 ) -> ArmPlan:
     """Builds one arm's plan from the configuration.
 
@@ -38,12 +38,13 @@ def plan_arm(
         method: the entry of its method.
         encoder: the section.
         training: the section, with what the arm overrides.
-        generator_folder: whose tokenizer the text tower takes where no other is named.
         seed: of weights, order and views.
+        project: the folder that a relative `encoder.text.tokenizer_folder` starts from.
     """
     from stablerep.training.arms import ArmPlan
 
     settings = EncoderSettings.read(encoder)
+    named = settings.text.tokenizer_folder
     return ArmPlan(
         name=name,
         method_name=arm["method"],
@@ -53,6 +54,6 @@ def plan_arm(
         head=settings.head,
         text=settings.text,
         optimisation=training,
-        tokenizer_folder=str(settings.text.tokenizer_folder or generator_folder / "tokenizer"),
+        tokenizer_folder=None if named is None else str(project / named),
         seed=seed,
     )

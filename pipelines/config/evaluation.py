@@ -98,7 +98,7 @@ def validation_score(
     evaluation: Mapping[str, dict[str, Any]],
     features_work: Path,
 ) -> float:
-    """Returns what the first evaluation says on the validation split of the first evaluation set's first task.
+    """Returns the first evaluation's score on the validation split of the first set's first task.
 
     Choices such as the guidance scale's are made on it: the test split is not opened.
     """

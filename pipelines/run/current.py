@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.framework.hooks import hook_impl
 
 from pipelines.run.items import arm_and_seed, encoder_names, is_encoder
+from stablerep.training.stop import StopSignal
 
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
@@ -28,11 +29,13 @@ class CurrentRun:
 
     Attributes:
         parameters: as composed; None before there is a run.
+        stop: a signal that comes while an arm is trained; the arms after it do not start.
         followers: called with an arm's name, its seed and each row of its history as it is made. Kedro's
             hooks see what a node returns when the node is done, which for an arm may be days later.
     """
 
     def __init__(self) -> None:
+        self.stop = StopSignal()
         self.parameters: dict[str, Any] | None = None
         self.followers: list[Follower] = []
 

@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kedro.utils import find_kedro_project
+
 from pipelines.config.arm_plan import plan_arm, training_of
 from pipelines.config.corpus import build_corpus
-from pipelines.config.generator import model_folder
 from pipelines.run.current import CURRENT
-from stablerep.generation.diffusion.settings import GeneratorSettings
 
 if TYPE_CHECKING:
     from stablerep.image_sets.image_set import ImageSet
@@ -32,17 +32,16 @@ def train_arm(
     name: str,
     seed: int,
     images: ImageSource,
-    generator_folder: Path,
     training_work: Path,
     arm: dict[str, Any],
     method: dict[str, Any],
     encoder: dict[str, Any],
     training: dict[str, Any],
-    generator: dict[str, Any],
 ) -> TrainedArm:
     """Trains one arm of the experiment on its images, with one seed."""
     from stablerep.training.arms import train_arm as train
 
-    folder = model_folder(GeneratorSettings.read(generator), generator_folder)
-    plan = plan_arm(name, arm, method, encoder, training_of(name, arm, training), folder, seed)
-    return train(plan, images, training_work / f"seed_{seed}", partial(CURRENT.tell, name, seed))
+    settings = training_of(name, arm, training)
+    plan = plan_arm(name, arm, method, encoder, settings, seed, find_kedro_project(training_work) or Path())
+    on_row = partial(CURRENT.tell, name, seed)
+    return train(plan, images, training_work / f"seed_{seed}", on_row, CURRENT.stop)

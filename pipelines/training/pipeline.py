@@ -42,13 +42,11 @@ def create_arm_pipeline(name: str, seed: int, parameters: dict[str, Any]) -> Pip
                 train,
                 [
                     "images",
-                    "generator_folder",
                     "training_work",
                     "params:arm",
                     "params:method",
                     "params:encoder",
                     "params:training",
-                    "params:generator",
                 ],
                 "encoder",
                 name="train_arm",
@@ -60,12 +58,11 @@ def create_arm_pipeline(name: str, seed: int, parameters: dict[str, Any]) -> Pip
         graph,
         inputs={
             "image_set": image_set_of(arm["images"]),
-            "generator_folder": "generator_folder",
             "training_work": "training_work",
         },
         outputs={"encoder": encoder_of(name, seed)},
         parameters={
-            **{f"params:{key}": f"params:{key}" for key in ("corpus", "encoder", "training", "generator")},
+            **{f"params:{key}": f"params:{key}" for key in ("corpus", "encoder", "training")},
             **own,
         },
         namespace=arm_namespace(name, seed),

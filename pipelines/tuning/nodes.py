@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kedro.utils import find_kedro_project
+
 from pipelines.config.arm_plan import plan_arm
 from pipelines.config.build import build
 from pipelines.config.corpus import build_corpus
@@ -54,6 +56,7 @@ def tune_guidance(
     _check_arm(settings.images_per_caption, method)
     captions = caption_set.head(settings.num_captions)
     folder = model_folder(GeneratorSettings.read(generator), generator_folder)
+    root = find_kedro_project(study_folder) or Path()
     by = build("executor", executor, "conf/params/executor/<name>.yaml")
     generator = {**generator, "images_per_caption": settings.images_per_caption}
     # a trial is scored on the validation split; its captions are few, and all of them are trained on

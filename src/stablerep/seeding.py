@@ -3,9 +3,11 @@
 import hashlib
 import json
 import random
+from collections.abc import Mapping
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
 def seed_of(*parts: int | str) -> int:
@@ -35,3 +37,19 @@ def seed_everything(*parts: int | str) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+def random_states() -> dict[str, Tensor]:
+    """Returns torch's global random states: `cpu` and, if there is a GPU, `cuda`."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def restore_random_states(states: Mapping[str, Tensor]) -> None:
+    """Sets torch's global random states as `random_states` returned them; a missing one stays as it is."""
+    if "cpu" in states:
+        torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])

@@ -105,7 +105,8 @@ def test_the_smoke_experiment_runs_with_one_new_thing_of_each_kind(checkout: Pat
         (checkout / "conf/params" / name).write_text(text, encoding="utf-8")
     params = (
         "experiment=smoke,corpus=mine,curation=mine,executor=mine,method=[stablerep,weighted],"
-        "evaluation=[linear_probe,near],image_sets={synthetic: {source: generated}, mine: {source: rendered}},"
+        "evaluation=[linear_probe,near],"
+        "image_sets={synthetic: {source: generated}, mine: {source: rendered}},"
         "arms={mine: {method: weighted, images: mine}, stablerep: {method: stablerep, images: synthetic}}"
     )
     path = f"{checkout / 'src'}:{plugins}"

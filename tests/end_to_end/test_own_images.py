@@ -19,7 +19,9 @@ def cifar(tmp_path: Path) -> Path:
     folder = tmp_path / "cifar"
     folder.mkdir()
     for split, number in (("train", 2000), ("test", 500)):
-        pd.read_parquet(CIFAR / f"{split}.parquet").head(number).to_parquet(folder / f"{split}.parquet")
+        pd.read_parquet(CIFAR / f"{split}.parquet").sample(number, random_state=0).to_parquet(
+            folder / f"{split}.parquet"
+        )
     return folder
 
 

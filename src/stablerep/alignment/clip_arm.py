@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from stablerep.alignment.scorer import id_of_files, score_pairs
 from stablerep.alignment.settings import ClipArmSizes
 from stablerep.errors import ConfigError, DataError, check_range
 from stablerep.models.encoders import build_encoder
-from stablerep.models.text import TextTower
-from stablerep.storage.whole_files import written_whole
+from stablerep.models.text import build_text_tower, tokenize
+from stablerep.storage.tensors import save_tensors
 
 WEIGHTS_FILE = "model.safetensors"
 SIZES_FILE = "model.json"
@@ -29,10 +29,10 @@ _PARTS = (WEIGHTS_FILE, SIZES_FILE, TOKENIZER_FOLDER)
 
 
 class ClipArm(nn.Module):
-    """Encoder and text tower as one module, for they are trained together."""
+    """Encoder and text tower as one module, because they are trained together."""
 
     def __init__(self, sizes: ClipArmSizes, tokenizer: Any) -> None:
-        """Builds them with random weights.
+        """Builds both with random weights.
 
         Args:
             sizes: of the networks.
@@ -40,15 +40,9 @@ class ClipArm(nn.Module):
         """
         super().__init__()
         self.encoder = build_encoder(sizes.encoder)
-        self.text = TextTower(
-            self.encoder.num_features,
-            len(tokenizer),
-            tokenizer.model_max_length,
-            tokenizer.eos_token_id,
-            sizes.width,
-            sizes.num_layers,
-            sizes.num_heads,
-            sizes.out_dim,
+        features = self.encoder.num_features
+        self.text = build_text_tower(
+            features, tokenizer, sizes.width, sizes.num_layers, sizes.num_heads, sizes.out_dim
         )
 
     def forward(self, images: Tensor, token_ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,17 +58,6 @@ class ClipArm(nn.Module):
         return self.text.embed_images(features)
 
 
-def tokenize(tokenizer: Any, texts: Sequence[str]) -> Tensor:
-    """Returns (M, T) int64 token ids, padded and truncated to the tokenizer's length."""
-    return tokenizer(
-        list(texts),
-        padding="max_length",
-        max_length=tokenizer.model_max_length,
-        truncation=True,
-        return_tensors="pt",
-    ).input_ids
-
-
 def save_clip_arm(folder: Path, model: ClipArm, sizes: ClipArmSizes, tokenizer: Any) -> None:
     """Writes the model's folder, float16; each file is whole or not there."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -85,8 +68,7 @@ def save_clip_arm(folder: Path, model: ClipArm, sizes: ClipArmSizes, tokenizer: 
     (folder / SIZES_FILE).write_text(json.dumps(sizes.model_dump(), indent=1, sort_keys=True) + "\n")
     shutil.rmtree(folder / TOKENIZER_FOLDER, ignore_errors=True)
     tokenizer.save_pretrained(folder / TOKENIZER_FOLDER)
-    with written_whole(folder / WEIGHTS_FILE) as beside:  # the last: without it the folder is no model
-        save_file(halved, beside)
+    save_tensors(folder / WEIGHTS_FILE, halved)  # the last: without it the folder is not a model
 
 
 def load_clip_arm(folder: Path) -> tuple[ClipArm, Any]:
@@ -111,11 +93,11 @@ def load_clip_arm(folder: Path) -> tuple[ClipArm, Any]:
 class ClipArmScorer:
     """Scores with a CLIP arm of this project; see `stablerep.alignment.scorer.Scorer`.
 
-    The model is loaded when the first score is asked for: where every image has one, it costs nothing.
+    The model is loaded when the first score is asked for: if every image has one, it costs nothing.
     """
 
     def __init__(self, folder: Path | str, batch_size: int = 256) -> None:
-        """Looks at the folder.
+        """Checks the folder.
 
         Args:
             folder: as `save_clip_arm` wrote it.
@@ -137,7 +119,7 @@ class ClipArmScorer:
         """Returns the cosines: (N,) float32.
 
         Args:
-            images: (N, 3, H, W) uint8, resized to the encoder's size where theirs is another.
+            images: (N, 3, H, W) uint8, resized to the encoder's size if theirs is another.
             texts: N of them.
 
         Raises:

@@ -1,8 +1,8 @@
-"""Applies the policy to an image set: rejects, draws further images, scores them, until nothing is lacking.
+"""Applies the policy to an image set: rejects, draws further images, scores them, until none is missing.
 
 The result is a function of captions, settings and scorer. A second run decides the same from the stored
 scores and finds the further images in the set; so the first plan of a run must not prune them
-(`keeps_spare`), and what nobody wants is pruned at the end.
+(`keeps_spare`), and spare images are removed at the end.
 """
 
 import logging
@@ -29,18 +29,18 @@ QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
 class Draw(Protocol):
-    """Brings the image set to first-drawn and further images; returns its manifest and the images drawn."""
+    """Completes the image set with further images; returns its manifest and the number of images drawn."""
 
     def __call__(self, further: Mapping[str, Sequence[int]], keeps_spare: bool) -> tuple[pd.DataFrame, int]:
-        """Draws what is missing."""
+        """Draws the missing images."""
         ...
 
 
 class Score(Protocol):
-    """Scores the images of a manifest; returns the scores and how many were computed."""
+    """Scores the images of a manifest; returns the scores and the number that were computed."""
 
     def __call__(self, manifest: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-        """Scores what has no score yet."""
+        """Scores the images that have no score yet."""
         ...
 
 
@@ -70,38 +70,48 @@ def apply_policy(
     """Rejects images, and has further ones drawn where the policy says so.
 
     Args:
-        drawn: manifest of what is in the image set; spare images may be among it.
+        drawn: manifest of the image set; spare images may be among it.
         scores: of its images.
-        images_per_caption: that a caption is to have.
-        policy: what is asked for.
-        draw: called for images that are not there, and to prune what nobody wants.
+        images_per_caption: that a caption must have.
+        policy: the threshold, and how often images are made again.
+        draw: called for images that are missing, and to remove images that are not needed.
         score: called after it.
     """
+    images = _ScoredImages(drawn, scores, draw, score)
+    threshold = find_threshold(images.manifest, images_per_caption, policy)
     further: Further = {}
-    num_made = num_scored = 0
-    manifest = with_alignment(drawn, scores)
-    threshold = find_threshold(manifest, images_per_caption, policy)
     while True:
-        wanted = reject(wanted_rows(manifest, images_per_caption, further), threshold)
+        wanted = reject(wanted_rows(images.manifest, images_per_caption, further), threshold)
         more = more_indices(wanted, images_per_caption, further, policy.max_remakes)
         if more == further:
             break
         further = more
-        if _is_absent(manifest, further):
-            logger.info("%d further images are wanted", sum(map(len, further.values())))
-            manifest, made = draw(further, keeps_spare=True)
-            scores, computed = score(manifest)
-            num_made, num_scored = num_made + made, num_scored + computed
-            manifest = with_alignment(manifest, scores)
-    if len(wanted) < len(manifest):
-        manifest, made = draw(further, keeps_spare=False)
-        scores, computed = score(manifest)
-        num_made, num_scored = num_made + made, num_scored + computed
-        wanted = reject(with_alignment(manifest, scores), threshold)
+        if _is_absent(images.manifest, further):
+            logger.info("%d further images are needed", sum(map(len, further.values())))
+            images.draw_again(further, keeps_spare=True)
+    if len(wanted) < len(images.manifest):
+        images.draw_again(further, keeps_spare=False)
+        wanted = reject(images.manifest, threshold)
     ledger = summarise(wanted, images_per_caption, threshold)
-    ledger |= {"num_made_images": num_made, "num_scored": num_scored}
+    ledger |= {"num_made_images": images.num_made, "num_scored": images.num_scored}
     _warn(ledger)
-    return Aligned(wanted, scores, ledger)
+    return Aligned(wanted, images.scores, ledger)
+
+
+class _ScoredImages:
+    """The image set and its scores, which are computed again after each drawing."""
+
+    def __init__(self, drawn: pd.DataFrame, scores: pd.DataFrame, draw: Draw, score: Score) -> None:
+        self.scores = scores
+        self.manifest = with_alignment(drawn, scores)
+        self.num_made = self.num_scored = 0
+        self._draw, self._score = draw, score
+
+    def draw_again(self, further: Further, keeps_spare: bool) -> None:
+        manifest, made = self._draw(further, keeps_spare=keeps_spare)
+        self.scores, computed = self._score(manifest)
+        self.num_made, self.num_scored = self.num_made + made, self.num_scored + computed
+        self.manifest = with_alignment(manifest, self.scores)
 
 
 def _is_absent(manifest: pd.DataFrame, further: Further) -> bool:
@@ -110,7 +120,7 @@ def _is_absent(manifest: pd.DataFrame, further: Further) -> bool:
 
 
 def summarise(manifest: pd.DataFrame, images_per_caption: int, threshold: float | None) -> dict[str, Any]:
-    """Returns what the policy came to, ready for JSON.
+    """Returns the figures of the policy, ready for JSON.
 
     Args:
         manifest: with `alignment` and the final states.
@@ -121,7 +131,7 @@ def summarise(manifest: pd.DataFrame, images_per_caption: int, threshold: float 
         `num_images`, `num_intact`, `num_rejected_misaligned`, `num_rejected_unsafe`; `num_remade`, images
         that were drawn for rejected ones; `num_short_captions`, with fewer than `images_per_caption` left,
         and `num_captions_without_images` among them; `threshold`; of the first-drawn images' scores `mean`,
-        `min`, `max` and `quantiles`, and `mean_of_accepted`. None where nothing was scored.
+        `min`, `max` and `quantiles`, and `mean_of_accepted`. None if nothing was scored.
     """
     state = manifest["state"]
     left = (state == INTACT).groupby(manifest["caption_id"]).sum()
@@ -151,11 +161,11 @@ def _rounded(value: Any) -> float | None:
 def _warn(ledger: Mapping[str, Any]) -> None:
     if ledger["num_rejected_misaligned"]:
         logger.info(
-            "%d of %d images are below the threshold of %.3f: counted, never trained on",
+            "%d of %d images are below the threshold of %.3f: rejected, not used for training",
             ledger["num_rejected_misaligned"], ledger["num_images"], ledger["threshold"],
         )  # fmt: skip
     if ledger["num_captions_without_images"]:
         logger.warning(
-            "%d captions have no image left, for each was rejected; see state in the image manifest",
+            "%d captions have no image left, because all were rejected; see state in the image manifest",
             ledger["num_captions_without_images"],
         )

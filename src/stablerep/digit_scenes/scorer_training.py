@@ -23,9 +23,10 @@ from stablerep.digit_scenes.captioned_scenes import draw_captioned_scenes
 from stablerep.digit_scenes.grammar import MAX_TOKENS, read_caption, vocabulary
 from stablerep.digit_scenes.scenes import NUM_CLASSES
 from stablerep.errors import check_range
-from stablerep.generation.pretraining.architecture import build_tokenizer, reproducible_init
+from stablerep.generation.pretraining.architecture import reproducible_init
 from stablerep.generation.pretraining.stage import run_stage
 from stablerep.methods.image_text import image_text_loss
+from stablerep.models.tokenizer import build_tokenizer
 
 logger = logging.getLogger(__name__)
 

@@ -26,7 +26,14 @@ class TextSettings(Settings):
     num_layers: int = Field(2, ge=1)
     num_heads: int = Field(4, ge=1)
     out_dim: int = Field(128, ge=1)
-    tokenizer_folder: str | None = Field(None, description="null takes the generator's tokenizer")
+    tokenizer_folder: str | None = Field(
+        None,
+        description="of a CLIP tokenizer, relative to the project or absolute; null learns one from the "
+        "captions of the arm's image set",
+    )
+    max_tokens: int = Field(
+        64, ge=3, le=1024, description="of a caption, start and end included, of a tokenizer that is learned"
+    )
 
     @model_validator(mode="after")
     def _check_heads(self) -> Self:

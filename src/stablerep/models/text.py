@@ -1,5 +1,8 @@
 """The text tower of CLIP and StableRep+: a CLIP text transformer trained from random weights."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -8,7 +11,7 @@ from stablerep.methods.image_text import INITIAL_LOGIT_SCALE
 
 
 class TextTower(nn.Module):
-    """Captions and images into one space, with the learned logit scale.
+    """Embeds captions and images in one space, with the learned logit scale.
 
     Args:
         features: F of the encoder.
@@ -32,7 +35,6 @@ class TextTower(nn.Module):
         num_heads: int = 4,
         out: int = 128,
     ) -> None:
-        """Builds it."""
         super().__init__()
         from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
@@ -59,3 +61,33 @@ class TextTower(nn.Module):
     def embed_images(self, features: Tensor) -> Tensor:
         """Maps (N, F) features to (N, D) of unit length, float32."""
         return F.normalize(self.image_projection(features).float(), dim=1)
+
+
+def build_text_tower(
+    features: int, tokenizer: Any, width: int, num_layers: int, num_heads: int, out: int
+) -> TextTower:
+    """Builds a text tower for a tokenizer, with random weights.
+
+    Args:
+        features: F of the encoder.
+        tokenizer: a CLIPTokenizer; its vocabulary, length and end token shape the tower.
+        width: as in `TextTower`, like the others.
+        num_layers: of the transformer.
+        num_heads: of its attention.
+        out: D.
+    """
+    end = tokenizer.eos_token_id
+    return TextTower(
+        features, len(tokenizer), tokenizer.model_max_length, end, width, num_layers, num_heads, out
+    )
+
+
+def tokenize(tokenizer: Any, texts: Sequence[str]) -> Tensor:
+    """Returns (M, T) int64 token ids, padded and truncated to the tokenizer's length, as in diffusers."""
+    return tokenizer(
+        list(texts),
+        padding="max_length",
+        max_length=tokenizer.model_max_length,
+        truncation=True,
+        return_tensors="pt",
+    ).input_ids

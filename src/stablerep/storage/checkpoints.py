@@ -1,4 +1,4 @@
-"""Checkpoints of a training: one safetensors file, written beside and renamed; no pickles."""
+"""Checkpoints of a training: one safetensors file; no pickles."""
 
 import json
 from collections.abc import Mapping
@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from stablerep.storage.whole_files import written_whole
+from stablerep.seeding import random_states, restore_random_states
+from stablerep.storage.tensors import save_tensors
 
 
 def save_checkpoint(
@@ -22,6 +22,8 @@ def save_checkpoint(
 ) -> None:
     """Writes the state of a training; a kill at any moment leaves the last whole file.
 
+    torch's global random states are stored under `random.`.
+
     Args:
         path: the file.
         model: its weights are stored under `model.`.
@@ -29,19 +31,17 @@ def save_checkpoint(
         facts: JSON-able values, such as the step.
         average: the moving average of the weights, stored under `average.`.
 
-    torch's random states are stored under `random.`.
+    Raises:
+        DataError: the disk refuses, for instance because it is full.
     """
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in (average or {}).items()}
     for index, state in optimizer.state_dict()["state"].items():
         for name, value in state.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
-    tensors["random.cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    tensors |= {f"random.{k}": v for k, v in random_states().items()}
     whole = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    with written_whole(path) as beside:
-        save_file(whole, beside, metadata={"facts": json.dumps(dict(facts))})
+    save_tensors(path, whole, {"facts": json.dumps(dict(facts))})
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def read_facts(path: Path) -> dict[str, Any]:
 
     Raises:
         SafetensorError: the file is cut or damaged.
-        ValueError: it holds no facts, or none that can be read.
+        ValueError: the file has no facts, or facts that cannot be read.
     """
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
@@ -77,10 +77,7 @@ def load_checkpoint(
         state.setdefault(int(index), {})[name] = value
     whole = optimizer.state_dict()
     optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
-    if "random.cpu" in tensors:
-        torch.set_rng_state(tensors["random.cpu"])
-    if "random.cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["random.cuda"])
+    restore_random_states(_under(tensors, "random."))
     return facts
 
 

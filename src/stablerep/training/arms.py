@@ -1,13 +1,14 @@
 """An arm of an experiment, from its plan to its encoder.
 
 Arms are trained one after another, each with every core or the GPU: on two cores this is a tenth slower than
-two at a time with a thread each (docs/experiments.md), and each is a node of its own that runs alone.
+two at a time with one thread each (docs/experiments.md), but each arm can run alone.
 """
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from stablerep.errors import ConfigError, StoppedError
+from stablerep.errors import ConfigError
 from stablerep.image_sets.source import ImageSource
 from stablerep.methods.method import Method
 from stablerep.models.encoders import build_encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.settings import HeadSettings, TextSettings
-from stablerep.models.text import TextTower
+from stablerep.models.text import build_text_tower, tokenize
+from stablerep.models.tokenizer import build_tokenizer
 from stablerep.seeding import seed_everything
 from stablerep.training.checkpoint import Checkpoint, Row
 from stablerep.training.loop import Arm, run_arm
@@ -35,16 +37,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainedArm:
-    """What training an arm gives.
+    """The result of training an arm.
 
     Attributes:
         name: of the arm.
         method: name of its method.
         images: name of its image set.
         seed: of weights, order and views.
-        encoder_config: what `models.encoders.build_encoder` takes.
+        encoder_config: the argument of `models.encoders.build_encoder`.
         weights: the encoder's state.
-        history: a row every `log_every` steps; columns as in `training.loop.run_arm`.
+        history: one row every `log_every` steps; columns as in `training.loop.run_arm`.
     """
 
     name: str
@@ -58,18 +60,18 @@ class TrainedArm:
 
 @dataclass(frozen=True)
 class ArmPlan:
-    """What it takes to train an arm; travels to its process.
+    """Everything needed to train an arm, except its images.
 
     Attributes:
         name: of the arm.
-        method_name: for the record.
+        method_name: for the result.
         method: the loss and its batches.
         images: name of the image source.
-        encoder_config: what `build_encoder` takes.
+        encoder_config: the argument of `build_encoder`.
         head: sizes.
         text: sizes.
-        optimisation: how.
-        tokenizer_folder: of a CLIP tokenizer, for methods that use text; may be None for others.
+        optimisation: steps, batches, learning rate and checkpoints.
+        tokenizer_folder: of a CLIP tokenizer, for methods that use text; None learns one from the captions.
         seed: of weights, order and views.
         num_threads: of torch in the arm's process; 0 leaves torch's choice.
     """
@@ -92,8 +94,9 @@ def train_arm(
     source: ImageSource,
     work: Path | None = None,
     on_row: Callable[[Row], None] | None = None,
+    stop: StopSignal | None = None,
 ) -> TrainedArm:
-    """Trains an arm, going on from its checkpoint below `work` where there is one.
+    """Trains an arm, continuing from its checkpoint below `work` if there is one.
 
     Args:
         plan: of the arm.
@@ -101,66 +104,23 @@ def train_arm(
         work: checkpoints are written to a folder of the arm's name in it; the last one stays, for the caller
             to remove when the encoder is stored. None keeps none.
         on_row: called with each row of the history as it is made, not with those of a checkpoint.
+        stop: one per run, shared by its arms; None lets a signal stop this arm alone.
+
+    Raises:
+        StoppedError: a signal asked the run to stop.
+        TrainingError: the loss is not finite.
+        DataError: the source cannot fill a batch, or the disk refuses a checkpoint.
     """
-    if StopSignal.taken:
-        raise StoppedError(f"arm {plan.name!r}: stopped by a signal before it began; run the command again.")
+    stop = stop or StopSignal()
+    stop.check_not_asked(plan.name)
     if plan.num_threads:
         torch.set_num_threads(plan.num_threads)
-    # all arms start from the same encoder; what they see afterwards differs by method and source
-    seed_everything("weights", plan.seed)
-    encoder = build_encoder(plan.encoder_config)
-    seed_everything("arm", plan.seed, plan.name)
-    head = text = tokenize = None
-    features = encoder.num_features
-    if plan.method.uses_head:
-        head = ProjectionHead(features, plan.head.hidden_dim, plan.head.out_dim, plan.head.batch_norm)
-    if plan.method.uses_text:
-        tokenizer = _load_tokenizer(plan)
-        text = TextTower(
-            features,
-            len(tokenizer),
-            tokenizer.model_max_length,
-            tokenizer.eos_token_id,
-            plan.text.width,
-            plan.text.num_layers,
-            plan.text.num_heads,
-            plan.text.out_dim,
-        )
-
-        def tokenize(texts: list[str]) -> Tensor:
-            return tokenizer(
-                texts,
-                padding="max_length",
-                max_length=tokenizer.model_max_length,
-                truncation=True,
-                return_tensors="pt",
-            ).input_ids
-
-    networks = Networks(encoder, head, text)
-
-    def log(row: Row) -> None:
-        if row["step"] % (10 * plan.optimisation.log_every) == 0:
-            logger.info(
-                "%s: %d of %d images, loss %.3f, spread %.2f, %.0f images/s",
-                plan.name, row["images"], plan.optimisation.num_images, row["loss"],
-                row["embedding_std"], row["images_per_second"],
-            )  # fmt: skip
-        if on_row is not None:
-            on_row(row)
-
+    networks, encode_texts = _build_networks(plan, source.texts)
     arm = Arm(plan.name, plan.method, *_split(plan, source))
-    checkpoint = None
-    if work is not None:
-        settings = plan.optimisation
-        checkpoint = Checkpoint(
-            work / plan.name,
-            _fingerprint(plan, source),
-            settings.checkpoint_every_s,
-            settings.num_checkpoints,
-            settings.checkpoint_every_steps,
-        )
-    history = run_arm(arm, networks, plan.optimisation, tokenize, log, checkpoint)
-    weights = {k: v.detach().clone().contiguous() for k, v in encoder.state_dict().items()}
+    checkpoint = None if work is None else _checkpoint_of(plan, source, work / plan.name)
+    on_row = _logged(plan, on_row)
+    history = run_arm(arm, networks, plan.optimisation, encode_texts, on_row, checkpoint, stop)
+    weights = {k: v.detach().clone().contiguous() for k, v in networks.encoder.state_dict().items()}
     return TrainedArm(
         plan.name,
         plan.method_name,
@@ -172,8 +132,45 @@ def train_arm(
     )
 
 
+def _build_networks(
+    plan: ArmPlan, texts: Sequence[str]
+) -> tuple[Networks, Callable[[list[str]], Tensor] | None]:
+    """Returns the networks with their initial weights, and what maps captions to token ids, if any."""
+    # all arms start from the same encoder; what they see afterwards differs by method and source
+    seed_everything("weights", plan.seed)
+    encoder = build_encoder(plan.encoder_config)
+    seed_everything("arm", plan.seed, plan.name)
+    head = text = encode_texts = None
+    features = encoder.num_features
+    if plan.method.uses_head:
+        head = ProjectionHead(features, plan.head.hidden_dim, plan.head.out_dim, plan.head.batch_norm)
+    if plan.method.uses_text:
+        tokenizer, sizes = _load_tokenizer(plan, texts), plan.text
+        text = build_text_tower(
+            features, tokenizer, sizes.width, sizes.num_layers, sizes.num_heads, sizes.out_dim
+        )
+        encode_texts = partial(tokenize, tokenizer)
+    return Networks(encoder, head, text), encode_texts
+
+
+def _logged(plan: ArmPlan, on_row: Callable[[Row], None] | None) -> Callable[[Row], None]:
+    """Returns a function that logs every tenth row and passes each to `on_row`."""
+
+    def log(row: Row) -> None:
+        if row["step"] % (10 * plan.optimisation.log_every) == 0:
+            logger.info(
+                "%s: %d of %d images, loss %.3f, spread %.2f, %.0f images/s",
+                plan.name, row["images"], plan.optimisation.num_images, row["loss"],
+                row["embedding_std"], row["images_per_second"],
+            )  # fmt: skip
+        if on_row is not None:
+            on_row(row)
+
+    return log
+
+
 def _split(plan: ArmPlan, source: ImageSource) -> tuple[ImageSource, int, ImageSource | None]:
-    """Returns what the arm trains on, its seed, and what is held out for its probe."""
+    """Returns the arm's training images, its seed, and the images held out for its probe."""
     settings, method = plan.optimisation, plan.method
     views_per_caption = method.views_per_image * method.images_per_caption
     needed = settings.batch.captions_of(views_per_caption, f"arm {plan.name!r}")
@@ -183,9 +180,20 @@ def _split(plan: ArmPlan, source: ImageSource) -> tuple[ImageSource, int, ImageS
     return trained, plan.seed, held_out
 
 
+def _checkpoint_of(plan: ArmPlan, source: ImageSource, folder: Path) -> Checkpoint:
+    settings = plan.optimisation
+    return Checkpoint(
+        folder,
+        _fingerprint(plan, source),
+        settings.checkpoint_every_s,
+        settings.num_checkpoints,
+        settings.checkpoint_every_steps,
+    )
+
+
 def _fingerprint(plan: ArmPlan, source: ImageSource) -> str:
-    """Returns a digest of everything that decides an arm's weights and history on one machine."""
-    # where and how often something is read or kept decides nothing
+    """Returns a digest of everything that determines an arm's weights and history on one machine."""
+    # where and how often something is read or kept does not matter
     same = plan.optimisation.changed(
         num_workers=0,
         cache_mib=0.0,
@@ -202,11 +210,15 @@ def _fingerprint(plan: ArmPlan, source: ImageSource) -> str:
     return digest.hexdigest()
 
 
-def _load_tokenizer(plan: ArmPlan) -> Any:
+def _load_tokenizer(plan: ArmPlan, texts: Sequence[str]) -> Any:
+    if plan.tokenizer_folder is None:
+        # sorted: the order of an image set must not decide which words are tokens
+        return build_tokenizer(sorted(set(texts)), plan.text.max_tokens)
     from transformers import CLIPTokenizer
 
-    if plan.tokenizer_folder is None:
+    if not Path(plan.tokenizer_folder).is_dir():
         raise ConfigError(
-            f"arms.{plan.name}: method {plan.method_name!r} uses captions; give encoder.text.tokenizer_folder"
+            f"encoder.text.tokenizer_folder: {plan.tokenizer_folder} is not a folder; it must hold a CLIP "
+            "tokenizer. Set it to null to learn one from the captions."
         )
     return CLIPTokenizer.from_pretrained(plan.tokenizer_folder, local_files_only=True)

@@ -1,4 +1,4 @@
-"""The state of an arm's training, kept so that a run that is killed goes on."""
+"""The state of an arm's training, kept so that a killed run can continue."""
 
 import json
 import logging
@@ -12,21 +12,22 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from stablerep.storage.checkpoints import load_checkpoint, read_facts, save_checkpoint
+from stablerep.storage.tensors import remove_leftovers
 from stablerep.storage.whole_files import written_whole
 
 logger = logging.getLogger(__name__)
 Row = dict[str, float]
-ASIDE = "earlier-"  # begins the name of a folder with another run's state
+ASIDE = "earlier-"  # prefix of the name of a folder with another run's state
 
 
 @dataclass
 class Progress:
-    """How far a training is.
+    """The progress of a training.
 
     Attributes:
         step: steps done.
         history: rows so far.
-        sums: of what was measured since the last row.
+        sums: of the measurements since the last row.
         unreadable: of each image that could not be read, its name and why.
     """
 
@@ -36,20 +37,20 @@ class Progress:
     unreadable: list[str] = field(default_factory=list)
 
     def add(self, measured: Row) -> None:
-        """Adds what a step measured."""
+        """Adds the measurements of a step."""
         for name, value in measured.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
 
 
 class Checkpoint:
-    """Where a run keeps its state, and which run's state it is.
+    """The folder in which a run keeps its state.
 
     Args:
-        folder: of the files, `step-<number>.safetensors`; removed by whoever keeps the result.
-        fingerprint: of everything that decides the result; the state of another run is not gone on with.
-        every_s: seconds between two writings.
-        num_kept: files that are kept, the newest ones.
-        every_steps: a multiple of which is written as well; None looks at the time alone.
+        folder: of the files, `step-<number>.safetensors`; the caller removes it when the result is stored.
+        fingerprint: of everything that determines the result; the state of another run is not continued.
+        every_s: seconds between two files.
+        num_kept: number of files to keep, the newest ones.
+        every_steps: a file is also written at multiples of this number; None goes by the time alone.
     """
 
     def __init__(
@@ -60,7 +61,6 @@ class Checkpoint:
         num_kept: int = 1,
         every_steps: int | None = None,
     ) -> None:
-        """Remembers them; writes nothing yet."""
         self.folder = folder
         self.fingerprint = fingerprint
         self.every_s = every_s
@@ -81,14 +81,15 @@ class Checkpoint:
     ) -> Progress:
         """Restores networks, optimiser, average and torch's random states.
 
-        Goes back to the newest file that can be read. Where none is this run's, it starts anew; what was
-        there is set aside in a folder beside, which goes with this one.
+        Uses the newest file that can be read. If it is another run's, the training starts from the beginning,
+        and the files that were there are moved to a folder inside this one.
         """
+        remove_leftovers(self.folder)
         for path in reversed(self.files()):
             try:
                 facts = read_facts(path)
             except (SafetensorError, ValueError) as error:
-                logger.warning("%s: cannot be read (%s); looks for an earlier one", path, error)
+                logger.warning("%s: cannot be read (%s); trying an earlier one", path, error)
                 self._set_aside([path], "damaged")
                 continue
             if facts.pop("fingerprint", None) != self.fingerprint:
@@ -96,25 +97,25 @@ class Checkpoint:
             load_checkpoint(path, model, optimizer, average)
             self._last_s = time.monotonic()
             return Progress(**facts)
-        self._set_aside(self.files(), "of another run; starts anew")
+        self._set_aside(self.files(), "of another run; starts from the beginning")
         return Progress()
 
     def write_batch(self, step: int, part: int, images: list[str], captions: list[str]) -> Path:
-        """Writes which images and captions a process's part of a batch held."""
+        """Writes the images and captions of a process's part of a batch."""
         path = self.folder / f"batch-of-step-{step}-part-{part}.json"
         with written_whole(path) as beside:
-            told = {"step": step, "images": images, "captions": captions}
-            beside.write_text(json.dumps(told, ensure_ascii=False, indent=1), encoding="utf-8")
+            facts = {"step": step, "images": images, "captions": captions}
+            beside.write_text(json.dumps(facts, ensure_ascii=False, indent=1), encoding="utf-8")
         return path
 
     def _set_aside(self, files: list[Path], why: str) -> None:
-        """Moves files out of the way, so that they take no other's place among the newest."""
+        """Moves files out of the way, so that they do not count among the newest."""
         if not files:
             return
         aside = Path(tempfile.mkdtemp(prefix=ASIDE, dir=self.folder))
         for each in files:
             each.rename(aside / each.name)
-        logger.warning("%s: %s; what was there is in %s", self.folder, why, aside)
+        logger.warning("%s: %s; the files that were there are in %s", self.folder, why, aside)
 
     def keep(
         self,
@@ -124,7 +125,11 @@ class Checkpoint:
         average: dict[str, Tensor],
         last: bool,
     ) -> None:
-        """Writes the state if the time or the step has come, or if it is the last."""
+        """Writes the state if it is due by time or step, or if it is the last.
+
+        Raises:
+            DataError: the disk refuses.
+        """
         due = self.every_steps is not None and progress.step % self.every_steps == 0
         if last or due or time.monotonic() - self._last_s >= self.every_s:
             facts = {"fingerprint": self.fingerprint} | asdict(progress)

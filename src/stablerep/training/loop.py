@@ -1,4 +1,4 @@
-"""The training loop: one arm, on accelerate, so that it runs on a GPU where there is one.
+"""The training loop of one arm, on accelerate, so that it runs on a GPU if there is one.
 
 Legend: N views of a batch, M captions, D dimensions, F features.
 """
@@ -8,7 +8,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
@@ -16,60 +15,24 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from stablerep.errors import ConfigError, DataError, TrainingError
-from stablerep.image_sets.source import ImageSource
+from stablerep.errors import ConfigError, TrainingError
 from stablerep.methods.method import Embedded, Method
-from stablerep.seeding import seed_everything
+from stablerep.seeding import random_states, restore_random_states, seed_everything
 from stablerep.training.average import Average
 from stablerep.training.batches import Batch, GroupedSampler
 from stablerep.training.checkpoint import Checkpoint, Progress, Row
+from stablerep.training.inputs import Arm, inputs_of, views_of
 from stablerep.training.monitor import spread_of, warn_of_collapse
 from stablerep.training.probe import knn_accuracy
 from stablerep.training.reading import ReadBatch, read_ahead
+from stablerep.training.schedule import decay_groups, rate_factor
 from stablerep.training.settings import TrainingSettings
-from stablerep.training.step import ChunkedEncoder, Networks, gather, offset_of_captions
+from stablerep.training.step import ChunkedEncoder, Networks, gather
 from stablerep.training.stop import StopSignal
 from stablerep.training.views import Augmentation
 
 logger = logging.getLogger(__name__)
-_NUM_TOLD = 20  # captions of a batch, in a message
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One line of an experiment.
-
-    Attributes:
-        name: unique in the experiment.
-        method: the loss and how its batches are drawn.
-        source: the images.
-        seed: of weights, order and views.
-        held_out: images for the kNN probe; None takes none.
-    """
-
-    name: str
-    method: Method
-    source: ImageSource
-    seed: int
-    held_out: ImageSource | None = None
-
-
-def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:
-    """Splits parameters: weight decay on matrices and kernels, none on norms, biases and scalars."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-
-
-def rate_factor(step: int, num_steps: int, warmup_share: float) -> float:
-    """Returns the share of the peak learning rate: linear warm-up, then half a cosine to zero."""
-    warmup = warmup_share * num_steps
-    if step < warmup:
-        return (step + 1) / max(1.0, warmup)
-    progress = (step - warmup) / max(1.0, num_steps - warmup)
-    return 0.5 * (1 + math.cos(math.pi * progress))
+_NUM_SHOWN = 20  # captions of a batch, in a message
 
 
 def run_arm(
@@ -79,35 +42,38 @@ def run_arm(
     tokenize: Callable[[list[str]], Tensor] | None,
     on_row: Callable[[Row], None] | None = None,
     checkpoint: Checkpoint | None = None,
+    stop: StopSignal | None = None,
 ) -> list[Row]:
-    """Trains the networks in place, going on where the run of this checkpoint was stopped.
+    """Trains the networks in place, continuing where the run of this checkpoint was stopped.
 
-    On a CPU a run that was killed and went on gives the weights of an uninterrupted one, bit for bit.
+    On a CPU a run that was killed and continued gives the weights of an uninterrupted one, bit for bit.
 
     Args:
-        arm: what to train on.
+        arm: method, images and seed.
         networks: on the CPU; on the CPU again afterwards.
-        settings: how.
-        tokenize: captions to (M, T) ids, for methods that use text.
+        settings: steps, batches and learning rate.
+        tokenize: maps captions to (M, T) ids, for methods that use text.
         on_row: called with each row of the history as it is made.
         checkpoint: where the state is kept; None keeps none.
+        stop: receives the signal to stop; None for one of this call's own.
 
     Returns:
         The history: step, images, loss and its parts, learning_rate, grad_norm, temperature or logit_scale,
         embedding_std, effective_rank, images_per_second, waited_s and waited_share (of the time, for data),
-        unreadable_images (that were met so far), knn_accuracy where a probe was due; means over the steps
-        since the row before where that applies.
+        unreadable_images (found so far), knn_accuracy if a probe was due; where it applies, means over the
+        steps since the row before.
 
     Raises:
+        StoppedError: the signal came; the state is kept if there is a checkpoint.
         TrainingError: the loss is not finite.
-        DataError: the source cannot fill a batch.
+        DataError: the source cannot fill a batch, or the disk refuses a checkpoint.
     """
     training = _Training(arm, networks, settings, tokenize, checkpoint)
     first = training.progress.step
     if first:
-        logger.info("%s: goes on from step %d of %d", arm.name, first, settings.num_steps)
-    # closed at once: processes that decode must not wait for the end of this one
-    with contextlib.closing(training.batches), StopSignal() as stop:
+        logger.info("%s: continues from step %d of %d", arm.name, first, settings.num_steps)
+    # closed at once: processes that decode must not outlive the loop
+    with contextlib.closing(training.batches), stop or StopSignal() as stop:
         for step in training.shown(range(first, settings.num_steps)):
             row = training.step(step)
             if row is not None:
@@ -125,7 +91,7 @@ def run_arm(
 
 
 class _Training:
-    """What a run holds between its steps."""
+    """The state of a run between its steps."""
 
     def __init__(
         self,
@@ -153,12 +119,12 @@ class _Training:
         self.average = Average(networks, settings.ema_decay)
         self.progress = Progress()
         if checkpoint is not None:
-            with self.accelerator.main_process_first():  # which clears away what is another run's
+            with self.accelerator.main_process_first():  # it moves another run's files away
                 self.progress = checkpoint.restore(networks, self.optimizer, self.average.weights)
         networks.train()
         self.first = self.progress.step
         rank, num = self.accelerator.process_index, self.accelerator.num_processes
-        if num > 1:  # else every process would draw the same crops
+        if num > 1:  # otherwise every process would draw the same crops
             seed_everything("views", arm.seed, arm.name, rank, self.first)
         own = (batch.part(rank, num) for batch in sampler.batches(self.first))
         self.batches = read_ahead(arm.source, own, settings.num_workers)
@@ -166,8 +132,8 @@ class _Training:
         self.started, self.waited_s = time.monotonic(), 0.0
 
     def shown(self, steps: range) -> Iterator[int]:
-        """Yields the steps, with a progress bar where standard error is a terminal."""
-        hidden = None if self.accelerator.is_main_process else True  # None: where it is no terminal
+        """Yields the steps, with a progress bar if standard error is a terminal."""
+        hidden = None if self.accelerator.is_main_process else True  # None: hidden if it is not a terminal
         with logging_redirect_tqdm(), tqdm(total=self.settings.num_steps, disable=hidden) as bar:
             bar.set_description(self.arm.name)
             bar.update(steps.start)
@@ -178,7 +144,7 @@ class _Training:
                     bar.set_postfix(loss=self.progress.history[-1]["loss"], refresh=False)
 
     def step(self, step: int) -> Row | None:
-        """Takes a step; returns a row of the history where one is due."""
+        """Takes a step; returns a row of the history if one is due."""
         settings, progress = self.settings, self.progress
         rate = settings.learning_rate * rate_factor(step, settings.num_steps, settings.warmup_share)
         for group in self.optimizer.param_groups:
@@ -186,7 +152,7 @@ class _Training:
         asked = time.monotonic()
         read = next(self.batches)
         self.waited_s += time.monotonic() - asked
-        self._tell_unreadable(read)
+        self._warn_of_unreadable(read)
         embedded, logit_scale, measured = self._descend(step, read)
         progress.add(measured)
         progress.step = done = step + 1
@@ -207,29 +173,29 @@ class _Training:
         if self.arm.held_out is not None and done % settings.probe_every == 0:
             size = settings.batch.chunk or settings.batch.num_views
             row["knn_accuracy"], unreadable = knn_accuracy(self.networks.encoder, self.arm.held_out, size)
-            self._tell_left_out(unreadable)
+            self._warn_of_left_out(unreadable)
         progress.history.append(row)
         progress.sums = {}
         return row
 
-    def _tell_unreadable(self, read: ReadBatch) -> None:
-        for told in read.unreadable:
-            if told not in self.progress.unreadable:
-                logger.warning("%s: %s; another takes its place", self.arm.name, told)
-                self.progress.unreadable.append(told)
+    def _warn_of_unreadable(self, read: ReadBatch) -> None:
+        for fault in read.unreadable:
+            if fault not in self.progress.unreadable:
+                logger.warning("%s: %s; another takes its place", self.arm.name, fault)
+                self.progress.unreadable.append(fault)
 
-    def _tell_left_out(self, unreadable: list[str]) -> None:
-        for told in unreadable:
-            if told not in self.left_out:
-                logger.warning("%s: %s; left out of the kNN probe", self.arm.name, told)
-                self.left_out.add(told)
+    def _warn_of_left_out(self, unreadable: list[str]) -> None:
+        for fault in unreadable:
+            if fault not in self.left_out:
+                logger.warning("%s: %s; left out of the kNN probe", self.arm.name, fault)
+                self.left_out.add(fault)
 
     def _descend(self, step: int, read: ReadBatch) -> tuple[Embedded, Tensor | None, Row]:
         """Computes the gradients of the whole batch and moves the weights."""
         method, device, batch = self.arm.method, self.accelerator.device, read.batch
         before = _BeforeStep(self.networks)
-        inputs = _inputs_of(self.arm, batch, self.tokenize, device)
-        views = _views_of(read.pixels.to(device), method.views_per_image, self.augment)
+        inputs = inputs_of(self.arm, batch, self.tokenize, device)
+        views = views_of(read.pixels.to(device), method.views_per_image, self.augment)
         chunked = ChunkedEncoder(self.encoder, self.accelerator, views, self.settings.batch.chunk)
         features_NF = gather(chunked.encode(len(batch.image_rows) * method.views_per_image))
         with self.accelerator.autocast():
@@ -253,7 +219,7 @@ class _Training:
         return embedded, logit_scale, measured | {"loss": float(loss.detach()), "grad_norm": float(norm)}
 
     def asked_of_any(self, asked: bool) -> bool:
-        """Tells whether any process is asked to stop: all must stop after the same step."""
+        """Returns whether any process is asked to stop: all must stop after the same step."""
         if self.accelerator.num_processes == 1:
             return asked
         return self.of_all(asked) > 0
@@ -262,21 +228,21 @@ class _Training:
         """Returns the sum of a number over all processes."""
         if self.accelerator.num_processes == 1:
             return number
-        told = torch.tensor([float(number)], device=self.accelerator.device)
-        return float(self.accelerator.reduce(told, reduction="sum"))
+        own = torch.tensor([float(number)], device=self.accelerator.device)
+        return float(self.accelerator.reduce(own, reduction="sum"))
 
     def keep(self, last: bool) -> None:
-        """Writes a checkpoint where one is due, or if it is the last."""
+        """Writes a checkpoint if one is due, or if it is the last."""
         if self.checkpoint is not None and self.accelerator.is_main_process:
             self.checkpoint.keep(
                 self.networks, self.optimizer, self.progress, self.average.weights, last=last
             )
 
     def _not_finite(self, step: int, batch: Batch, loss: Tensor, norm: Tensor) -> TrainingError:
-        """Keeps the state before the step, which is still good, and returns the error."""
+        """Keeps the state before the step, which is still valid, and returns the error."""
         self.keep(last=True)
         texts = [self.arm.source.texts[row] for row in batch.text_rows.tolist()]
-        kept = f"The batch's captions are {texts[:_NUM_TOLD]}."
+        kept = f"The batch's captions are {texts[:_NUM_SHOWN]}."
         if self.checkpoint is not None:
             part = self.accelerator.process_index
             names = [self.arm.source.images.name_of(row) for row in batch.image_rows.tolist()]
@@ -285,24 +251,21 @@ class _Training:
         return TrainingError(
             f"arm {self.arm.name!r}: got a loss of {float(loss.detach())} and a gradient of norm "
             f"{float(norm)} at step {step}; must be finite. {kept} Lower training.learning_rate, or set "
-            "training.max_grad_norm: the arm starts anew then."
+            "training.max_grad_norm: the arm then starts from the beginning."
         )
 
 
 class _BeforeStep:
-    """What a step moves before its loss is known: the statistics of BatchNorm, and random states."""
+    """The state that a step changes before its loss is known: BatchNorm's statistics, and random states."""
 
     def __init__(self, networks: nn.Module) -> None:
         self._buffers = [(buffer, buffer.detach().clone()) for buffer in networks.buffers()]
-        self._random = torch.get_rng_state()
-        self._random_of_gpu = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+        self._random_states = random_states()
 
     def restore(self) -> None:
         for buffer, value in self._buffers:
             buffer.copy_(value)
-        torch.set_rng_state(self._random)
-        if self._random_of_gpu is not None:
-            torch.cuda.set_rng_state(self._random_of_gpu)
+        restore_random_states(self._random_states)
 
 
 def _sampler_of(arm: Arm, settings: TrainingSettings, num_processes: int) -> GroupedSampler:
@@ -324,51 +287,3 @@ def _spread(embedded: Embedded, method: Method) -> Row:
     watched = embedded.z_ND if method.uses_head else embedded.image_ND
     assert watched is not None  # noqa: S101 -- a method without a head has image_ND
     return spread_of(watched.detach())
-
-
-def _views_of(pixels: Tensor, views_per_image: int, augment: Augmentation) -> Callable[[slice], Tensor]:
-    rows_N = torch.arange(len(pixels), device=pixels.device).repeat(views_per_image)
-
-    def draw(rows: slice) -> Tensor:
-        return augment(pixels[rows_N[rows]].float() / 255)
-
-    return draw
-
-
-def _classes_of(arm: Arm, image_rows: Tensor) -> Tensor:
-    """Returns the images' classes; one without a label is a class of its own, below zero."""
-    labels = arm.source.labels
-    if labels is None:
-        raise DataError(
-            f"arm {arm.name!r}: got images ({arm.source.name}) without classes; must have them, for its "
-            "method learns from labels. Take it out of the arms, or train it on images whose captions name "
-            "classes."
-        )
-    classes = labels[image_rows]
-    return torch.where(classes < 0, -1 - image_rows, classes)
-
-
-def _inputs_of(
-    arm: Arm, batch: Batch, tokenize: Callable[[list[str]], Tensor] | None, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Labels, captions and slices of all processes, token ids of this one.
-
-    A label is the caption's row, or the image's for several views of one, or its class.
-    """
-    method = arm.method
-    same = batch.image_rows if method.views_per_image > 1 else batch.text_rows[batch.caption_N]
-    if method.uses_labels:
-        same = _classes_of(arm, batch.image_rows)
-    labels_N = gather(same.repeat(method.views_per_image).to(device))
-    own_N = batch.caption_N + offset_of_captions(len(batch.text_rows))
-    caption_N = gather(own_N.repeat(method.views_per_image).to(device))
-    # images of a caption stand together, and views of the whole batch one after another
-    image_N = torch.arange(len(batch.image_rows)) % method.images_per_caption
-    views = [image_N + method.images_per_caption * view for view in range(method.views_per_image)]
-    slice_N = gather(torch.cat(views).to(device))
-    token_ids = None
-    if method.uses_text:
-        if tokenize is None:
-            raise TrainingError(f"arm {arm.name!r}: its method uses captions; a tokenizer is needed")
-        token_ids = tokenize([arm.source.texts[row] for row in batch.text_rows.tolist()]).to(device)
-    return labels_N, caption_N, slice_N, token_ids

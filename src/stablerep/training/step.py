@@ -1,10 +1,10 @@
-"""One step of training, exact however many processes and chunks it is cut into.
+"""One step of training, exact for any number of processes and chunks.
 
 Everything after the encoder (the head with its BatchNorm, the projections, the loss) sees the whole batch, on
-every process. The encoder sees chunks of its process's part of it. Between the two lies a cache of features:
+every process. The encoder sees chunks of its process's part of it. Between the two is a cache of features:
 they are computed without a graph, the loss gives their gradients, and each chunk is computed again to pass
-them on (gradient caching, arXiv:2101.06983, section 3). The random draws of a chunk, its views and its
-dropout, are repeated.
+the gradients on (gradient caching, arXiv:2101.06983, section 3). The random draws of a chunk, its views and
+its dropout, are repeated.
 
 Legend: N views of the whole batch, n of this process, C of a chunk, F features, M captions, D dimensions.
 """
@@ -23,13 +23,14 @@ from stablerep.methods.method import Embedded
 from stablerep.models.encoder import Encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.text import TextTower
+from stablerep.seeding import random_states, restore_random_states
 
 
 class Projector(nn.Module):
-    """What comes after the encoder: head and text tower as one module, for one forward pass a step."""
+    """Everything after the encoder: head and text tower as one module, for one forward pass per step."""
 
     def __init__(self, head: ProjectionHead | None, text: TextTower | None) -> None:
-        """Joins them; a method has at least one of the two."""
+        """Joins the two; a method has at least one of them."""
         super().__init__()
         self.head = head
         self.text = text
@@ -64,10 +65,10 @@ class Projector(nn.Module):
 
 
 class Networks(nn.Module):
-    """All that is trained: the encoder, and what comes after it."""
+    """All networks that are trained: the encoder, and everything after it."""
 
     def __init__(self, encoder: Encoder, head: ProjectionHead | None, text: TextTower | None) -> None:
-        """Joins them."""
+        """Joins encoder, head and text tower."""
         super().__init__()
         self.encoder = encoder
         self.projector = Projector(head, text)
@@ -80,10 +81,10 @@ class Networks(nn.Module):
 
 
 class _Gather(torch.autograd.Function):
-    """Concatenates the processes' tensors; the gradient is the sum of what each process has for a part.
+    """Concatenates the processes' tensors; a part's gradient is the sum of all processes' gradients for it.
 
-    Every process computes the loss of the whole batch. So the sum holds it once for each process, and the
-    mean over processes, which data parallelism takes of all gradients, is the gradient of the loss.
+    Every process computes the loss of the whole batch. So the sum contains it once per process, and the mean
+    over processes, which data parallelism takes of all gradients, is the gradient of the loss.
     """
 
     @staticmethod
@@ -102,7 +103,7 @@ class _Gather(torch.autograd.Function):
 
 
 def gather(own: Tensor) -> Tensor:
-    """Returns the tensors of all processes, one below the other in the order of ranks, with gradients.
+    """Returns the tensors of all processes, concatenated in the order of ranks, with gradients.
 
     Args:
         own: of the same shape on every process.
@@ -119,14 +120,14 @@ def gather(own: Tensor) -> Tensor:
 class ChunkedEncoder:
     """Encodes a process's views chunk by chunk, and passes their gradients on.
 
-    BatchNorm inside of an encoder sees a chunk at a time, as it sees a process's part of a batch in data
+    BatchNorm inside an encoder sees a chunk at a time, as it sees a process's part of a batch in data
     parallelism; its running statistics count each chunk once. The head's sees the whole batch.
 
     Args:
         encoder: as prepared by the accelerator.
         accelerator: for its precision and its gradients.
         views: draws the views of rows of the batch.
-        chunk: C, or None for all views at once, of which the graph is kept.
+        chunk: C, or None for all views at once, with their graph.
     """
 
     def __init__(
@@ -136,15 +137,14 @@ class ChunkedEncoder:
         views: Callable[[slice], Tensor],
         chunk: int | None,
     ) -> None:
-        """Remembers them."""
         self.encoder, self.accelerator = encoder, accelerator
         self.views, self.chunk = views, chunk
         self._slices: list[slice] = []
-        self._states: list[tuple[Tensor, Tensor | None]] = []
+        self._states: list[dict[str, Tensor]] = []
         self._features: Tensor | None = None
 
     def encode(self, num_views: int) -> Tensor:
-        """Returns (n, F) features; the graph hangs on them where they fit in one chunk."""
+        """Returns (n, F) features, with their graph if they fit in one chunk."""
         size = self.chunk or num_views
         self._slices = [slice(start, start + size) for start in range(0, num_views, size)]
         if len(self._slices) == 1:
@@ -153,7 +153,7 @@ class ChunkedEncoder:
         self._states, features = [], []
         with torch.no_grad():
             for rows in self._slices:
-                self._states.append(_random_state())
+                self._states.append(random_states())
                 features.append(self._encode(rows))
             for name, each in self.encoder.named_buffers():
                 each.copy_(buffers[name])
@@ -161,34 +161,24 @@ class ChunkedEncoder:
         return self._features
 
     def backward(self) -> None:
-        """Passes the features' gradients on to the encoder, after the loss has given them."""
+        """Passes the features' gradients on to the encoder, after the loss was differentiated."""
         if len(self._slices) == 1:
             return
         assert self._features is not None and self._features.grad is not None  # noqa: S101 -- encode came first
-        afterwards = _random_state()
+        afterwards = random_states()
         for number, (rows, state) in enumerate(zip(self._slices, self._states, strict=True)):
-            _set_random_state(state)
+            restore_random_states(state)
             last = number == len(self._slices) - 1
             # gradients are exchanged once, when the last chunk's have been added
             with nullcontext() if last else self.accelerator.no_sync(self.encoder):
                 self._encode(rows).backward(self._features.grad[rows])
-        _set_random_state(afterwards)
+        restore_random_states(afterwards)
         self._features = None
 
     def _encode(self, rows: slice) -> Tensor:
         views = self.views(rows)
         with self.accelerator.autocast():
             return self.encoder(views).float()
-
-
-def _random_state() -> tuple[Tensor, Tensor | None]:
-    return torch.get_rng_state(), torch.cuda.get_rng_state() if torch.cuda.is_available() else None
-
-
-def _set_random_state(state: tuple[Tensor, Tensor | None]) -> None:
-    torch.set_rng_state(state[0])
-    if state[1] is not None:
-        torch.cuda.set_rng_state(state[1])
 
 
 def offset_of_captions(num_captions: int) -> int:

@@ -1,47 +1,51 @@
-"""A signal to stop, as schedulers send it: the step is finished, its state kept, and the run ends."""
+"""A signal to stop, as schedulers send it: the step is finished, its state is kept, and the run ends."""
 
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Any, ClassVar
+from typing import Any
 
 from stablerep.errors import StoppedError
 
 
 class StopSignal:
-    """Takes SIGTERM while it is entered, and remembers it instead of dying of it.
+    """Receives SIGTERM while it is entered, and records it instead of ending the process.
 
-    In a thread that is not the main one Python takes no signals, and the process dies as it would without.
+    Make one per run and give it to every arm: an arm that has not started when the signal comes does not
+    start. It may be entered again after it was left. In a thread other than the main one Python receives no
+    signals, and SIGTERM ends the process as usual.
 
     Attributes:
-        asked: whether it came.
-        taken: whether it ever came to this process: what has not begun then does not begin.
+        asked: whether the signal came.
     """
 
-    taken: ClassVar[bool] = False
-
     def __init__(self) -> None:
-        """Takes nothing yet."""
-        self.asked = StopSignal.taken
+        self.asked = False
         self._before: Any = None
 
     def __enter__(self) -> "StopSignal":
-        """Takes the signal."""
+        """Starts to receive the signal."""
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGTERM, self._take)
+            self._before = signal.signal(signal.SIGTERM, self._receive)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leaves the signal to whom it was before."""
+        """Restores the signal's handler."""
         if self._before is not None:
             signal.signal(signal.SIGTERM, self._before)
+            self._before = None
 
-    def _take(self, number: int, frame: FrameType | None) -> None:
-        self.asked = StopSignal.taken = True
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+
+    def check_not_asked(self, arm: str) -> None:
+        """Raises StoppedError if the signal came before an arm started."""
+        if self.asked:
+            raise StoppedError(f"arm {arm!r}: stopped by a signal before it started; run the command again.")
 
     def error(self, arm: str, step: int, num_steps: int, kept: bool) -> StoppedError:
-        """Returns what to raise after the step that was running."""
-        rest = "run the same command again: it goes on from there" if kept else "no state was kept"
+        """Returns the error to raise after the step that was running."""
+        rest = "run the same command again: it continues from there" if kept else "no state was kept"
         return StoppedError(f"arm {arm!r}: stopped by a signal after step {step} of {num_steps}; {rest}.")

@@ -13,7 +13,7 @@ def folder(tmp_path_factory):
     """Returns a model folder as a hub's download leaves it."""
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
-    from stablerep.generation.pretraining.architecture import build_tokenizer
+    from stablerep.models.tokenizer import build_tokenizer
 
     tokenizer = build_tokenizer(["a nine red two teal seven on paper four one"], max_tokens=16)
     inner = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}

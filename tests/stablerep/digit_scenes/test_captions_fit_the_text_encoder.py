@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from stablerep.digit_scenes.grammar import MAX_TOKENS, draw_distinct_captions, vocabulary
-from stablerep.generation.pretraining.architecture import build_tokenizer
+from stablerep.models.tokenizer import build_tokenizer
 from stablerep.seeding import numpy_generator
 
 

@@ -30,7 +30,7 @@ def build_parts(unet_width=TEXT_WIDTH, **unet_options):
     """Returns the parts that every miniature has, a few thousand weights each."""
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
-    from stablerep.generation.pretraining.architecture import build_tokenizer
+    from stablerep.models.tokenizer import build_tokenizer
 
     tokenizer = build_tokenizer(vocabulary(), MAX_TOKENS)
     with torch.random.fork_rng(devices=[]):

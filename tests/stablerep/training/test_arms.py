@@ -8,7 +8,6 @@ import torch
 
 from stablerep.digit_scenes.scenes import draw_scenes_of_captions
 from stablerep.errors import DataError, TrainingError
-from stablerep.generation.pretraining.architecture import build_tokenizer
 from stablerep.image_sets.source import ImageSource
 from stablerep.methods.batch import BatchSettings
 from stablerep.methods.clip import CLIP
@@ -18,10 +17,11 @@ from stablerep.methods.stablerep_plus import StableRepPlus
 from stablerep.methods.supcon import SupCon
 from stablerep.models.encoders import build_encoder
 from stablerep.models.settings import HeadSettings, TextSettings
+from stablerep.models.tokenizer import build_tokenizer
 from stablerep.storage.pixels import ImagesInMemory
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import GroupedSampler
-from stablerep.training.loop import Arm, _inputs_of
+from stablerep.training.inputs import Arm, inputs_of
 from stablerep.training.settings import AugmentationSettings, TrainingSettings
 
 ENCODER = {
@@ -94,7 +94,7 @@ def test_every_method_changes_the_encoder_and_keeps_a_history(method, data, toke
 @pytest.mark.parametrize("method", [SimCLR(), StableRep(images_per_caption=4)], ids=["views", "images"])
 def test_slices_of_the_batch_norm_hold_one_view_of_each_image_or_one_image_of_each_caption(method, data):
     batch = next(GroupedSampler(data, 4, method.images_per_caption, 0).batches())
-    labels, _, slices, _ = _inputs_of(Arm("arm", method, data, 0), batch, None, torch.device("cpu"))
+    labels, _, slices, _ = inputs_of(Arm("arm", method, data, 0), batch, None, torch.device("cpu"))
     assert len(torch.unique(slices)) == method.images_per_caption * method.views_per_image
     for number in torch.unique(slices):
         own = labels[slices == number]

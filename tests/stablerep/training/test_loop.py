@@ -14,7 +14,7 @@ from stablerep.models.settings import HeadSettings, TextSettings
 from stablerep.storage.pixels import ImagesInMemory
 from stablerep.training import loop
 from stablerep.training.arms import ArmPlan, train_arm
-from stablerep.training.loop import decay_groups, rate_factor
+from stablerep.training.schedule import decay_groups, rate_factor
 from stablerep.training.settings import TrainingSettings
 
 TEXTS = ("a red seven", "a nine", "a teal one", "a zero")

@@ -94,7 +94,7 @@ def test_a_killed_run_goes_on_and_gives_the_weights_of_an_uninterrupted_one(kill
     shutil.copytree(killed / "arm", tmp_path / "arm")
     with caplog.at_level(logging.INFO):
         resumed = train_arm(make_plan(), make_source(), tmp_path)
-    assert f"goes on from step {KILLED_AT - 1} of 30" in caplog.text
+    assert f"continues from step {KILLED_AT - 1} of 30" in caplog.text
     assert all(torch.equal(resumed.weights[k], whole.weights[k]) for k in whole.weights)
     columns = [name for name in whole.history if name not in CLOCKED]
     assert resumed.history[columns].equals(whole.history[columns])
@@ -110,7 +110,7 @@ def test_the_state_of_another_run_is_not_gone_on_with(killed, tmp_path, caplog, 
         source = replace(source, images=ImagesInMemory(255 - source.images.images))
     with caplog.at_level(logging.INFO):
         mine = train_arm(plan, source, tmp_path)
-    assert "of another run; starts anew" in caplog.text
+    assert "of another run; starts from the beginning" in caplog.text
     (aside,) = (tmp_path / "arm").glob("earlier-*")
     (state,) = aside.iterdir()
     assert state.read_bytes() == newest(killed).read_bytes()
@@ -128,19 +128,10 @@ def signal_at(step):
     return follow
 
 
-@pytest.fixture
-def unsignalled(monkeypatch):
-    """Forgets a signal that was taken, before and after."""
-    monkeypatch.setattr(StopSignal, "taken", False)
-
-
-def test_a_signal_keeps_the_state_and_the_next_run_ends_where_an_uninterrupted_one_does(
-    tmp_path, whole, unsignalled
-):
+def test_a_signal_keeps_the_state_and_the_next_run_ends_where_an_uninterrupted_one_does(tmp_path, whole):
     with pytest.raises(StoppedError, match=f"arm 'arm': stopped by a signal after step {KILLED_AT} of 30"):
         train_arm(make_plan(), make_source(), tmp_path, signal_at(KILLED_AT))
     assert read_facts(newest(tmp_path))["step"] == KILLED_AT
-    StopSignal.taken = False
     resumed = train_arm(make_plan(), make_source(), tmp_path)
     assert all(torch.equal(resumed.weights[k], whole.weights[k]) for k in whole.weights)
 
@@ -153,14 +144,36 @@ def test_a_signal_to_the_whole_group_keeps_the_state_though_processes_decode(tmp
     assert read_facts(newest(tmp_path))["step"] == KILLED_AT
 
 
-def test_a_signal_in_the_last_step_ends_the_run_too(tmp_path, whole, unsignalled):
-    """What comes after the arms must not begin; the arm itself is finished."""
+def signal_at_the_end(row):
+    if row["step"] == 30:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_in_the_last_step_ends_the_run_too(tmp_path):
+    """The arms after it must not start; the arm itself is finished."""
+    stop = StopSignal()
     with pytest.raises(StoppedError, match="after step 30 of 30"):
-        train_arm(make_plan(), make_source(), tmp_path, signal_at(30))
-    assert StopSignal.taken
-    StopSignal.taken = False
-    resumed = train_arm(make_plan(), make_source(), tmp_path)
+        train_arm(make_plan(), make_source(), tmp_path, signal_at_the_end, stop)
+    assert stop.asked
+    with pytest.raises(StoppedError, match="'next': stopped by a signal before it started"):
+        train_arm(replace(make_plan(), name="next"), make_source(), tmp_path, stop=stop)
+    assert not (tmp_path / "next").exists()
+    resumed, whole = train_arm(make_plan(), make_source(), tmp_path), train_arm(make_plan(), make_source())
     assert all(torch.equal(resumed.weights[k], whole.weights[k]) for k in whole.weights)
+
+
+def test_a_stop_signal_is_of_its_own_run():
+    """A second run of the same process is not stopped by what stopped the first."""
+    before = signal.getsignal(signal.SIGTERM)
+    first, second = StopSignal(), StopSignal()
+    with first:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert first.asked and not second.asked
+    assert signal.getsignal(signal.SIGTERM) is before
+    with second:
+        pass
+    assert not second.asked
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_an_arm_that_is_finished_is_not_trained_again(tmp_path, monkeypatch):
@@ -187,7 +200,7 @@ def test_what_decides_no_weight_may_change_between_two_sittings(killed, tmp_path
     plan = make_plan()
     with caplog.at_level(logging.INFO):
         train_arm(replace(plan, optimisation=plan.optimisation.changed(**changed)), make_source(), tmp_path)
-    assert f"goes on from step {KILLED_AT - 1} of 30" in caplog.text
+    assert f"continues from step {KILLED_AT - 1} of 30" in caplog.text
 
 
 def test_checkpoints_are_kept_at_multiples_of_a_number_of_steps_and_at_the_end(tmp_path):
@@ -211,7 +224,7 @@ def test_a_damaged_file_has_the_run_go_on_from_the_one_before(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         again = train_arm(plan, make_source(), tmp_path)
     assert "step-30.safetensors: cannot be read" in caplog.text
-    assert "goes on from step 29 of 30" in caplog.text
+    assert "continues from step 29 of 30" in caplog.text
     assert all(torch.equal(again.weights[k], whole.weights[k]) for k in whole.weights)
 
 
@@ -266,6 +279,15 @@ def test_the_last_checkpoints_are_kept_and_no_more(tmp_path, monkeypatch):
     train_arm(plan, make_source(), tmp_path)
     names = sorted(path.name for path in (tmp_path / "arm").iterdir())
     assert names == [f"step-{step}.safetensors" for step in (28, 29, 30)]
+
+
+def test_what_a_killed_save_left_is_removed_when_the_run_continues(killed, tmp_path):
+    shutil.copytree(killed / "arm", tmp_path / "arm")
+    leftovers = [tmp_path / "arm" / name for name in ("step-25.safetensors.partial", ".tmpAbC123")]
+    for path in leftovers:
+        path.write_bytes(b"half")
+    train_arm(make_plan(), make_source(), tmp_path)
+    assert not any(path.exists() for path in leftovers)
 
 
 @pytest.mark.parametrize("first", [1, 2, 3, 7])

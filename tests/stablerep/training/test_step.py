@@ -26,7 +26,8 @@ from stablerep.models.heads import ProjectionHead
 from stablerep.models.text import TextTower
 from stablerep.storage.pixels import ImagesInMemory
 from stablerep.training import loop
-from stablerep.training.loop import Arm, run_arm
+from stablerep.training.inputs import Arm
+from stablerep.training.loop import run_arm
 from stablerep.training.settings import TrainingSettings
 from stablerep.training.step import Networks
 

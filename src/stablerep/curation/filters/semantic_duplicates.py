@@ -119,13 +119,13 @@ def _embed(model: tuple[Any, Any], texts: list[str], batch_size: int) -> Embeddi
     """Returns (N, D) of unit length, each text embedded apart from its neighbours' lengths."""
     import torch
 
+    from stablerep.models.text import tokenize
+
     tokenizer, encoder = model
     parts = []
     with torch.inference_mode():
         for start in range(0, len(texts), batch_size):
-            tokens = tokenizer(
-                texts[start : start + batch_size], padding="max_length", truncation=True, return_tensors="pt"
-            )
-            pooled = encoder(tokens.input_ids).pooler_output.float()
+            token_ids = tokenize(tokenizer, texts[start : start + batch_size])
+            pooled = encoder(token_ids).pooler_output.float()
             parts.append(torch.nn.functional.normalize(pooled, dim=1).numpy())
     return np.concatenate(parts)

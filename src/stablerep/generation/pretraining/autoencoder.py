@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from stablerep.generation.pretraining.architecture import build_autoencoder, reproducible_init
@@ -16,7 +16,7 @@ from stablerep.generation.pretraining.captioned_pixels import CaptionedPixels
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
 from stablerep.generation.pretraining.stage import run_stage
 from stablerep.seeding import torch_generator
-from stablerep.storage.whole_files import written_whole
+from stablerep.storage.tensors import save_tensors
 
 _POOL_CHUNK = 512
 
@@ -85,7 +85,6 @@ def encode_pool(
             inputs = (pixels * 2 - 1).to(next(model.parameters()).device)
             parts["latents"].append(model.encode(inputs).latent_dist.mean.cpu())
             parts["keys"].append(keys)
-        with written_whole(path) as beside:
-            save_file({k: torch.cat(v) for k, v in parts.items()}, beside)
+        save_tensors(path, {k: torch.cat(v) for k, v in parts.items()})
     state.wait_for_everyone()
     return load_file(path)

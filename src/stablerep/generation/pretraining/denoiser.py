@@ -20,6 +20,7 @@ from stablerep.generation.pretraining.architecture import (
 from stablerep.generation.pretraining.captioned_pixels import CaptionedPixels
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
 from stablerep.generation.pretraining.stage import run_stage
+from stablerep.models.text import tokenize
 from stablerep.seeding import numpy_generator, torch_generator
 
 
@@ -76,15 +77,3 @@ def _captions(
         text = images.caption_of(key, rng)
         texts.append("" if rng.random() < recipe.caption_dropout else text)
     return texts
-
-
-def tokenize(tokenizer: Any, texts: list[str]) -> Tensor:
-    """Returns (B, max tokens) int64 token ids, padded and truncated as diffusers does."""
-    batch = tokenizer(
-        texts,
-        padding="max_length",
-        max_length=tokenizer.model_max_length,
-        truncation=True,
-        return_tensors="pt",
-    )
-    return batch.input_ids

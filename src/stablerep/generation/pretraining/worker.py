@@ -11,12 +11,12 @@ from pathlib import Path
 
 from accelerate import PartialState
 
-from stablerep.generation.pretraining.architecture import build_tokenizer
 from stablerep.generation.pretraining.assemble import assemble_pipeline
 from stablerep.generation.pretraining.autoencoder import encode_pool, train_autoencoder
 from stablerep.generation.pretraining.captioned_pixels import build_captioned_pixels
 from stablerep.generation.pretraining.denoiser import train_denoiser
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
+from stablerep.models.tokenizer import build_tokenizer
 
 
 def read_recipe(path: Path) -> PretrainingRecipe:

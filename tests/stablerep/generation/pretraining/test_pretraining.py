@@ -9,13 +9,14 @@ from torch import nn
 
 from stablerep.errors import ConfigError, GeneratorError
 from stablerep.generation.pretraining import denoiser
-from stablerep.generation.pretraining.architecture import build_noise_scheduler, build_tokenizer
+from stablerep.generation.pretraining.architecture import build_noise_scheduler
 from stablerep.generation.pretraining.captioned_pixels import FixedPixels
 from stablerep.generation.pretraining.denoiser import train_denoiser
 from stablerep.generation.pretraining.launch import pretrain_generator
 from stablerep.generation.pretraining.recipe import PretrainingRecipe, StageRecipe
 from stablerep.generation.pretraining.stage import learning_rate_at, run_stage
 from stablerep.generation.pretraining.worker import main, read_recipe
+from stablerep.models.tokenizer import build_tokenizer
 from stablerep.seeding import torch_generator
 
 

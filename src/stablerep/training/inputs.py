@@ -1,0 +1,94 @@
+"""The inputs of a step: views of the images, and which of them are positives of each other.
+
+Legend: N views of a batch, M captions, T tokens.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stablerep.errors import DataError, TrainingError
+from stablerep.image_sets.source import ImageSource
+from stablerep.methods.method import Method
+from stablerep.training.batches import Batch
+from stablerep.training.step import gather, offset_of_captions
+from stablerep.training.views import Augmentation
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A method, the images it trains on, and the seed.
+
+    Attributes:
+        name: unique in the experiment.
+        method: the loss and how its batches are drawn.
+        source: the images.
+        seed: of weights, order and views.
+        held_out: images for the kNN probe; None takes none.
+    """
+
+    name: str
+    method: Method
+    source: ImageSource
+    seed: int
+    held_out: ImageSource | None = None
+
+
+def views_of(pixels: Tensor, views_per_image: int, augment: Augmentation) -> Callable[[slice], Tensor]:
+    """Returns a function that draws the views of some rows of the batch.
+
+    Args:
+        pixels: (I, 3, H, W) uint8.
+        views_per_image: N / I; the batch has one view of every image, then the next view of every image.
+        augment: draws one view.
+    """
+    rows_N = torch.arange(len(pixels), device=pixels.device).repeat(views_per_image)
+
+    def draw(rows: slice) -> Tensor:
+        return augment(pixels[rows_N[rows]].float() / 255)
+
+    return draw
+
+
+def _classes_of(arm: Arm, image_rows: Tensor) -> Tensor:
+    """Returns the images' classes; one without a label is a class of its own, below zero."""
+    labels = arm.source.labels
+    if labels is None:
+        raise DataError(
+            f"arm {arm.name!r}: got images ({arm.source.name}) without classes; must have them, because "
+            "its method learns from labels. Take it out of the arms, or train it on images with labels."
+        )
+    classes = labels[image_rows]
+    return torch.where(classes < 0, -1 - image_rows, classes)
+
+
+def inputs_of(
+    arm: Arm, batch: Batch, tokenize: Callable[[list[str]], Tensor] | None, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Returns labels, captions and slices of all processes, and the token ids of this one.
+
+    A label is the caption's row, or the image's row for several views of one image, or the image's class.
+
+    Raises:
+        DataError: the method needs classes and the images have none.
+        TrainingError: the method needs captions and there is no tokenizer.
+    """
+    method = arm.method
+    same = batch.image_rows if method.views_per_image > 1 else batch.text_rows[batch.caption_N]
+    if method.uses_labels:
+        same = _classes_of(arm, batch.image_rows)
+    labels_N = gather(same.repeat(method.views_per_image).to(device))
+    own_N = batch.caption_N + offset_of_captions(len(batch.text_rows))
+    caption_N = gather(own_N.repeat(method.views_per_image).to(device))
+    # images of a caption stand together, and views of the whole batch one after another
+    image_N = torch.arange(len(batch.image_rows)) % method.images_per_caption
+    views = [image_N + method.images_per_caption * view for view in range(method.views_per_image)]
+    slice_N = gather(torch.cat(views).to(device))
+    token_ids = None
+    if method.uses_text:
+        if tokenize is None:
+            raise TrainingError(f"arm {arm.name!r}: its method uses captions; a tokenizer is needed")
+        token_ids = tokenize([arm.source.texts[row] for row in batch.text_rows.tolist()]).to(device)
+    return labels_N, caption_N, slice_N, token_ids
