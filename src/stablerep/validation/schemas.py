@@ -380,6 +380,7 @@ class Metrics(Table):
     set: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     task: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     evaluation: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    version: Series[int] = pa.Field(ge=1)  # of the evaluation's protocol
     metric: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     value: Series[float]
     low: Series[float]
