@@ -37,7 +37,6 @@ def generation(settings):
         "size_px": 16,
         "batch_size": 8,
         "num_shards": 2,
-        "scheduler": None,
     }
 
 
