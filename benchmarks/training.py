@@ -48,7 +48,6 @@ from stablerep.training.batches import GroupedSampler
 from stablerep.training.loop import Arm, run_arm
 from stablerep.training.settings import AugmentationSettings, TrainingSettings
 from stablerep.training.step import Networks
-from stablerep.training.views import AugmentationSettings
 
 ROOT = Path(__file__).parents[1]
 PER_CAPTION = 4
