@@ -3,41 +3,45 @@
     OMP_NUM_THREADS=1 python -m benchmarks.encoders                          # every encoder, one seed
     OMP_NUM_THREADS=1 python -m benchmarks.encoders --only resnet --seeds 3  # some of them, more seeds
 
-Each encoder is trained with StableRep on "drawn" images, scenes that a perfect generator would make of the
-shipped captions (4 of each, fit hands), for the same seconds of CPU time. That is what the process used:
-another one on the same core does not shorten a run, though the two share its caches. The speed is measured
-first, and the cosine is fitted to the views that it allows. Encoders are scored on scenes of validation
-hands; held-out hands are never drawn. Everything but the encoder is as in conf/params/: the learning rate
-was chosen with `residual`, so try others for the rest (--learning-rate). The last line is the lead of
+Each encoder is trained with StableRep on images that the corpus renders of the shipped captions, as a perfect
+generator would, for the same seconds of CPU time. That is what the process used: another one on the same core
+does not shorten a run, though the two share its caches. The speed is measured first, and the cosine is fitted
+to the views that it allows. Encoders are scored on the validation images of the first evaluation set, for its
+first task; the test split is never opened. Everything but the encoder is as in conf/params/: the learning
+rate was chosen with `residual`, so try others for the rest (--learning-rate). The last line is the lead of
 the configured encoder over the best of the others.
 """
 
 import argparse
 import dataclasses
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
+from stablerep.evaluation.evaluation import choose_all
+from stablerep.evaluation.feature_store import FeatureStore
+from stablerep.evaluation.labelled_set import LabelledSet
 
+from pipelines.config.arm_plan import plan_arm
+from pipelines.config.corpus import build_corpus, build_evaluation_set, index_of
+from pipelines.config.evaluation import build_evaluations, open_evaluation_set
 from pipelines.config.loader import compose
-from pipelines.evaluation.nodes import rebuild_encoder
-from pipelines.training.nodes import draw_images, plan_arm
-from stablerep.caption_ids import caption_id_of
-from stablerep.digit_scenes.scenes import NUM_CLASSES
-from stablerep.evaluation.evaluate import draw_probe_scenes, validation_accuracy
-from stablerep.evaluation.features import extract_features
-from stablerep.evaluation.knn import find_neighbours
-from stablerep.evaluation.settings import ProbeSettings, SceneSettings
+from stablerep.evaluation.features import encoder_subject
 from stablerep.image_sets.source import ImageSource
+from stablerep.models.encoders import build_encoder
 from stablerep.reporting.environment import describe_machine
+from stablerep.storage.pixels import ImagesInMemory, Pixels
 from stablerep.training.arms import ArmPlan, TrainedArm, train_arm
+from stablerep.training.settings import TrainingSettings
 
 ROOT = Path(__file__).parents[1]
 OURS = "configured"
+METHOD = "stablerep"
+HEADLINE = "linear_probe"
 
 
 def _timm(name: str, **options: Any) -> dict[str, Any]:
@@ -65,7 +69,7 @@ ENCODERS: dict[str, dict[str, Any] | None] = {
 
 
 def train_for(seconds: float, plan: ArmPlan, source: ImageSource) -> tuple[TrainedArm, dict[str, float]]:
-    """Trains for so many seconds of CPU time; returns the arm and what it took."""
+    """Trains for that many seconds of CPU time; returns the arm and what it took."""
     batch_size = plan.optimisation.batch.num_views
 
     def train(num_steps: int) -> tuple[TrainedArm, float]:
@@ -83,42 +87,57 @@ def train_for(seconds: float, plan: ArmPlan, source: ImageSource) -> tuple[Train
     return trained, {"views_per_s": views / spent, "views": views, "seconds": spent}
 
 
-def score(trained: TrainedArm, scenes: SceneSettings, probe: ProbeSettings, seed: int) -> dict[str, float]:
-    """Returns the size of an encoder and its digit accuracies on validation hands, in percent."""
-    encoder = rebuild_encoder(trained.encoder_config, trained.weights)
-    parts = draw_probe_scenes(scenes, seed)
-    train_features, features = (extract_features(encoder, part.images) for part in parts)
-    train_digits, digits = (part.labels["digit"].numpy() for part in parts)
-    neighbours = find_neighbours(train_features, features, probe.num_neighbours)
-    votes = neighbours.vote(train_digits, NUM_CLASSES["digit"])
+def render(values: dict[str, Any], seed: int) -> ImageSource:
+    """Returns the images that the configured corpus renders of the shipped captions, several of each."""
+    texts = tuple(pd.read_csv(ROOT / "data/01_raw/captions.csv")["caption"])
+    per_caption = values["generator"]["images_per_caption"]
+    rendered = build_corpus(values["corpus"]).render(texts, per_caption, "rendered", seed)
+    rows = torch.arange(len(texts)).repeat_interleave(per_caption)
+    return ImageSource("rendered", ImagesInMemory(rendered.pixels), rows, texts)
+
+
+def open_first_evaluation_set(values: dict[str, Any]) -> tuple[LabelledSet, Pixels]:
+    """Returns the first evaluation set of the experiment with its images."""
+    name, entry = next(iter(values["evaluation_sets"].items()))
+    table = index_of(build_evaluation_set(name, entry), f"evaluation_sets.{name}", None)
+    return open_evaluation_set(name, entry, table)
+
+
+def score(
+    trained: TrainedArm, evaluation: dict[str, Any], labelled: LabelledSet, pixels: Pixels
+) -> dict[str, float]:
+    """Returns the size of an encoder and its accuracies on validation images, in percent."""
+    encoder = build_encoder(trained.encoder_config)
+    encoder.load_state_dict(trained.weights)
+    with tempfile.TemporaryDirectory() as folder:
+        store = FeatureStore(Path(folder))
+        subject = encoder_subject(trained.name, encoder, trained.encoder_config, labelled, pixels, store)
+        choices = choose_all(subject, build_evaluations(evaluation))
+    accuracies = {name: next(iter(by_task.values())).validation for name, by_task in choices.items()}
     return {
         "parameters": sum(p.numel() for p in encoder.parameters()),
-        "features": features.shape[1],
-        "probe": 100 * validation_accuracy(encoder, scenes, probe, seed),
-        "knn": 100 * float(np.mean(votes == digits)),
+        "features": encoder.num_features,
+        **{name: 100 * accuracy for name, accuracy in accuracies.items()},
     }
 
 
 def measure(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Yields a row an encoder and seed; every encoder has its turn before the next seed."""
+    """Yields one row per encoder and seed; every encoder has its turn before the next seed."""
     values = compose(ROOT / "conf/params", {})
-    values["optimisation"]["learning_rate"] = given.learning_rate or values["optimisation"]["learning_rate"]
-    scenes = SceneSettings(**values["scenes"])
-    probe = ProbeSettings(**values["probe"] | {"attributes": ["digit"]})
-    texts = pd.read_csv(ROOT / "data/01_raw/captions.csv")["caption"]
-    captions = pd.DataFrame({"caption_id": texts.map(caption_id_of), "text": texts})
-    arm = {"name": "stablerep", "method": "stablerep", "images": "drawn"}
+    training = TrainingSettings.read(values["training"])
+    training = training.changed(learning_rate=given.learning_rate or training.learning_rate)
+    arm = {"method": METHOD, "images": "rendered"}
+    labelled, pixels = open_first_evaluation_set(values)
     for seed in range(given.seeds):
-        source = draw_images(captions, values["generation"], seed)
-        for name, encoder in ENCODERS.items():
+        source = render(values, seed)
+        for name, backbone in ENCODERS.items():
             if given.only is None or any(part in name for part in given.only):
-                model = {**values["model"], "encoder": encoder or values["model"]["encoder"]}
-                plan = plan_arm(
-                    arm, values["batch"], values["methods"], model, values["optimisation"], Path(), seed
-                )
+                section = values["encoder"] | ({} if backbone is None else {"backbone": backbone})
+                plan = plan_arm(METHOD, arm, values["method"][METHOD], section, training, Path(), seed)
                 plan = dataclasses.replace(plan, num_threads=given.threads)
                 trained, spent = train_for(given.seconds, plan, source)
-                yield {"encoder": name, "seed": seed} | spent | score(trained, scenes, probe, seed)
+                scores = score(trained, values["evaluation"], labelled, pixels)
+                yield {"encoder": name, "seed": seed} | spent | scores
 
 
 def main() -> None:
@@ -127,7 +146,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=150, help="CPU time of training, each encoder")
-    parser.add_argument("--seeds", type=int, default=1, help="of weights, order, views and scenes")
+    parser.add_argument("--seeds", type=int, default=1, help="of weights, order, views and images")
     parser.add_argument("--threads", type=int, default=1, help="of torch; seconds are summed over them")
     parser.add_argument("--learning-rate", type=float, help="instead of the configured one")
     parser.add_argument("--only", nargs="+", metavar="PART", help="encoders whose name holds one of these")
@@ -146,15 +165,13 @@ def main() -> None:
         parser.error(f"--only: got {given.only}; must be parts of: {'; '.join(ENCODERS)}")
     by_encoder = pd.DataFrame(rows).drop(columns="seed").groupby("encoder", sort=False)
     table = by_encoder.median()
-    table["spread"] = by_encoder["probe"].max() - by_encoder["probe"].min()
+    table["spread"] = by_encoder[HEADLINE].max() - by_encoder[HEADLINE].min()
     machine = describe_machine()
-    print(
-        f"\n{machine['processor']}, {given.threads} thread(s); medians of {given.seeds} seed(s), %, digit\n"
-    )
+    print(f"\n{machine['processor']}, {given.threads} thread(s); medians of {given.seeds} seed(s), %\n")
     print(table.round(1).to_string())
-    others = table["probe"].drop(OURS, errors="ignore")
+    others = table[HEADLINE].drop(OURS, errors="ignore")
     if OURS in table.index and len(others):
-        print(f"\n{OURS} over the best of the others, points = {table['probe'][OURS] - others.max():.1f}")
+        print(f"\n{OURS} over the best of the others, points = {table[HEADLINE][OURS] - others.max():.1f}")
 
 
 if __name__ == "__main__":

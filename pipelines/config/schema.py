@@ -155,7 +155,7 @@ def _check_names(section: str, entries: Mapping[str, Any]) -> None:
         if not _NAME.fullmatch(name) or _SEED_MARK in name:
             raise SettingError(
                 section,
-                f"got the name {name!r}; must be of the letters A to Z and a to z, digits, _ and -, without "
+                f"got the name {name!r}; must be of the letters A to Z and a to z, 0 to 9, _ and -, without "
                 f"{_SEED_MARK!r}: files are named after it. Rename it in conf/params/experiment/<name>.yaml.",
             )
 

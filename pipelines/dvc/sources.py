@@ -1,6 +1,6 @@
 """The source files that a stage depends on, computed from imports and from what the parameters name.
 
-A stage runs again when one of these files changes. No list of them is written by hand.
+A stage runs again when one of these files changes. The list of them is computed.
 """
 
 import ast

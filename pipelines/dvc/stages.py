@@ -86,7 +86,7 @@ def stages_of_room(
         name = (namespace or room).replace(".", "-")
         if not _STAGE_NAME.fullmatch(name):
             raise ConfigError(
-                f"dvc.yaml: {name!r} cannot be the name of a stage; it must have letters, digits, hyphens "
+                f"dvc.yaml: {name!r} cannot be the name of a stage; it must have letters, numbers, hyphens "
                 "and underscores only. Rename the item in conf/params/."
             )
         item = Pipeline(nodes)

@@ -1,4 +1,4 @@
-"""Encoders to accuracies on real scenes of held-out hands."""
+"""Encoders to accuracies on the evaluation sets."""
 
 from pipelines.evaluation.pipeline import create_pipeline
 

@@ -56,7 +56,7 @@ class CurrentRun:
         self.followers.remove(follower)
 
     def tell(self, arm: str, seed: int, row: Mapping[str, float]) -> None:
-        """Hands a row to the followers; nodes in processes of their own (ParallelRunner) have none."""
+        """Passes a row to the followers; nodes in processes of their own (ParallelRunner) have none."""
         for follower in self.followers:
             follower(arm, seed, row)
 

@@ -25,7 +25,7 @@ class AugmentationSettings(Settings):
     grey_probability: Probability = 0.2
     blur_probability: Probability = Field(0.5, description="of a Gaussian blur")
     flip_probability: Probability = Field(
-        0.5, description="of a mirror image; 0 where it changes what an image means, as of digits"
+        0.5, description="of a mirror image; 0 where it changes what an image means, as of written text"
     )
     # the authors' code: so that the sizes of sources are no clue
     downsample_probability: Probability = Field(0.0, description="of down- and upsampling")

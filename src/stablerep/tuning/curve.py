@@ -35,7 +35,7 @@ def draw_guidance_curve(trials: pd.DataFrame) -> "Figure":
         )
     axes.margins(y=0.2)  # room for the label
     axes.set_xlabel("guidance scale")
-    axes.set_ylabel("linear probe on validation hands, %")
+    axes.set_ylabel("linear probe on validation images, %")
     axes.set_title(f"{len(complete)} short trials, one seed", fontsize=10, loc="left")
     axes.grid(axis="y", color="#e3e6ea")
     axes.spines[["top", "right"]].set_visible(False)

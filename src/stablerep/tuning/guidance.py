@@ -1,4 +1,4 @@
-"""An Optuna study of the guidance scale over the probe's accuracy on validation hands.
+"""An Optuna study of the guidance scale over the probe's accuracy on validation images.
 
 A low scale draws varied images that often show the wrong thing, a high one the right thing again and
 again: the best lies between (arXiv:2306.00984, section 5: near 2). Kept in sqlite, so that a killed
@@ -119,7 +119,7 @@ def _run_trial(study: optuna.Study, objective: Objective, settings: TuningSettin
         trial.set_user_attr(name, float(value))
     trial.set_user_attr(SECONDS, time.monotonic() - started)
     study.tell(trial, accuracy)
-    logger.info("trial %d: %.1f %% on validation hands", num_done + 1, 100 * accuracy)
+    logger.info("trial %d: %.1f %% on validation images", num_done + 1, 100 * accuracy)
 
 
 def trials_frame(study: optuna.Study) -> pd.DataFrame:

@@ -4,16 +4,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from pipelines.generation.nodes import apply_policy, generate_images, score_images, stored_images
 
+from pipelines.image_sets.generated import apply_policy, generate_images, score_images
+from stablerep.alignment.scores import read_scores
 from stablerep.attribution.find import find_image
 from stablerep.attribution.remake import compare, remake
 from stablerep.attribution.takedown import find_affected, remove_images
 from stablerep.curation.people.takedowns import COLUMNS
 from stablerep.errors import ConfigError, DataError
 from stablerep.generation.image_sets import workers
-from stablerep.storage.shards import image_id_of
-from stablerep.validation.schemas import AcceptedImages, AlignmentScores, ImageManifest
+from stablerep.image_sets.generated_set import from_generator
+from stablerep.storage.shards import INTACT, image_id_of
+from stablerep.validation.schemas import AlignmentScores, ImageManifest, ImageSetImages
 
 SCORER = Path(__file__).parents[3] / "data" / "06_models" / "scorer"
 EMBEDDED = {"_target_": "stablerep.alignment.clip_arm.ClipArmScorer", "folder": None, "batch_size": 8}
@@ -35,7 +37,6 @@ def generation(settings):
         "size_px": 16,
         "batch_size": 8,
         "num_shards": 2,
-        "scheduler": None,
     }
 
 
@@ -49,20 +50,36 @@ def store(tmp_path):
 
 @pytest.fixture
 def run(tiny_generator, generation, captions_of, texts, store):
-    """Returns a function that runs the room's nodes up to the gate."""
+    """Returns a function that runs the nodes of an image set up to the gate: manifest, scores, ledger."""
     captions, none = captions_of(texts), pd.DataFrame(columns=list(COLUMNS), dtype="str")
 
     def run(chosen, scorer_folder=SCORER):
-        drawing = [captions, none, tiny_generator, store, generation, EXECUTION, 0]
-        drawn, _ = generate_images(*drawing, chosen, scorer_folder)
+        drawing = {
+            "caption_set": captions,
+            "takedowns": none,
+            "generator_folder": tiny_generator,
+            "place": store,
+            "image_set": {"source": "generated"},
+            "generator": generation,
+            "executor": EXECUTION,
+            "seeds": [0],
+            "alignment": chosen,
+            "scorer_folder": scorer_folder,
+        }
+        drawn, _ = generate_images("synthetic", **drawing)
         scored = score_images(drawn, captions, store, chosen, scorer_folder)
-        return apply_policy(drawn, scored, *drawing, chosen, scorer_folder)
+        manifest, ledger = apply_policy("synthetic", drawn, scored, **drawing)
+        return manifest, read_scores(store), ledger
 
     return run
 
 
 def files_of(store):
     return {path.name: path.read_bytes() for path in store.rglob("*") if path.is_file()}
+
+
+def stored_images(manifest):
+    return manifest[manifest["state"] == INTACT]
 
 
 def keys_of(table):
@@ -76,18 +93,18 @@ def test_a_policy_that_rejects_nothing_accepts_all_with_their_scores(run):
     assert ledger["threshold"] is None and ledger["num_scored"] == 12
 
 
-def test_rejected_images_are_counted_and_reach_no_accepted_images(run):
+def test_rejected_images_are_counted_and_are_not_in_the_finished_set(run, captions_of, texts, store):
     _, scores, _ = run(scoring())
     bound = float(scores["alignment"].sort_values().iloc[3])
     manifest, _, ledger = run(scoring(min_alignment=bound))
     assert ledger["num_rejected_misaligned"] == 3 and ledger["num_scored"] == 0
-    accepted = stored_images(manifest)
-    AcceptedImages.validate(accepted.assign(pixel_std=0.1, hash_distance_bits=3.0))
+    health = manifest[["caption_id", "image_index"]]
+    finished = from_generator("synthetic", manifest, health, captions_of(texts), store, {}, {}, {})
+    accepted = ImageSetImages.validate(finished.images)
     assert len(accepted) == 9 and accepted["alignment"].min() >= bound
     rejected = manifest[manifest["state"] == "rejected_misaligned"]
     assert not keys_of(rejected) & keys_of(accepted)
-    with pytest.raises(DataError, match="column 'state'"):
-        AcceptedImages.validate(manifest.assign(pixel_std=0.1, hash_distance_bits=3.0))
+    assert len(finished.manifest) == 12
 
 
 def test_remade_images_are_scored_and_a_second_run_draws_and_scores_none(run, store, monkeypatch):

@@ -4,6 +4,7 @@ Rounding takes a share of all above 1 and a cosine of equals above 1; a finished
 """
 
 import itertools
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,30 +21,31 @@ from stablerep.caption_ids import caption_id_of
 from stablerep.curation.audit import Audit
 from stablerep.curation.settings import AuditSettings
 from stablerep.errors import GateError
-from stablerep.evaluation import evaluate
-from stablerep.evaluation.bootstrap import Interval, accuracy_per_hand, interval_over_hands
+from stablerep.evaluation.bootstrap import Interval, interval_over_units, mean_per_unit
 from stablerep.generation.image_sets.inspect import inspect_images
+from stablerep.image_sets.generated_set import from_generator
 from stablerep.storage.shards import SHARDS_FOLDER, digest_of, encode_image, member_name, write_shard
 from stablerep.tuning.guidance import run_study
-from stablerep.tuning.settings import StudySettings
+from stablerep.tuning.settings import TuningSettings
 from stablerep.validation.gate import check_captions
 from stablerep.validation.schemas import (
-    AcceptedImages,
     AlignmentScores,
     GuidanceTrials,
-    HandScores,
     ImageAudit,
+    ImageSetImages,
     Metrics,
+    UnitScores,
 )
 
 CAPTION_ID = caption_id_of("a nine")
-METRIC_COLUMNS = list(evaluate.METRIC_COLUMNS)
-HAND_COLUMNS = ["arm", "attribute", "metric", "hand_id", "accuracy"]
+ENCODER = {"arm": "a", "seed": 0, "set": "s", "task": "t", "evaluation": "knn"}
 
 
 @pytest.mark.parametrize("asked", [0, 1])
 def test_a_term_that_every_image_or_none_shows_passes_in_sets_of_any_size(asked: int) -> None:
-    audit = Audit(AuditSettings({"digit": {"one": ["one"], "two": ["two"]}}, {"digit": "a {}"}, []))
+    audit = Audit(
+        AuditSettings(groups={"digit": {"one": ["one"], "two": ["two"]}}, prompts={"digit": "a {}"}, pairs=[])
+    )
     names = ["a one", "a two"]
     tables = []
     for num in range(1, 200):
@@ -112,23 +114,26 @@ def test_images_of_one_colour_and_of_two_halves_pass_in_any_size(tmp_path: Path)
     )
     captions = pd.DataFrame({"caption_id": [CAPTION_ID], "text": ["a nine"]})
     images, _ = inspect_images(tmp_path, manifest, captions)
-    table = AcceptedImages.validate(images[[*manifest, "pixel_std", "hash_distance_bits"]])
+    health = images[["caption_id", "image_index", "pixel_std", "hash_distance_bits"]]
+    known = captions.assign(source="s", licence="l")
+    finished = from_generator("synthetic", manifest, health, known, tmp_path, {}, {}, {})
+    table = ImageSetImages.validate(finished.images)
     assert set(table["pixel_std"][1::2]) == {0}
     assert table["pixel_std"].max() == 0.5
     _, of_copies = inspect_images(tmp_path, manifest[1::2], captions)
     assert 0 <= of_copies["diversity"].item() < 1e-5
 
 
-@pytest.mark.parametrize("num_hands", [1, 2, 3, 7, 21, 450, 1_797])
+@pytest.mark.parametrize("num_units", [1, 2, 3, 7, 21, 450, 1_797])
 @pytest.mark.parametrize("right_of_three", [0, 1, 2, 3])
-def test_accuracies_and_their_intervals_pass_where_hands_are_alike(
-    num_hands: int, right_of_three: int
+def test_accuracies_and_their_intervals_pass_where_units_are_alike(
+    num_units: int, right_of_three: int
 ) -> None:
-    right = np.tile(np.arange(3) < right_of_three, num_hands)
-    scores = accuracy_per_hand(right, np.repeat(np.arange(num_hands), 3))
-    key = {"arm": "a", "attribute": "digit", "metric": "knn"}
-    HandScores.validate(scores.reset_index().assign(**key)[HAND_COLUMNS])
-    Metrics.validate(_metrics(interval_over_hands(scores, 300, 0)))
+    right = np.tile(np.arange(3) < right_of_three, num_units)
+    units = np.repeat([f"unit {number}" for number in range(num_units)], 3)
+    scores = mean_per_unit(right, units)
+    UnitScores.validate(scores.reset_index().assign(**ENCODER))
+    Metrics.validate(_metrics(interval_over_units(scores, 300, 0)))
 
 
 @pytest.mark.parametrize("num_bootstrap", [1, 2, 40])
@@ -136,15 +141,13 @@ def test_intervals_of_few_resamples_pass(num_bootstrap: int) -> None:
     rng = np.random.default_rng(0)
     for seed in range(20):
         scores = pd.Series(rng.integers(0, 4, size=1 + seed) / 3)
-        Metrics.validate(_metrics(interval_over_hands(scores, num_bootstrap, seed)))
+        Metrics.validate(_metrics(interval_over_units(scores, num_bootstrap, seed)))
 
 
 def _metrics(found: Interval) -> pd.DataFrame:
-    key = {"arm": "a", "attribute": "digit", "metric": "knn"}
-    row: dict[str, object] = {**key, "method": "simclr", "images": "real"}
-    row |= {"value": found.value, "low": found.low, "high": found.high, "num_hands": found.num_hands}
-    row |= {"validation": found.value, "probe_c": np.nan}
-    return pd.DataFrame([row])[METRIC_COLUMNS]
+    row: dict[str, object] = {**ENCODER, "method": "simclr", "images": "real", **asdict(found)}
+    row |= {"version": 1, "metric": "accuracy", "num_images": 3 * found.num_units}
+    return pd.DataFrame([row | {"validation": found.value, "chosen": "{}"}])
 
 
 class _SetBack(datetime):
@@ -161,7 +164,9 @@ def test_trials_pass_though_the_clock_is_set_back_and_the_scale_is_at_its_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("optuna.storages._rdb.storage.datetime", _SetBack)
-    settings = StudySettings(6, 0.0, 100.0, 2, 2, 8, 0)
+    settings = TuningSettings(
+        num_trials=6, low=0.0, high=100.0, num_captions=2, images_per_caption=2, num_images=8, seed=0
+    )
     trials = run_study(lambda scale, _: {"validation_accuracy": float(scale < 50)}, settings, tmp_path, "a")
     assert next(_SetBack.reads) > len(trials)
     GuidanceTrials.validate(trials)

@@ -80,7 +80,7 @@ _SCORE = {
 }
 _METRIC = {
     **{"arm": "simclr_real", "seed": 0, "method": "simclr", "images": "real"},
-    **{"set": "scenes", "task": "digit", "evaluation": "knn", "metric": "accuracy"},
+    **{"set": "scenes", "task": "digit", "evaluation": "knn", "version": 1, "metric": "accuracy"},
     **{"value": 0.5, "low": 0.4, "high": 0.6, "num_units": 450, "num_images": 1_800},
     **{"validation": float("nan"), "chosen": "{}"},
 }
@@ -233,6 +233,7 @@ FAULTS: list[tuple[type[Table], Callable[[pd.DataFrame], Any], str]] = [
     (Metrics, lambda f: f.assign(value=float("nan")), r"column 'value': not_nullable"),
     (Metrics, lambda f: f.assign(evaluation="knn"), r"rows: multiple_fields_uniqueness.*evaluation 'knn'"),
     (Metrics, lambda f: f.assign(num_units=0), r"column 'num_units': greater_than"),
+    (Metrics, lambda f: f.assign(version=0), r"column 'version': greater_than"),
     (Metrics, lambda f: f.assign(seed=-1), r"column 'seed': greater_than"),
     (Metrics, lambda f: f.assign(set=""), r"column 'set': str_length"),
     (UnitScores, lambda f: f.assign(unit="writer 7"), r"rows: multiple_fields_uniqueness.*unit 'writer 7'"),

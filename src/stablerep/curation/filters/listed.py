@@ -31,9 +31,8 @@ class BlockList(CaptionFilter):
         """Checks label and bound."""
         if not _LABEL.fullmatch(self.label):
             raise ConfigError(
-                f"curation.filters.BlockList.label: got {self.label!r}; must be of small letters, digits "
-                "and _. "
-                f"Set it in {WHERE}."
+                f"curation.filters.BlockList.label: got {self.label!r}; must be of small letters, numbers "
+                f"and _. Set it in {WHERE}."
             )
         check_range("curation.filters.BlockList.max_entries", self.max_entries, 0, where=WHERE)
 
