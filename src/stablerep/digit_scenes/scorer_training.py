@@ -52,7 +52,7 @@ class SceneScorerTraining:
 
     def __post_init__(self) -> None:
         """Checks ranges."""
-        key = "scorer_recipe.training"
+        key = "scorer.training"
         if self.naming_probability is not None:
             check_range(f"{key}.naming_probability", self.naming_probability, 0.01, 1, where=_WHERE)
         check_range(f"{key}.false_weight", self.false_weight, 0, where=_WHERE)

@@ -35,14 +35,14 @@ class TimmEncoder(Encoder):
         super().__init__()
         import timm
 
-        check_range("model.encoder.size_px", size_px, 1)
+        check_range("encoder.backbone.size_px", size_px, 1)
         if standardise not in ("timm", "image"):
-            raise ConfigError(f"model.encoder.standardise: got {standardise!r}; must be 'timm' or 'image'")
+            raise ConfigError(f"encoder.backbone.standardise: got {standardise!r}; must be 'timm' or 'image'")
 
         if name not in timm.list_models():
             near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
             raise ConfigError(
-                f"model.encoder.name: got {name!r}; must be a timm model, for instance {', '.join(near)}"
+                f"encoder.backbone.name: got {name!r}; must be a timm model, for instance {', '.join(near)}"
             )
         known = timm.get_pretrained_cfg(name)
         if "img_size" not in options and known is not None and known.fixed_input_size:
@@ -72,7 +72,7 @@ class TimmEncoder(Encoder):
 
 
 def build_encoder(config: Mapping[str, Any]) -> Encoder:
-    """Builds an encoder from `model.encoder`.
+    """Builds an encoder from `encoder.backbone`.
 
     Args:
         config: `_target_` names a class below `stablerep.models`; the rest are its arguments.
@@ -87,7 +87,7 @@ def build_encoder(config: Mapping[str, Any]) -> Encoder:
     target = options.pop("_target_", None)
     if not isinstance(target, str) or not target.startswith("stablerep.models."):
         raise ConfigError(
-            f"model.encoder._target_: got {target!r}; must be a class below stablerep.models, "
+            f"encoder.backbone._target_: got {target!r}; must be a class below stablerep.models, "
             "for instance stablerep.models.encoders.TimmEncoder"
         )
     try:
@@ -103,4 +103,4 @@ def build_encoder(config: Mapping[str, Any]) -> Encoder:
         TypeError,
         ValueError,
     ) as error:
-        raise ConfigError(f"model.encoder: {target} cannot be built: {error}") from error
+        raise ConfigError(f"encoder.backbone: {target} cannot be built: {error}") from error

@@ -31,7 +31,7 @@ class ProjectionHead(nn.Module):
         super().__init__()
         if batch_norm not in BATCH_NORMS:
             raise ConfigError(
-                f"model.head.batch_norm: got {batch_norm!r}; must be one of {', '.join(BATCH_NORMS)}. "
+                f"encoder.head.batch_norm: got {batch_norm!r}; must be one of {', '.join(BATCH_NORMS)}. "
                 "Set it in conf/params/encoder/<name>.yaml."
             )
         self.batch_norm = batch_norm

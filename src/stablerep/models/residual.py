@@ -43,8 +43,8 @@ class ResidualEncoder(Encoder):
     ) -> None:
         """Builds it; raises ConfigError for a size that the strides do not divide."""
         super().__init__()
-        check_range("model.encoder.map_channels", map_channels, 1)
-        check_range("model.encoder.size_px", size_px, 2 ** len(channels))
+        check_range("encoder.backbone.map_channels", map_channels, 1)
+        check_range("encoder.backbone.size_px", size_px, 2 ** len(channels))
         self.size_px = size_px
         sizes = [3, *channels]
         blocks = [_Block(a, b, 2) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
