@@ -107,12 +107,19 @@ def check_image_sets(corpus: "Corpus", parameters: dict[str, Any]) -> None:
                 f"image_sets.{name}.source: rendered, but corpus {corpus.name!r} cannot render captions. "
                 f"Choose source generated or corpus. Set it in {_ARMS}."
             )
-    flips = parameters["training"]["augmentation"]["flip_probability"]
-    if not corpus.mirrorable and flips > 0:
-        raise ConfigError(
-            f"training.augmentation.flip_probability: got {flips:g}; must be 0 for corpus {corpus.name!r}, "
-            "whose mirrored images do not show the same. Set it to 0, or choose another corpus."
-        )
+    if not corpus.mirrorable:
+        _check_no_flips(corpus, parameters)
+
+
+def _check_no_flips(corpus: "Corpus", parameters: dict[str, Any]) -> None:
+    own = {f"arms.{name}.training": arm["training"] for name, arm in parameters["arms"].items()}
+    for key, training in {"training": parameters["training"], **own}.items():
+        flips = training.get("augmentation", {}).get("flip_probability", 0)
+        if flips > 0:
+            raise ConfigError(
+                f"{key}.augmentation.flip_probability: got {flips:g}; must be 0 for corpus {corpus.name!r}, "
+                "whose mirrored images do not show the same. Set it to 0, or choose another corpus."
+            )
 
 
 def check_arms(corpus: "Corpus", parameters: dict[str, Any]) -> None:

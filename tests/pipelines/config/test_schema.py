@@ -168,7 +168,7 @@ def test_a_batch_must_hold_whole_captions_and_two_of_them(plain: dict[str, Any])
     assert "multiple of 4, those of one caption in arms.one with method.stablerep" in refused(
         plain, **small(33, 2)
     )
-    told = "training.batch.captions: got 1, with 4 images of each 4 views"
+    told = "training.batch.captions: got 1, with 4 images of each, 4 views"
     assert refused(plain, **small(1, 4)).startswith(told)
     assert Parameters.read(plain | small(2, 4), "").training.batch.captions == 2
 

@@ -1,8 +1,13 @@
 """Which process of a launcher keeps what, and what may run in several."""
 
-import pytest
-from pipelines.run.arms import ArmsHooks, arms_to_register, encoder_of
+from pathlib import Path
 
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Pipeline, node
+
+from pipelines.run.current import CURRENT, ItemsHooks
+from pipelines.run.items import encoder_of
 from pipelines.run.launcher import check_launched, is_follower, num_launched
 from stablerep.errors import ConfigError
 
@@ -32,13 +37,30 @@ def test_only_arms_are_trained_in_several_processes(
     check_launched(["training.stablerep", "training"])
 
 
-def test_a_follower_keeps_no_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    from kedro.io import DataCatalog, MemoryDataset
+ARMS = {"seeds": [0, 3], "arms": {"mine": {}, "other": {}}}
 
+
+def test_a_follower_keeps_no_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    name = encoder_of(arms_to_register()[0]["name"])
+    monkeypatch.setattr(CURRENT, "parameters", ARMS)
+    names = [encoder_of(arm, seed) for arm in ("mine", "other") for seed in (0, 3)]
     for rank, kept in (("0", False), ("1", True)):
         monkeypatch.setenv("RANK", rank)
         catalog = DataCatalog({})
-        ArmsHooks().after_catalog_created(catalog)
-        assert (name in catalog and isinstance(catalog[name], MemoryDataset)) == kept
+        ItemsHooks().after_catalog_created(catalog)
+        for name in names:
+            assert (name in catalog and isinstance(catalog[name], MemoryDataset)) == kept
+
+
+@pytest.mark.parametrize(("rank", "left"), [("0", {"mine/0", "other/3"}), ("1", {"mine/0", "mine/3", "other/3"})])
+def test_the_first_process_removes_the_checkpoints_of_the_arms_that_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: str, left: set[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", rank)
+    for seed, arm in ((0, "mine"), (3, "mine"), (3, "other")):
+        (tmp_path / f"seed_{seed}" / arm).mkdir(parents=True)
+    catalog = DataCatalog({"training_work": MemoryDataset(tmp_path, copy_mode="assign")})
+    ended = Pipeline([node(lambda: 1, None, encoder_of("mine", 3), name="train")])
+    ItemsHooks().after_pipeline_run(ended, catalog)
+    assert {f"{each.name}/{each.parent.name[5:]}" for each in tmp_path.glob("seed_*/*")} == left

@@ -2,50 +2,75 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 
 from pipelines.config.loader import compose
 from pipelines.pipeline_registry import register_pipelines
-from pipelines.run.preflight import DRAWING, check_before_run
-from stablerep.curation.reading.engine import CaptionFiles
+from pipelines.run.current import CURRENT
+from pipelines.run.preflight import DRAWING, check_arms, check_before_run
+from stablerep.corpora.corpus import Corpus
+from stablerep.curation.reading.engine import SCHEMA
 from stablerep.curation.settings import Reading
 from stablerep.errors import ConfigError, DataError, GeneratorError, StableRepError
+from tests.stablerep.corpora.images import write_class_folders
 
 PROJECT = Path(__file__).parents[3]
 GENERATOR = PROJECT / "data/06_models/generator"
-PIPELINES = register_pipelines()
+DEFAULT = compose(PROJECT / "conf/params", {})
 
 
-class Counted(CaptionFiles):
-    """So many captions, in no file."""
-
-    def __init__(self, num: int) -> None:
-        super().__init__("captions.csv")
-        object.__setattr__(self, "num", num)
-
-    def count(self, reading: Reading, enough: int) -> int:
-        return min(self.num, enough)  # type: ignore[attr-defined]
+@pytest.fixture(scope="module", autouse=True)
+def default_run() -> Iterator[None]:
+    """What other tests' runs have registered is not what is looked at here."""
+    before, CURRENT.parameters = CURRENT.parameters, DEFAULT
+    yield
+    CURRENT.parameters = before
 
 
-def catalog(num_captions: int = 1024, generator: Path = GENERATOR) -> DataCatalog:
-    return DataCatalog(
-        {
-            "captions": MemoryDataset(Counted(num_captions)),
-            "generator_folder": MemoryDataset(generator, copy_mode="assign"),
-        }
-    )
+class Sentences(Corpus):
+    """As many captions as a test wants, in no file."""
+
+    name = "sentences"
+    can_render = True
+
+    def __init__(self, num_captions: int = 1024) -> None:
+        self.num_captions = num_captions
+
+    def caption_batches(self, reading: Reading, batch_size: int = 100) -> Iterator[pl.DataFrame]:
+        for start in range(0, self.num_captions, batch_size):
+            rows = range(start, min(start + batch_size, self.num_captions))
+            columns = {"row": rows, "line": rows, "fault": None, "source": "s", "licence": "l"}
+            yield pl.DataFrame({**columns, "caption": [f"sentence {row}" for row in rows]}).match_to_schema(
+                SCHEMA, integer_cast="upcast", missing_columns="raise"
+            )
 
 
-def check(pipeline: str, given: DataCatalog, **runtime: Any) -> None:
+def sentences(num: int) -> dict[str, Any]:
+    return {"_target_": f"{__name__}.Sentences", "num_captions": num}
+
+
+def catalog(generator: Path = GENERATOR) -> DataCatalog:
+    return DataCatalog({"generator_folder": MemoryDataset(generator, copy_mode="assign")})
+
+
+def check(pipeline: str, given: DataCatalog | None = None, corpus: Any = None, **runtime: Any) -> None:
     parameters = compose(PROJECT / "conf/params", runtime)
-    check_before_run(PIPELINES[pipeline], given, parameters)
+    if corpus is not None:
+        parameters = parameters | {"corpus": corpus}
+    CURRENT.parameters = parameters
+    try:
+        check_before_run(register_pipelines()[pipeline], given or catalog(), parameters)
+    finally:
+        CURRENT.parameters = DEFAULT
 
 
-def fault(pipeline: str, given: DataCatalog, **runtime: Any) -> str | None:
+def fault(pipeline: str, given: DataCatalog | None = None, **runtime: Any) -> str | None:
     """Returns what hinders a run, None where nothing does."""
     try:
         check(pipeline, given, **runtime)
@@ -55,8 +80,8 @@ def fault(pipeline: str, given: DataCatalog, **runtime: Any) -> str | None:
 
 
 def fault_of_encoder(name: str, size_px: int) -> str | None:
-    model = {"encoder": {"name": name, "size_px": size_px}}
-    return fault("training", catalog(), encoder="vit_base_patch16_224", model=model)
+    backbone = {"name": name, "size_px": size_px}
+    return fault("training", encoder="vit_base_patch16_224", **{"encoder.backbone": backbone})
 
 
 @pytest.mark.parametrize("name", ["deit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
@@ -67,53 +92,168 @@ def test_an_encoder_of_one_size_is_built_for_the_images(name: str) -> None:
 def test_an_encoder_that_takes_no_images_of_the_size_is_told_before_anything_is_drawn() -> None:
     told = fault_of_encoder("convnext_atto", 16)
     assert told is not None
-    assert told.startswith("model.encoder: convnext_atto takes no images of 16 px (Calculated padded input")
+    assert told.startswith("encoder.backbone: convnext_atto takes no images of 16 px (Calculated padded input")
 
 
 def test_the_nodes_that_are_looked_for_are_registered() -> None:
-    names = {node.name for pipeline in PIPELINES.values() for node in pipeline.nodes}
-    assert names >= DRAWING
+    nodes = [node for pipeline in register_pipelines().values() for node in pipeline.nodes]
+    assert {node.name.rsplit(".", 1)[-1] for node in nodes} >= DRAWING | {"curate_captions"}
 
 
-@pytest.mark.parametrize("pipeline", sorted(PIPELINES))
+@pytest.mark.parametrize(
+    "pipeline", sorted(name for name in register_pipelines() if name not in ("corpus", "scorer"))
+)
 def test_what_ships_passes(pipeline: str) -> None:
-    assert fault(pipeline, catalog()) is None
+    assert fault(pipeline) is None
 
 
-@pytest.mark.parametrize("pipeline", ["__default__", "generation", "tuning"])
+@pytest.mark.parametrize("pipeline", ["__default__", "image_sets", "tuning"])
 def test_a_missing_model_is_told_where_images_are_drawn(pipeline: str, tmp_path: Path) -> None:
     with pytest.raises(GeneratorError, match="nowhere: no such folder"):
-        check(pipeline, catalog(generator=tmp_path / "nowhere"))
+        check(pipeline, catalog(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize("pipeline", ["curation", "evaluation", "pretraining"])
 def test_a_missing_model_hinders_no_run_that_draws_nothing(pipeline: str, tmp_path: Path) -> None:
-    without = catalog(generator=tmp_path / "nowhere")
-    assert fault(pipeline, without) is None
-    assert "nowhere: no such folder" in str(fault("generation", without))
+    assert fault(pipeline, catalog(tmp_path / "nowhere")) is None
+
+
+def test_the_model_of_each_generated_set_is_looked_for(tmp_path: Path) -> None:
+    other = {"source": "generated", "model_folder": str(tmp_path / "elsewhere")}
+    with pytest.raises(GeneratorError, match="elsewhere: no such folder"):
+        check("image_sets", **{"image_sets.other": other})
 
 
 def test_too_few_captions_are_told_where_curation_and_training_run() -> None:
     with pytest.raises(DataError, match="captions: got 127; must be at least 128"):
-        check("__default__", catalog(127))
-    assert fault("__default__", catalog(128)) is None
-    assert fault("curation", catalog(127)) is None
+        check("__default__", corpus=sentences(127))
+    check("__default__", corpus=sentences(128))
+    check("curation", corpus=sentences(127))
 
 
 def test_a_limit_of_the_captions_counts() -> None:
     with pytest.raises(DataError, match="captions: got 100; must be at least 128"):
-        check("__default__", catalog(1024), captions={"max_captions": 100})
+        check("__default__", corpus=sentences(1024), **{"curation.max_captions": 100})
+
+
+def test_a_limit_of_an_arms_image_set_counts() -> None:
+    with pytest.raises(DataError, match="captions: got 60; must be at least 64"):
+        check("__default__", corpus=sentences(1024), **{"image_sets.real.num_captions": 60})
+
+
+def test_a_corpus_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    for pipeline in ("curation", "training", "image_sets"):
+        with pytest.raises(DataError, match=r"none\.csv"):
+            check(pipeline, **{"corpus.path": str(tmp_path / "none.csv")})
+
+
+def test_an_evaluation_set_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    folder = {"_target_": "stablerep.corpora.image_folder.ImageFolder", "path": str(tmp_path / "none")}
+    with pytest.raises(DataError, match="none: does not exist"):
+        check("evaluation_sets", **{"evaluation_sets.mine": folder})
+    assert fault("curation", **{"evaluation_sets.mine": folder}) is None
+
+
+class Signs(Sentences):
+    """Text, which a mirror image does not show."""
+
+    name = "signs"
+    mirrorable = False
+
+
+def test_flips_are_refused_where_a_mirror_image_shows_something_else() -> None:
+    signs = {"_target_": f"{__name__}.Signs"}
+    flips = "training.augmentation.flip_probability"
+    with pytest.raises(ConfigError, match=rf"{flips}: got 0\.5; must be 0 for corpus 'signs'"):
+        check("training", corpus=signs, **{flips: 0.5})
+    check("training", corpus=signs, **{flips: 0.0})
+    check("training", corpus=sentences(9), **{flips: 0.5})
+
+
+def test_flips_of_one_arm_are_refused_too() -> None:
+    signs = {"_target_": f"{__name__}.Signs"}
+    own = {"arms.clip_real.training": {"augmentation": {"flip_probability": 0.25}}}
+    told = r"arms\.clip_real\.training\.augmentation\.flip_probability: got 0\.25; must be 0"
+    with pytest.raises(ConfigError, match=told):
+        check("training", corpus=signs, **{"training.augmentation.flip_probability": 0.0}, **own)
+
+
+class Photos(Corpus):
+    """Images without captions and labels."""
+
+    name = "photos"
+
+    def has_captions(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("pipeline", ["training", "image_sets"])
+def test_images_cannot_be_rendered_by_a_corpus_that_cannot(pipeline: str) -> None:
+    with pytest.raises(ConfigError, match=r"image_sets\.real\.source: rendered, but corpus 'photos' cannot"):
+        check(pipeline, corpus={"_target_": f"{__name__}.Photos"})
+
+
+SETS = {
+    "own": {"source": "corpus"},
+    "mixed": {"source": "mixture", "of": {"own": 1.0}},
+    "drawn": {"source": "rendered", "images_per_caption": 2},
+    "generated": {"source": "generated"},
+}
+
+
+def arms_of(method: str, images: str, corpus: Corpus, **changed: Any) -> str | None:
+    """Returns why an arm cannot be trained."""
+    settings = {**DEFAULT["method"][method], **changed}
+    parameters = DEFAULT | {
+        "image_sets": SETS,
+        "arms": {"a": {"method": method, "images": images}},
+        "method": DEFAULT["method"] | {method: settings},
+    }
+    try:
+        check_arms(corpus, parameters)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("images", ["own", "mixed"])
+@pytest.mark.parametrize("method", ["clip", "stablerep_plus"])
+def test_a_method_with_text_needs_captions(method: str, images: str) -> None:
+    told = f"arms.a: method {method} cannot be trained on image set {images!r}: it needs captions, and corpus"
+    assert str(arms_of(method, images, Photos())).startswith(f"{told} 'photos' has none. Change arms.a in")
+    assert arms_of(method, images, Sentences()) is None
+    assert arms_of("simclr", images, Photos()) is None
+
+
+def test_a_method_with_labels_needs_tasks() -> None:
+    assert "it needs labels, and corpus 'photos' has none" in str(arms_of("supcon", "own", Photos()))
+
+
+def test_a_method_needs_as_many_images_of_a_caption_as_it_takes() -> None:
+    told = str(arms_of("stablerep", "drawn", Sentences(), images_per_caption=3))
+    assert "it draws 3 images of each caption, and the set has 2" in told
+    assert arms_of("stablerep", "drawn", Sentences(), images_per_caption=2) is None
+    assert "and the set has 4" in str(arms_of("stablerep", "generated", Sentences(), images_per_caption=5))
+    assert arms_of("stablerep", "generated", Sentences(), images_per_caption=4) is None
+
+
+def test_an_arm_without_captions_is_told_before_the_run(tmp_path: Path) -> None:
+    images = write_class_folders(tmp_path / "images", 20)
+    given = {"experiment": "own_images", "corpus.path": str(images)}
+    assert fault("__default__", **given) is None, "arms.clip_real is left out"
+    told = fault("__default__", **given, **{"arms.clip_real.if_possible": False})
+    assert str(told).startswith("arms.clip_real: method clip cannot be trained on image set 'real'")
 
 
 @pytest.mark.parametrize(
     ("method", "values", "told"),
     [
-        ("simclr", {"views_per_image": 1}, "methods.simclr.views_per_image: got 1; must be >= 2"),
-        ("simclr", {"temperature": 0}, "methods.simclr.temperature: got 0"),
-        ("simclr", {"temperature": "abc"}, "methods.simclr.temperature: got 'abc'; must be a number"),
-        ("stablerep", {"tile": 2.5}, "methods.stablerep.tile: got 2.5; must be a whole number"),
-        ("stablerep", {"images_per_caption": 1}, "methods.stablerep.images_per_caption: got 1; must be >= 2"),
-        ("clip", {"_target_": "stablerep.methods.clip.CLAP"}, "methods.clip: got .*CLAP"),
+        ("simclr", {"views_per_image": 1}, "method.simclr.views_per_image: got 1; must be >= 2"),
+        ("simclr", {"temperature": 0}, "method.simclr.temperature: got 0"),
+        ("simclr", {"temperature": "abc"}, "method.simclr.temperature: got 'abc'; must be a number"),
+        ("stablerep", {"tile": 2.5}, "method.stablerep.tile: got 2.5; must be a whole number"),
+        ("stablerep", {"images_per_caption": 1}, "method.stablerep.images_per_caption: got 1; must be >= 2"),
+        ("clip", {"_target_": "stablerep.methods.clip.CLAP"}, "method.clip: got .*CLAP"),
     ],
 )
 @pytest.mark.parametrize("pipeline", ["__default__", "training", "tuning"])
@@ -121,36 +261,34 @@ def test_a_method_that_refuses_its_settings_is_told(
     pipeline: str, method: str, values: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(ConfigError, match=told):
-        check(pipeline, catalog(), methods={method: values})
+        check(pipeline, **{f"method.{method}": values})
 
 
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"name": "resnet17"}, "model.encoder.name: got 'resnet17'"),
-        ({"standardise": "each"}, "model.encoder.standardise: got 'each'"),
+        ({"name": "resnet17"}, "encoder.backbone.name: got 'resnet17'"),
+        ({"standardise": "each"}, "encoder.backbone.standardise: got 'each'"),
         ({"act_layer": "gleu"}, "cannot be built"),
-        ({"size_px": 0}, "model.encoder.size_px: got 0; must be >= 1"),
-        ({"size_px": -5}, "model.encoder.size_px: got -5; must be >= 1"),
+        ({"size_px": 0}, "encoder.backbone.size_px: got 0; must be >= 1"),
+        ({"size_px": -5}, "encoder.backbone.size_px: got -5; must be >= 1"),
         ({"_target_": "stablerep.models.residual.Nothing"}, "cannot be built"),
     ],
 )
 def test_an_encoder_that_cannot_be_built_is_told(values: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
-        check("training", catalog(), model={"encoder": values})
+        check("training", **{"encoder.backbone": values})
 
 
 def test_heads_that_do_not_divide_the_text_towers_width_are_told() -> None:
-    with pytest.raises(ConfigError, match=r"model\.text\.num_heads: got 3; must divide model\.text\.width"):
-        check("training", catalog(), model={"text": {"num_heads": 3}})
+    with pytest.raises(ConfigError, match=r"encoder\.text\.num_heads: got 3; must divide encoder\.text\.width"):
+        check("training", **{"encoder.text.num_heads": 3})
 
 
 def test_an_encoder_of_timm_is_looked_at_by_its_name() -> None:
     with pytest.raises(ConfigError, match="got 'vit_nothing'; must be a timm model"):
-        check(
-            "training", catalog(), encoder="vit_base_patch16_224", model={"encoder": {"name": "vit_nothing"}}
-        )
-    assert fault("training", catalog(), encoder="vit_base_patch16_224") is None
+        check("training", encoder="vit_base_patch16_224", **{"encoder.backbone.name": "vit_nothing"})
+    assert fault("training", encoder="vit_base_patch16_224") is None
 
 
 def test_a_fault_starts_no_tracked_run_and_no_node(bare_project: Path, tmp_path: Path) -> None:
@@ -160,7 +298,7 @@ def test_a_fault_starts_no_tracked_run_and_no_node(bare_project: Path, tmp_path:
         "from kedro.framework.session import KedroSession as S\n"
         "import sys\n"
         f"b({str(bare_project)!r})\n"
-        "params = {'methods': {'simclr': {'temperature': 0}}}\n"
+        "params = {'method.simclr.temperature': 0}\n"
         f"with S.create({str(bare_project)!r}, runtime_params=params) as session:\n"
         "    session.load_context()\n"
         "    try: session.run(pipeline_names=['training'])\n"

@@ -2,21 +2,20 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
-from kedro.io import DataCatalog, MemoryDataset
 
-from pipelines.datasets import FolderDataset
-from pipelines.tracking.captions import captions_of_arms, captions_tags, find_encoders, log_captions
+from pipelines.tracking.captions import captions_of, captions_tags, find_encoders, log_captions
+from stablerep.image_sets.image_set import ImageSet
+from tests.stablerep.image_sets.sets import rendered
 
 NINE, TWO, THREE = (f"c-{number:016x}" for number in (9, 2, 3))
 GENERATOR, MODEL = "g-0000000000000001", "m-0000000000000002"
 
 
 def table() -> pd.DataFrame:
-    """Three captions; the third has no image."""
+    """Three captions of a generated set; one has no image."""
     return pd.DataFrame(
         {
             "caption_id": [TWO, THREE, NINE],
@@ -27,6 +26,11 @@ def table() -> pd.DataFrame:
             "model_id": [MODEL, "", MODEL],
         }
     )
+
+
+def table_of_real() -> pd.DataFrame:
+    """Its captions are those of a set that nothing was generated for."""
+    return table().assign(num_images=1, generator_id="", model_id="")
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +44,11 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     mlflow.create_experiment("test", artifact_location=(folder / "artifacts").as_uri())
     mlflow.set_experiment("test")
     with mlflow.start_run(run_name="new training") as run:
-        log_captions(table(), run.info.run_id)
-        for arm, images in (("ours", "synthetic"), ("theirs", "real")):
+        for arm, images, captions in (("ours", "synthetic", table()), ("theirs", "real", table_of_real())):
+            log_captions(captions, images, run.info.run_id)
             with mlflow.start_run(run_name=arm, nested=True):
                 mlflow.log_params({"arm": arm, "images": images})
-                mlflow.set_tags(captions_tags(table()))
+                mlflow.set_tags(captions_tags(captions))
     with mlflow.start_run(run_name="old training"):
         for arm, images in (("old ours", "synthetic"), ("old theirs", "real")):
             with mlflow.start_run(run_name=arm, nested=True):
@@ -63,9 +67,9 @@ def found(uri: str, kind: str, what: str) -> dict[str, int | None]:
         ("caption", THREE, {"theirs": 1, "old ours": None, "old theirs": None}),
         ("source", "one", {"ours": 1, "theirs": 2, "old ours": None, "old theirs": None}),
         ("source", "nobody", {"old ours": None, "old theirs": None}),
-        ("generator", GENERATOR, {"ours": 2, "old ours": None}),
-        ("generator", MODEL, {"ours": 2, "old ours": None}),
-        ("generator", "g-ffffffffffffffff", {"old ours": None}),
+        ("generator", GENERATOR, {"ours": 2, "old ours": None, "old theirs": None}),
+        ("generator", MODEL, {"ours": 2, "old ours": None, "old theirs": None}),
+        ("generator", "g-ffffffffffffffff", {"old ours": None, "old theirs": None}),
     ],
 )
 def test_encoders_are_found_by_what_they_came_from(
@@ -87,34 +91,49 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def make_catalog(folder: Path, **without: Any) -> DataCatalog:
-    captions = table()[["caption_id", "source", "licence"]].assign(text="x", line=2)
+def generated(folder: Path) -> ImageSet:
+    """Four images of two of the captions, beside the description of their generator."""
+    (folder / "synthetic").mkdir(parents=True)
+    described = f'{{"generator_id": "{GENERATOR}", "files": {{"unet/x.safetensors": "0"}}}}'
+    (folder / "synthetic" / "generator.json").write_text(described)
     images = pd.DataFrame({"caption_id": [NINE, TWO, NINE, TWO], "generator_id": GENERATOR})
-    catalog: dict[str, Any] = {
-        "caption_set": MemoryDataset(captions),
-        "accepted_images": MemoryDataset(images),
-        "image_store": FolderDataset(str(folder)),
-    }
-    return DataCatalog({name: each for name, each in catalog.items() if name not in without})
+    captions = table()[["caption_id", "source", "licence"]].assign(text="x")
+    parts = {"synthetic": "generated"}
+    return ImageSet("synthetic", "generated", images, captions, parts, folder / "synthetic", images)
 
 
-def test_the_table_counts_accepted_images_and_names_the_model(tmp_path: Path) -> None:
+def test_the_table_counts_the_images_of_a_set_and_names_the_model(tmp_path: Path) -> None:
     from stablerep.generation.diffusion.identity import model_id_of
 
-    files = {"unet/x.safetensors": "0"}
-    generator = f'{{"generator_id": "{GENERATOR}", "files": {{"unet/x.safetensors": "0"}}}}'
-    (tmp_path / "generator.json").write_text(generator)
-    made = captions_of_arms(make_catalog(tmp_path))
-    assert made is not None
-    model_id = model_id_of({"files": files})
+    made = captions_of(generated(tmp_path))
+    model_id = model_id_of({"files": {"unet/x.safetensors": "0"}})
     expected = table().assign(model_id=[model_id, "", model_id])
     pd.testing.assert_frame_equal(made, expected, check_dtype=False)
     assert made["num_images"].dtype == "int64"
     assert captions_tags(made)["captions.generator_id"] == GENERATOR
 
 
-def test_without_an_image_set_there_is_no_table(tmp_path: Path) -> None:
-    assert captions_of_arms(make_catalog(tmp_path, accepted_images=None)) is None
+def test_the_captions_of_rendered_images_came_from_no_generator(tmp_path: Path) -> None:
+    made = captions_of(rendered(tmp_path))
+    assert made["num_images"].tolist() == [2, 2, 2]
+    assert set(made["generator_id"]) == set(made["model_id"]) == {""}
+    assert captions_tags(made)["captions.generator_id"] == ""
+
+
+def test_a_mixture_is_found_by_the_generator_of_its_part(tmp_path: Path) -> None:
+    from stablerep.image_sets.mixture import mix
+
+    parts = {"synthetic": generated(tmp_path), "rendered": rendered(tmp_path)}
+    images = parts["synthetic"].images
+    images = images.assign(image_id=["a", "b", "c", "d"], part="synthetic", digest=list("abcd"))
+    parts["synthetic"] = replace(parts["synthetic"], images=images)
+    shares = dict.fromkeys(parts, 0.5)
+    made = captions_of(mix("half", parts, shares, tmp_path / "half", {"num_images": 8}, 0))
+    by_caption = made.set_index("caption_id")
+    assert by_caption.loc[NINE, "generator_id"] == GENERATOR
+    assert by_caption.loc[NINE, "model_id"].startswith("m-")
+    assert (by_caption.drop([NINE, TWO])["generator_id"] == "").all()
+    assert by_caption["num_images"].sum() == 8
 
 
 def test_another_table_has_another_digest() -> None:

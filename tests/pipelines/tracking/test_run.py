@@ -18,10 +18,12 @@ from kedro.runner import SequentialRunner
 
 from pipelines.config.loader import compose
 from pipelines.datasets import FolderDataset, SecondsDataset
-from pipelines.tracking import live_rows
+from pipelines.run.current import CURRENT
 from pipelines.tracking.hooks import TrackingHooks
 from stablerep.errors import DataError, GateError, StoppedError
+from stablerep.image_sets.image_set import ImageSet
 from stablerep.models.encoders import build_encoder
+from tests.stablerep.image_sets.sets import rendered
 
 PROJECT = Path(__file__).parents[3]
 ENCODER = {"_target_": "stablerep.models.residual.ResidualEncoder", "channels": [4, 4], "size_px": 16}
@@ -41,9 +43,9 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def parameters() -> dict[str, Any]:
     values = compose(PROJECT / "conf/params", {"experiment": "smoke"})
-    return values | {
-        "arms": [{"name": name, "method": "simclr", "images": "real"} for name in ("first", "second")]
-    }
+    arm = {"method": "simclr", "images": "real", "training": {}, "if_possible": False}
+    slow = arm | {"training": {"learning_rate": 0.001}}
+    return values | {"arms": {"first": slow, "second": arm}}
 
 
 @pytest.fixture
@@ -66,6 +68,7 @@ def run_nodes(project: Path, parameters: dict[str, Any], nodes: list[Any], **dat
         {
             "stage_seconds": SecondsDataset(str(project / "seconds.json")),
             "data_docs": FolderDataset(str(project / "docs")),
+            "image_set_of_real": MemoryDataset(rendered(project, "real"), copy_mode="assign"),
             **{name: MemoryDataset(value) for name, value in datasets.items()},
         }
     )
@@ -91,20 +94,20 @@ def runs(project: Path) -> dict[str, Any]:
     return {run.info.run_name: run for run in found}
 
 
-def make_encoder(start: int, name: str = "first") -> Any:
+def make_encoder(start: int, name: str = "first", seed: int = 0) -> Any:
     from stablerep.training.arms import TrainedArm
 
     history = pd.DataFrame(
         {"step": [start, 10], "loss": [2.0, 1.0], "note": ["a", "b"], "bad": [float("nan")] * 2}
     )
     weights = build_encoder(ENCODER).state_dict()
-    return TrainedArm(name, "simclr", "real", ENCODER, weights, history)
+    return TrainedArm(name, "simclr", "real", seed, ENCODER, weights, history)
 
 
 def score(encoder: Any) -> pd.DataFrame:
-    row = {"method": "simclr", "images": "real", "attribute": "digit", "metric": "knn"}
+    row = {"seed": 0, "set": "scenes", "task": "digit", "evaluation": "knn", "metric": "accuracy"}
     values = {"value": 0.5, "low": 0.4, "high": 0.6}
-    return pd.DataFrame([{"arm": "first", **row, **values}, {"arm": "pixels", **row, **values}])
+    return pd.DataFrame([{"arm": arm, **row, **values} for arm in ("first", "pixels")])
 
 
 def test_a_run_holds_configuration_arms_scores_and_seconds(project: Path, parameters: dict[str, Any]) -> None:
@@ -114,25 +117,25 @@ def test_a_run_holds_configuration_arms_scores_and_seconds(project: Path, parame
     from pipelines.tracking.captions import find_encoders
 
     nodes = [
-        node(make_encoder, "start", "encoder_of_first", name="train"),
-        node(score, "encoder_of_first", "metrics", name="score"),
+        node(make_encoder, "start", "encoder_of_first_seed_0", name="train"),
+        node(score, "encoder_of_first_seed_0", "metrics", name="score"),
     ]
-    captions = pd.DataFrame({"caption_id": ["c-1"], "source": ["one"], "licence": ["CC0-1.0"]})
-    images = pd.DataFrame({"caption_id": ["c-1"], "generator_id": ["g-1"]})
-    taken = {"caption_set": captions, "accepted_images": images, "image_store": project}
-    run_nodes(project, parameters, nodes, start=0, **taken)
+    run_nodes(project, parameters, nodes, start=0)
     found = runs(project)
     parent, arm = found["smoke training"], found["first"]
-    encoders = find_encoders(f"sqlite:///{project / 'mlflow' / 'mlflow.db'}", "source", "one")
-    assert [(each.run_id, each.num_captions) for each in encoders] == [(arm.info.run_id, 1)]
-    assert arm.data.tags["captions.generator_id"] == "g-1"
+    encoders = find_encoders(f"sqlite:///{project / 'mlflow' / 'mlflow.db'}", "source", "test")
+    assert [(each.run_id, each.num_captions) for each in encoders] == [(arm.info.run_id, 3)]
     assert parent.info.status == arm.info.status == "FINISHED"
     assert arm.data.tags["mlflow.parentRunId"] == parent.info.run_id
-    assert parent.data.params["generation.num_inference_steps"] == "5"
+    assert parent.data.params["generator.num_inference_steps"] == "5"
     assert parent.data.tags["git.commit"] == "unknown"
-    assert parent.data.metrics["pixels.knn.digit"] == 0.5
+    assert parent.data.metrics["pixels.seed_0.scenes.digit.knn.accuracy"] == 0.5
     assert {"seconds.train", "seconds.score"} <= set(parent.data.metrics)
-    assert arm.data.metrics == {"loss": 1.0, "knn.digit": 0.5, "knn.digit.low": 0.4, "knn.digit.high": 0.6}
+    name = "scenes.digit.knn.accuracy"
+    assert arm.data.metrics == {"loss": 1.0, name: 0.5, f"{name}.low": 0.4, f"{name}.high": 0.6}
+    told = {"arm": "first", "seed": "0", "method": "simclr", "images": "real", "source": "rendered"}
+    assert told.items() <= arm.data.params.items()
+    assert arm.data.params["training.learning_rate"] == "0.001", "the arm's own"
     history = mlflow.MlflowClient().get_metric_history(arm.info.run_id, "loss")
     assert {(point.step, point.value) for point in history} == {(0, 2.0), (10, 1.0)}
     assert "train" in SecondsDataset(str(project / "seconds.json")).load()
@@ -141,7 +144,7 @@ def test_a_run_holds_configuration_arms_scores_and_seconds(project: Path, parame
     files = Path(mlflow.artifacts.download_artifacts(models[0].model_uri))
     assert not [path for path in files.rglob("*") if path.suffix in (".pkl", ".pth", ".pt", ".py")]
     images = np.random.default_rng(0).random((2, 3, 16, 16), dtype=np.float32)
-    registered = mlflow.pyfunc.load_model("models:/stablerep-smoke@arm-first")
+    registered = mlflow.pyfunc.load_model("models:/stablerep-smoke@arm-first-seed-0")
     encoder = build_encoder(ENCODER)
     encoder.load_state_dict(load_file(files / "data/encoder/encoder.safetensors"))
     expected = encoder.eval()(torch.from_numpy(images)).detach().numpy()
@@ -157,12 +160,12 @@ def test_an_arm_is_followed_while_it_is_trained(project: Path, parameters: dict[
 
     def train(start: int) -> Any:
         for step in (5, 10):
-            live_rows.tell("first", {"step": step, "loss": 20.0 / step, "bad": float("nan")})
+            CURRENT.tell("first", 0, {"step": step, "loss": 20.0 / step, "bad": float("nan")})
         mlflow.flush_async_logging()
         seen.append(runs(project)["first"])
         return make_encoder(start)
 
-    run_nodes(project, parameters, [node(train, "start", "encoder_of_first", name="train")], start=0)
+    run_nodes(project, parameters, [node(train, "start", "encoder_of_first_seed_0", name="train")], start=0)
     (then,), found = seen, runs(project)
     parent, arm = found["smoke training"], found["first"]
     assert len(found) == 2
@@ -170,12 +173,12 @@ def test_an_arm_is_followed_while_it_is_trained(project: Path, parameters: dict[
     assert then.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert then.data.tags["mlflow.user"] == parent.data.tags["mlflow.user"]
     assert then.data.params["arm"] == "first"
-    assert then.data.params["optimisation.log_every"] == "4"
+    assert then.data.params["training.log_every"] == "4"
     assert (arm.info.run_id, arm.info.status) == (then.info.run_id, "FINISHED")
     history = mlflow.MlflowClient().get_metric_history(arm.info.run_id, "loss")
     # step 0 is a checkpoint's; step 10 was told already and is not written again
     assert sorted((point.step, point.value) for point in history) == [(0, 2.0), (5, 4.0), (10, 2.0)]
-    live_rows.tell("first", {"step": 15, "loss": 0.0})  # nobody follows a run that is over
+    CURRENT.tell("first", 0, {"step": 15, "loss": 0.0})  # nobody follows a run that is over
 
 
 @pytest.mark.parametrize(
@@ -185,11 +188,11 @@ def test_an_arm_that_fails_or_is_stopped_is_shown_so(
     project: Path, parameters: dict[str, Any], error: Exception, status: str
 ) -> None:
     def train(start: int) -> Any:
-        live_rows.tell("first", {"step": 5, "loss": 1.0})
+        CURRENT.tell("first", 0, {"step": 5, "loss": 1.0})
         raise error
 
     with pytest.raises(type(error)):
-        run_nodes(project, parameters, [node(train, "start", "encoder_of_first", name="train")], start=0)
+        run_nodes(project, parameters, [node(train, "start", "encoder_of_first_seed_0", name="train")], start=0)
     found = {name: run.info.status for name, run in runs(project).items()}
     assert found == {"smoke training": status, "first": status}
 
@@ -199,7 +202,7 @@ def test_an_arm_that_dies_is_shown_so(project: Path, parameters: dict[str, Any])
 
     from pipelines.tracking.run import Tracker
 
-    Tracker(project, DataCatalog({}), parameters, "arms").log_row("second", {"step": 5, "loss": 1.0})
+    Tracker(project, of_images(project), parameters, "arms").log_row("second", 0, {"step": 5, "loss": 1.0})
     mlflow.flush_async_logging()
     mlflow.tracking.fluent._active_run_stack.get().clear()  # as a killed process leaves it
     Tracker(project, DataCatalog({}), parameters, "curation").finish()
@@ -220,13 +223,13 @@ def test_a_store_that_does_not_answer_costs_no_step(
     def refuse(*_: Any, **__: Any) -> None:
         raise mlflow.MlflowException("away")
 
-    tracker = Tracker(project, DataCatalog({}), parameters, "arms")
+    tracker = Tracker(project, of_images(project), parameters, "arms")
     with monkeypatch.context() as patch:
         patch.setattr(mlflow.MlflowClient, "create_run", refuse)
         for step in (0, 10):
-            tracker.log_row("first", {"step": step, "loss": 1.0})
+            tracker.log_row("first", 0, {"step": step, "loss": 1.0})
     assert caplog.text.count("first: MLflow has its metrics at its end, not before: away") == 1
-    tracker.log_dataset("encoder_of_first", make_encoder(0))
+    tracker.log_dataset("encoder_of_first_seed_0", make_encoder(0))
     tracker.finish()
     history = mlflow.MlflowClient().get_metric_history(runs(project)["first"].info.run_id, "loss")
     assert sorted((point.step, point.value) for point in history) == [(0, 2.0), (10, 1.0)]
@@ -243,35 +246,73 @@ def test_a_row_that_did_not_arrive_is_sent_again(
         def wait(self) -> None:
             raise mlflow.MlflowException("away")
 
-    tracker = Tracker(project, DataCatalog({}), parameters, "arms")
-    tracker.log_row("first", {"step": 0, "loss": 2.0})
+    tracker = Tracker(project, of_images(project), parameters, "arms")
+    tracker.log_row("first", 0, {"step": 0, "loss": 2.0})
     with monkeypatch.context() as patch:
         patch.setattr(mlflow.MlflowClient, "log_batch", lambda *_, **__: Lost())
-        tracker.log_row("first", {"step": 10, "loss": 1.0})
-    tracker.log_dataset("encoder_of_first", make_encoder(0))
+        tracker.log_row("first", 0, {"step": 10, "loss": 1.0})
+    tracker.log_dataset("encoder_of_first_seed_0", make_encoder(0))
     tracker.finish()
     history = mlflow.MlflowClient().get_metric_history(runs(project)["first"].info.run_id, "loss")
     assert sorted((point.step, point.value) for point in history) == [(0, 2.0), (10, 1.0)]
 
 
-def test_a_training_logs_its_captions_once_however_many_arms_it_has(
+def of_images(project: Path, *sets: ImageSet) -> DataCatalog:
+    """Returns a catalog with finished image sets; `real` is always one."""
+    found = {each.name: each for each in (rendered(project, "real"), *sets)}
+    names = {f"image_set_of_{name}": each for name, each in found.items()}
+    return DataCatalog({name: MemoryDataset(each, copy_mode="assign") for name, each in names.items()})
+
+
+def test_a_training_logs_the_captions_of_each_image_set_once(
     project: Path, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pipelines.tracking import arms as tracked_arms
     from pipelines.tracking.run import Tracker
 
-    captions = pd.DataFrame({"caption_id": ["c-1"], "generator_id": ["g-1"]})
     logged = []
-    monkeypatch.setattr(tracked_arms, "captions_of_arms", lambda catalog: captions)
-    monkeypatch.setattr(tracked_arms, "log_captions", lambda table, run_id: logged.append(run_id))
-    tracker = Tracker(project, DataCatalog({}), parameters, "arms")
-    for name in ("first", "second"):
-        tracker.log_dataset(f"encoder_of_{name}", make_encoder(0, name))
+    monkeypatch.setattr(tracked_arms, "log_captions", lambda _, images, run: logged.append((images, run)))
+    third = parameters["arms"]["first"] | {"images": "rendered"}
+    with_third = parameters | {"arms": parameters["arms"] | {"third": third}}
+    catalog = of_images(project, rendered(project, per_caption=1))
+    tracker = Tracker(project, catalog, with_third, "arms")
+    for name in ("first", "second", "third"):
+        tracker.log_row(name, 0, {"step": 0, "loss": 1.0})
     tracker.finish()
     found = runs(project)
-    assert logged == [found["smoke arms"].info.run_id]
-    tags = {found[name].data.tags["captions.digest"] for name in ("first", "second")}
-    assert len(tags) == 1
+    parent = found["smoke arms"].info.run_id
+    assert logged == [("real", parent), ("rendered", parent)]
+    digests = [found[name].data.tags["captions.digest"] for name in ("first", "second", "third")]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_each_seed_of_an_arm_has_a_run_and_a_registered_encoder_of_its_own(
+    project: Path, parameters: dict[str, Any]
+) -> None:
+    import mlflow
+
+    from pipelines.tracking.run import Tracker
+
+    tracker = Tracker(project, of_images(project), parameters | {"seeds": [0, 5]}, "arms")
+    for seed in (0, 5):
+        tracker.log_dataset(f"encoder_of_first_seed_{seed}", make_encoder(0, seed=seed))
+    row = {"set": "scenes", "task": "digit", "evaluation": "knn", "metric": "accuracy"}
+    values = [{"arm": "first", "seed": seed, "value": 0.1 * seed, **row} for seed in (0, 5, 6)]
+    tracker.log_dataset("metrics", pd.DataFrame(values).assign(low=0.0, high=1.0))
+    tracker.finish()
+    found = runs(project)
+    name = "scenes.digit.knn.accuracy"
+    scores = {run: found[run].data.metrics[name] for run in ("first seed 0", "first seed 5")}
+    assert scores == {"first seed 0": 0.0, "first seed 5": 0.5}
+    # a seed that was trained in an earlier session
+    assert found["smoke arms"].data.metrics[f"first.seed_6.{name}"] == pytest.approx(0.6)
+    client = mlflow.MlflowClient()
+    versions = {
+        seed: client.get_model_version_by_alias("stablerep-smoke", f"arm-first-seed-{seed}")
+        for seed in (0, 5)
+    }
+    assert {seed: version.tags["seed"] for seed, version in versions.items()} == {0: "0", 5: "5"}
+    assert versions[0].version != versions[5].version
 
 
 def refuse(page: Path) -> int:
@@ -317,49 +358,96 @@ def test_the_next_run_marks_a_killed_one_of_its_folder_and_no_other(
     assert found == {elsewhere: "RUNNING", killed: "KILLED"}
 
 
-def test_trials_and_ledger_are_logged(project: Path, parameters: dict[str, Any]) -> None:
+def test_trials_and_the_ledger_of_curation_are_logged(project: Path, parameters: dict[str, Any]) -> None:
     from pipelines.tracking.run import Tracker
 
     tracker = Tracker(project, DataCatalog({}), parameters, "tuning")
     trials = pd.DataFrame([{"trial": 0, "guidance_scale": 2.0, "value": 0.7, "state": "COMPLETE"}])
     tracker.log_dataset("guidance_trials", trials)
-    tracker.log_dataset("generation_ledger", {"num_made_images": 4, "generator_id": "x"})
+    filters = [{"filter": "length", "reasons": {"too_few_words": 3}}]
+    tracker.log_dataset("curation_ledger", {"num_read": 9, "note": "x", "filters": filters})
     tracker.log_dataset("caption_set", trials)
     tracker.finish()
     found = runs(project)
     assert found["trial 0"].data.metrics["guidance_scale"] == 2.0
     assert found["trial 0"].data.params == {"state": "COMPLETE"}
-    assert found["smoke tuning"].data.metrics == {"generation.num_made_images": 4.0}
+    told = {"curation.num_read": 9.0, "curation.length.too_few_words": 3.0}
+    assert found["smoke tuning"].data.metrics == told
 
 
-def test_alignment_is_logged_with_a_picture_of_the_worst_and_the_best(
-    project: Path, parameters: dict[str, Any]
-) -> None:
-    import mlflow
-
-    from pipelines.tracking.run import Tracker
+def generated_set(folder: Path, name: str, scored: bool = True) -> ImageSet:
+    """Sixteen images of four captions in shards, the first the worst aligned, and their ledgers."""
     from stablerep.storage.shards import SHARDS_FOLDER, digest_of, encode_image, write_shard
 
     data = {index: encode_image(torch.full((3, 8, 8), 60 * index, dtype=torch.uint8)) for index in range(4)}
     for caption in "abcd":
-        write_shard(project / SHARDS_FOLDER / f"{caption}.tar", [({"caption_id": caption}, data)])
+        write_shard(folder / name / SHARDS_FOLDER / f"{caption}.tar", [({"caption_id": caption}, data)])
     rows = [
         {"caption_id": caption, "image_index": index, "shard": f"{caption}.tar", "state": "intact"}
-        | {"member": f"{caption}.{index}.png", "digest": digest_of(data[index]), "alignment": index / 4}
+        | {"member": f"{caption}.{index}.png", "digest": digest_of(data[index]), "generator_id": "g-1"}
+        | {"alignment": index / 4 if scored else float("nan")}
         for caption in "abcd"
         for index in range(4)
     ]
-    tracker = Tracker(project, DataCatalog({"image_store": MemoryDataset(project)}), parameters, "generation")
-    tracker.log_dataset("image_manifest", pd.DataFrame(rows))
+    manifest = pd.DataFrame(rows)
+    captions = pd.DataFrame({"caption_id": list("abcd"), "text": "x", "source": "s", "licence": "l"})
     quantiles = {"q01": 0.1, "q50": None}
-    ledger = {"num_remade": 3, "mean": 0.5, "threshold": None, "quantiles": quantiles, "scorer_id": "a-0"}
-    tracker.log_dataset("alignment_ledger", ledger)
-    tracker.log_dataset("image_manifest", pd.DataFrame(rows).assign(alignment=float("nan")))
+    facts = {
+        "generation": {"num_made_images": 4, "generator_id": "x", "intact": True},
+        "alignment": {"num_remade": 3, "threshold": None, "quantiles": quantiles, "scorer_id": "a-0"},
+        "gate": {"success": True},
+    }
+    images = manifest.drop(columns="alignment")
+    return ImageSet(
+        name, "generated", images, captions, {name: "generated"}, folder / name, manifest, facts
+    )
+
+
+def logged_sets(project: Path, parameters: dict[str, Any], *sets: ImageSet) -> tuple[Any, set[str]]:
+    """Returns the run that logged these sets, and the files in it."""
+    import mlflow
+
+    from pipelines.tracking.run import Tracker
+
+    tracker = Tracker(project, DataCatalog({}), parameters, "image_sets")
+    for each in sets:
+        tracker.log_dataset(f"image_set_of_{each.name}", each)
     tracker.finish()
-    run = runs(project)["smoke generation"]
-    assert run.data.metrics == {"alignment.num_remade": 3, "alignment.mean": 0.5, "alignment.q01": 0.1}
-    files = {each.path for each in mlflow.artifacts.list_artifacts(run_id=run.info.run_id)}
-    assert {"images_of_captions.png", "worst_and_best_aligned.png"} <= files
+    run = runs(project)["smoke image_sets"]
+    folders = [each.name for each in sets]
+    listed = [mlflow.artifacts.list_artifacts(run_id=run.info.run_id, artifact_path=name) for name in folders]
+    return run, {each.path for files in listed for each in files}
+
+
+def test_a_generated_set_is_logged_with_pictures_of_its_images_and_of_the_worst_and_the_best(
+    project: Path, parameters: dict[str, Any]
+) -> None:
+    run, files = logged_sets(project, parameters, generated_set(project, "w8"))
+    assert run.data.metrics == {
+        "w8.num_images": 16.0,
+        "w8.num_captions": 4.0,
+        "w8.generation.num_made_images": 4.0,
+        "w8.alignment.num_remade": 3.0,
+        "w8.alignment.q01": 0.1,
+    }
+    assert files == {"w8/images_of_captions.png", "w8/worst_and_best_aligned.png"}
+
+
+def test_a_generated_set_without_scores_has_no_worst_image(
+    project: Path, parameters: dict[str, Any]
+) -> None:
+    _, files = logged_sets(project, parameters, generated_set(project, "w2", scored=False))
+    assert files == {"w2/images_of_captions.png"}
+
+
+def test_a_set_that_nothing_was_generated_for_is_logged_by_its_numbers(
+    project: Path, parameters: dict[str, Any]
+) -> None:
+    sets = rendered(project), rendered(project, "real", per_caption=1)
+    run, files = logged_sets(project, parameters, *sets)
+    numbers = {"rendered.num_images": 6.0, "real.num_images": 3.0}
+    assert run.data.metrics == numbers | {"rendered.num_captions": 3.0, "real.num_captions": 3.0}
+    assert files == set()
 
 
 def test_a_tracking_uri_of_the_environment_is_honoured(

@@ -19,7 +19,7 @@ def test_every_method_has_the_captions_that_make_up_the_views(
 
 def test_views_that_are_no_whole_captions_are_refused() -> None:
     told = (
-        r"^training\.batch\.captions: got 3, with 3 images of each 9 views; .* a multiple of 2, .* arm 'a', "
+        r"^training\.batch\.captions: got 3, with 3 images of each, 9 views; .* a multiple of 2, .* arm 'a', "
     )
     with pytest.raises(ConfigError, match=told):
         BatchSettings(captions=3, images_per_caption=3).captions_of(2, "arm 'a'")
