@@ -22,15 +22,15 @@ from typing import Any
 
 import pandas as pd
 import torch
-from stablerep.evaluation.evaluation import choose_all
-from stablerep.evaluation.feature_store import FeatureStore
-from stablerep.evaluation.labelled_set import LabelledSet
 
 from pipelines.config.arm_plan import plan_arm
 from pipelines.config.corpus import build_corpus, build_evaluation_set, index_of
 from pipelines.config.evaluation import build_evaluations, open_evaluation_set
 from pipelines.config.loader import compose
+from stablerep.evaluation.evaluation import choose_all
+from stablerep.evaluation.feature_store import FeatureStore
 from stablerep.evaluation.features import encoder_subject
+from stablerep.evaluation.labelled_set import LabelledSet
 from stablerep.image_sets.source import ImageSource
 from stablerep.models.encoders import build_encoder
 from stablerep.reporting.environment import describe_machine
