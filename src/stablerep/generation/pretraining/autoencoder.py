@@ -1,6 +1,6 @@
 """Trains the autoencoder on scenes of the fit hands, and encodes the denoiser's pool.
 
-Legend: B scenes, images (B, 3, 32, 32) in [-1, 1] as diffusers wants them.
+Legend: B scenes, images (B, 3, 32, 32) in [-1, 1] as diffusers expects them.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Trains the UNet and the text encoder together on the encoded pool, with captions drawn anew.
+"""Trains the UNet and the text encoder together on the encoded pool, with new captions in each step.
 
 Legend: B scenes, latents (B, 4, 8, 8) scaled to unit deviation, token ids (B, 16).
 """
@@ -35,7 +35,7 @@ def train_denoiser(
         pool: from `encode_pool`.
         scaling: latents are multiplied by this.
         tokenizer: the corpus's.
-        folder: where the checkpoint lies.
+        folder: of the checkpoint.
     """
     scheduler = build_noise_scheduler()
     unet = reproducible_init(build_unet, recipe.seed + 1)

@@ -16,7 +16,7 @@ from stablerep.generation.pretraining.recipe import PretrainingRecipe
 def pretrain_generator(
     recipe: PretrainingRecipe, work: Path, target: Path, num_processes: int
 ) -> dict[str, float]:
-    """Trains the embedded generator, going on where an earlier call was stopped.
+    """Trains the embedded generator, continuing where an earlier call was stopped.
 
     On a CPU its cores are shared among the processes; one process with all of them is the fastest
     (docs/experiments.md).
@@ -25,7 +25,7 @@ def pretrain_generator(
         recipe: the numbers; a work folder of another recipe is refused.
         work: checkpoints and the encoded pool.
         target: the pipeline's folder; replaced when the new one is whole.
-        num_processes: on a GPU, one a GPU.
+        num_processes: with GPUs, one per GPU.
 
     Returns:
         Seconds by part.
@@ -39,7 +39,7 @@ def pretrain_generator(
     if recipe_path.exists() and json.loads(recipe_path.read_text()) != wanted:
         raise GeneratorError(
             f"pretraining: {recipe_path} holds another recipe than the one asked for; checkpoints of one "
-            "do not go on under another. Move the folder away, or restore the recipe."
+            "cannot be continued with another. Move the folder away, or restore the recipe."
         )
     recipe_path.write_text(json.dumps(wanted))
     environment = dict(os.environ)
@@ -53,7 +53,7 @@ def pretrain_generator(
     finished = subprocess.run(command, env=environment, check=False)  # noqa: S603 -- our own module
     if finished.returncode:
         raise GeneratorError(
-            f"pretraining: a process ended with exit code {finished.returncode}; its message stands above. "
-            "Run the same command again: it goes on from the last checkpoint."
+            f"pretraining: a process ended with exit code {finished.returncode}; its message is above. "
+            "Run the same command again: it continues from the last checkpoint."
         )
     return json.loads((work / "seconds.json").read_text())
