@@ -1,7 +1,7 @@
 """Scores the images of a set, only those that have no score yet, and keeps the scores beside them.
 
 A score is that of an image's bytes, a text and a scorer, so all three are its key: an image that was drawn
-anew, an edited caption or other weights have none. No threshold is applied here.
+again, an edited caption or other weights have none. No threshold is applied here.
 """
 
 import logging
@@ -39,7 +39,7 @@ def score_image_set(
 ) -> tuple[pd.DataFrame, int]:
     """Scores the stored images of a manifest, and writes the scores to the image set's folder.
 
-    Killed at any moment, the next call goes on from what was written within the last minute.
+    After a kill at any moment the next call continues from what was written within the last minute.
 
     Args:
         manifest: as `stablerep.generation.image_sets.manifest.make_manifest` returns it.
@@ -48,7 +48,7 @@ def score_image_set(
         scorer: asked only where a score is missing.
 
     Returns:
-        A row a stored image, by caption id and index, with `SCORE_COLUMNS`; and how many were computed now.
+        One row per stored image, by caption id and index, with `SCORE_COLUMNS`; and the number computed now.
 
     Raises:
         DataError: an image is missing or damaged, a caption has no text, or the disk refuses.
@@ -73,7 +73,7 @@ def _texts_of(stored: pd.DataFrame, texts: Mapping[str, str]) -> pd.Series:
     if len(nameless):
         raise DataError(
             f"caption {nameless.iloc[0]!r}: the caption set has no text for it, and {len(nameless)} images "
-            "of the manifest want one; must be the set that they were made of. Run the generation pipeline."
+            "of the manifest need one; must be the set that they were made of. Run the generation pipeline."
         )
     return found
 

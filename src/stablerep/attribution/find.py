@@ -201,8 +201,8 @@ def _sample(store: Path, caption_id: str) -> tuple[Path, Record]:
                 return path, sample
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
-                f"{path}: {member} is no record. Run `kedro run --pipelines image_sets`: what is damaged is "
-                "made again."
+                f"{path}: {member} is not a record. Run `kedro run --pipelines image_sets`: damaged "
+                "images are made again."
             ) from error
     raise DataError(
         f"caption {caption_id!r}: no image of it in {folder} ({len(shards)} shards); must be a caption of "

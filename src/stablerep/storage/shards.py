@@ -60,7 +60,7 @@ def shard_name(caption_id: str, num_shards: int) -> str:
 
 
 def is_shard_name(name: str) -> bool:
-    """Tells whether a file name is one that `shard_name` gives, for any number of shards."""
+    """Returns whether a file name is one of `shard_name`, for any number of shards."""
     return _SHARD_NAME.fullmatch(name) is not None
 
 
@@ -94,7 +94,7 @@ def decode_image(data: bytes) -> Tensor:
     """Decodes an image to (3, H, W) uint8.
 
     Raises:
-        DataError: the bytes are no image.
+        DataError: the bytes are not an image.
     """
     try:
         pixels = np.array(Image.open(io.BytesIO(data)).convert("RGB"))
@@ -243,14 +243,14 @@ def _parse_record(path: Path, name: str, data: bytes, faults: list[str]) -> Stor
         fits = False
     if fits:
         return StoredSample(record)
-    faults.append(f"{path.name}: {name} is no record of a sample")
+    faults.append(f"{path.name}: {name} is not a record of a sample")
     return None
 
 
 def _members(path: Path, faults: list[str] | None = None) -> Iterator[tuple[str, bytes]]:
     """Yields the files of a tar as far as it can be read.
 
-    Given `faults`, writes the same files anew into a digest on the way: a shard that differs anywhere
+    Given `faults`, writes the same files again into a digest on the way: a shard that differs anywhere
     from what `write_shard` would write is a fault. tarfile alone passes in silence over a broken header, a
     cut between two members and what stands in the padding.
     """
@@ -259,7 +259,7 @@ def _members(path: Path, faults: list[str] | None = None) -> Iterator[tuple[str,
         with (
             path.open("rb") as file,
             tarfile.open(fileobj=file, mode="r:") as tar,
-            _open_for_writing(written) as anew,
+            _open_for_writing(written) as rewritten,
         ):
             for info in tar:
                 stream = tar.extractfile(info)
@@ -267,7 +267,7 @@ def _members(path: Path, faults: list[str] | None = None) -> Iterator[tuple[str,
                     continue
                 data = stream.read()
                 if faults is not None:
-                    _add(anew, info.name, data)
+                    _add(rewritten, info.name, data)
                 yield info.name, data
             if faults is not None:
                 file.seek(0)
@@ -345,7 +345,7 @@ def read_images(store: Path, manifest: pd.DataFrame) -> tuple[Tensor, list[str]]
             if image.shape != images.shape[1:]:
                 raise DataError(
                     f"{path}: {member} is {tuple(image.shape)}; must be {tuple(images.shape[1:])} as "
-                    "the others. Make the image set anew with one size: kedro run --pipeline generation."
+                    "the others. Make the image set again with one size: kedro run --pipelines image_sets."
                 )
             images[position] = image
     if images is None:

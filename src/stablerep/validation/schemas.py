@@ -72,7 +72,7 @@ class Table(pa.DataFrameModel):
         schema = cls.to_schema()
         if schema.unique or schema.checks:
             raise DataError(
-                f"table {cls.__name__}: got a polars LazyFrame; must be a pandas DataFrame, for its checks "
+                f"table {cls.__name__}: got a polars LazyFrame; must be a pandas DataFrame: its checks "
                 "look across rows."
             )
         unique = [name for name, column in schema.columns.items() if column.unique]

@@ -47,7 +47,7 @@ class Balance(CorpusFilter):
         check_range("curation.filters.Balance.seed", self.seed, 0, 2**63 - 1, where=WHERE)
 
     def survey(self, batches: Batches, folder: Path) -> CaptionFilter:
-        """Counts every concept; what was found waits on disk for the scores."""
+        """Counts every concept; the concepts of each batch are stored on disk for the scores."""
         counts: Counter[str] = Counter()
         paths = []
         for number, batch in enumerate(batches()):
@@ -85,7 +85,7 @@ class _Surveyed(Balance):
         counts: Any = (
             found["entry"].replace_strict(dict(self.before), return_dtype=pl.Float64) if keys else []
         )
-        # below its bound a concept is whole: nobody is drawn out, whatever the draw
+        # below its bound a concept stays whole, whatever the draw
         needed = np.where(
             np.asarray(counts) <= self.bound, 0.0, draws(mix(numbers ^ entries)) * np.asarray(counts)
         )

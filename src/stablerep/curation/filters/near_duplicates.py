@@ -52,7 +52,7 @@ class NearDuplicates(CorpusFilter):
         )
 
     def survey(self, batches: Batches, folder: Path) -> CaptionFilter:
-        """Finds what is alike; remembers four bytes a caption and 200 of each that shares a band."""
+        """Finds similar captions; holds 4 bytes per caption, and 200 per caption that shares a band."""
         num = _write_signatures(batches, folder)
         places, groups = _candidates(folder)
         scores = np.zeros(num, dtype=np.float32)

@@ -3,7 +3,7 @@
 Source: SemDeDup, A. Abbas et al., arXiv:2303.09540, which compares inside of clusters. Here every caption is
 compared with all that are kept: clusters change when captions leave, so that a second run would drop others,
 and up to ten million captions the comparison costs less than their embedding. The embedding is that of the
-generator's own text encoder: what it cannot tell apart, it would draw alike.
+generator's own text encoder: captions with the same embedding would give the same image.
 Legend: N captions, D dimensions.
 """
 

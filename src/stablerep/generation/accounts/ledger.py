@@ -42,19 +42,19 @@ class Ledger:
     def forecast(self, key: str, num_images: int) -> str:
         """Returns `about 3 s`, with the price where one is set; says so where nothing was measured yet."""
         if not num_images:
-            return f"about {self.told(0)}"
+            return f"about {self.duration_and_price(0)}"
         known = self._rates.get(key)
         if known is None:
             return "no forecast before the first shard, for nothing was measured yet"
-        return f"about {self.told(known['start_s'] + num_images / known['images_per_second'])}"
+        return f"about {self.duration_and_price(known['start_s'] + num_images / known['images_per_second'])}"
 
-    def told(self, seconds: float) -> str:
+    def duration_and_price(self, seconds: float) -> str:
         """Returns a duration, with its price where one is set, as people read it."""
         text = duration(seconds)
         return text if self.price_per_hour is None else f"{text} for {self.price(seconds):,.2f}"
 
     def price(self, seconds: float) -> float | None:
-        """Returns the price of so many seconds, None where none is set."""
+        """Returns the price of a number of seconds, None if none is set."""
         if self.price_per_hour is None:
             return None
         return round(self.price_per_hour * seconds / _SECONDS_AN_HOUR, 4)

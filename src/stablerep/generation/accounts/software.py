@@ -34,7 +34,7 @@ class SoftwareOfImages:
 
     Attributes:
         versions: an id for each set of versions -> name -> version.
-        rest: the id for all images that `images` does not name; `unknown` where nobody wrote it down.
+        rest: the id for all images that `images` does not name; `unknown` if it was not recorded.
         images: image id -> the id of what made it, where that is not `rest`.
         earlier: likewise, of images that another generator or seed made and that a run is about to replace;
             keys are of `_drawn_key`. Empty where the last run came to its end.
@@ -46,7 +46,7 @@ class SoftwareOfImages:
     earlier: dict[str, str] = field(default_factory=dict)
 
     def id_of(self, image_id: str, generator_id: str, seed: int) -> str:
-        """Returns the id of what made an image, told by the generator and the seed in its record."""
+        """Returns the id of what made an image, given the generator and the seed in its record."""
         known = self.earlier.get(_drawn_key(image_id, generator_id, seed))
         return known or self.images.get(image_id, self.rest)
 
@@ -56,8 +56,8 @@ class SoftwareOfImages:
 
     def to_json(self) -> dict[str, Any]:
         """Returns what the file holds."""
-        told = {"versions": self.versions, "rest": self.rest, "images": self.images}
-        return told | ({"earlier": self.earlier} if self.earlier else {})
+        facts = {"versions": self.versions, "rest": self.rest, "images": self.images}
+        return facts | ({"earlier": self.earlier} if self.earlier else {})
 
 
 def describe_software() -> dict[str, str]:

@@ -49,11 +49,11 @@ def dtype_of_set(store: Path, model: str) -> str:
     """Returns the arithmetic that an image set was drawn with, or the fastest one where there is no set.
 
     Another machine may have another fastest one, and an image set of which one caption was edited is not
-    to be drawn anew for that.
+    to be drawn again for that.
 
     Args:
         store: the image set's folder; may be absent.
-        model: that is to draw; what another one drew is drawn anew in any case.
+        model: that is to draw; images of another model are drawn again in any case.
     """
     fastest = fastest_dtype()
     try:
@@ -69,7 +69,7 @@ def dtype_of_set(store: Path, model: str) -> str:
     if known != fastest:
         logger.warning(
             "the image set in %s was drawn in %s and stays so; here %s is faster: generator.dtype=%s draws "
-            "all of it anew",
+            "all of it again",
             store, known, fastest, fastest,
         )  # fmt: skip
     return str(known)

@@ -49,7 +49,7 @@ class ShardWorker:
     """Makes shards on one node, the model loaded once."""
 
     def __init__(self, workshop: Workshop, num_threads: int) -> None:
-        """Prepares the process; nothing here may fail, for Ray would tell it as a death."""
+        """Prepares the process; nothing here may fail, because Ray would report it as a death."""
         log_to_terminal()
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         torch.set_num_threads(num_threads)

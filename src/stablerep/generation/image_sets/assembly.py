@@ -1,4 +1,4 @@
-"""Puts the samples of a shard together as their images come, and passes each on as soon as it is whole.
+"""Puts the samples of a shard together as their images arrive, and passes on each complete one.
 
 Legend: N images of a batch.
 """
@@ -18,7 +18,7 @@ class Assembly:
     Not safe for use by several threads at once: one takes batch after batch.
 
     Attributes:
-        records: of the samples that were handed on.
+        records: of the samples that were passed on.
     """
 
     def __init__(
@@ -29,14 +29,14 @@ class Assembly:
         truncated: Mapping[str, bool],
         add: Callable[[Record, Mapping[int, bytes]], None],
     ) -> None:
-        """Waits for the images that a plan misses.
+        """Waits for the missing images of a plan.
 
         Args:
             plan: of the shard.
-            wanted: what the image set is to be.
+            wanted: what the images of the set have in common.
             kept: (caption id, index) -> bytes of the images that are there.
-            truncated: caption id -> whether it is longer than the text encoder takes.
-            add: what a whole sample is handed to.
+            truncated: caption id -> whether it is longer than the text encoder accepts.
+            add: called with each complete sample.
         """
         self.records: list[Record] = []
         self._captions, self._wanted, self._add = plan.captions, wanted, add
@@ -48,7 +48,7 @@ class Assembly:
         self._num_taken = 0
 
     def take(self, batch: Drawn) -> None:
-        """Encodes the next N images that the plan misses, in its order."""
+        """Encodes the next N missing images, in the order of the plan."""
         keys = self._awaited[self._num_taken : self._num_taken + len(batch.unsafe)]
         for image, unsafe, key in zip(batch.images, batch.unsafe, keys, strict=True):
             if unsafe:
@@ -59,7 +59,7 @@ class Assembly:
         self.flush()
 
     def flush(self) -> None:
-        """Passes on every sample that is whole and whose turn it is."""
+        """Passes on, in order, every sample that is complete."""
         left = {caption_id for caption_id, _ in self._awaited[self._num_taken :]}
         for caption in self._captions[len(self.records) :]:
             if caption.caption_id in left:

@@ -78,7 +78,7 @@ class ImageSetRequest:
 def make_image_set(request: ImageSetRequest) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Makes the images of captions, only those that are not there and intact.
 
-    Shards are written one by one, each whole: after a kill at any moment the next call goes on, and the
+    Shards are written one by one, each whole: after a kill at any moment the next call continues, and the
     result is that of an uninterrupted one, byte for byte on one machine.
 
     Returns:

@@ -47,7 +47,7 @@ class Made:
             self.gpu_energy_j = (self.gpu_energy_j or 0.0) + shard.gpu_energy_j
 
     def spent(self, seconds: float, ledger: Ledger) -> dict[str, Any]:
-        """Returns what `Ledger.add` takes, for a run that took `seconds` in all."""
+        """Returns the argument of `Ledger.add`, for a run that took `seconds` in all."""
         return {
             "num_made_images": self.num_images,
             "seconds": round(seconds, 3),
@@ -66,7 +66,10 @@ class Made:
         if not self.num_images:
             return ""
         rate = self.num_images / max(1e-6, self.seconds)
-        left, whole = duration((num_images - self.num_images) / rate), ledger.told(num_images / rate)
+        left, whole = (
+            duration((num_images - self.num_images) / rate),
+            ledger.duration_and_price(num_images / rate),
+        )
         return f", {rate:.1f} images/s, about {left} left of {whole}"
 
 

@@ -1,4 +1,4 @@
-"""Makes one shard after the other, in whatever process an executor has it do so."""
+"""Makes shards one after another, in the process that an executor chooses."""
 
 import logging
 import time
@@ -17,8 +17,8 @@ from stablerep.generation.image_sets.wanted import Wanted
 from stablerep.storage.shards import SHARDS_FOLDER, Record, member_name, open_shard, read_members
 
 logger = logging.getLogger(__name__)
-TELL_EVERY_S = 60.0
-MAX_PENDING_BATCHES = 2  # drawn and not yet written: what a slow disk may hold in memory
+LOG_EVERY_S = 60.0
+MAX_PENDING_BATCHES = 2  # drawn and not yet written: the most that a slow disk may keep in memory
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Workshop:
     Attributes:
         folder: of the model.
         settings: of the generation.
-        wanted: what the image set is to be.
+        wanted: what the images of the set have in common.
         store: the image set's folder.
     """
 
@@ -47,7 +47,7 @@ class MadeShard:
         records: of its samples.
         num_images: that were drawn for it.
         load_s: seconds that its process took to start and to load the model.
-        gpu_energy_j: that the process's GPU took meanwhile, None where it does not tell.
+        gpu_energy_j: that the process's GPU used meanwhile, None if it is not measured.
     """
 
     name: str
@@ -58,18 +58,18 @@ class MadeShard:
 
 
 class _Progress:
-    """Tells, every minute, how far a shard is: a large one takes hours."""
+    """Logs the progress of a shard every minute: a large one takes hours."""
 
     def __init__(self, name: str, num_images: int) -> None:
         self.name, self.num_images, self.num_done = name, num_images, 0
-        self.started = self.told = time.monotonic()
+        self.started = self.logged = time.monotonic()
 
     def add(self, num: int) -> None:
         self.num_done += num
         now = time.monotonic()
-        if now - self.told < TELL_EVERY_S or self.num_done == self.num_images:
+        if now - self.logged < LOG_EVERY_S or self.num_done == self.num_images:
             return
-        self.told = now
+        self.logged = now
         rate = self.num_done / max(1e-6, now - self.started)
         logger.info(
             "%s: %d of %d images drawn, %.1f images/s in this process, about %s left of this file",
@@ -79,14 +79,14 @@ class _Progress:
 
 
 class ShardMaker:
-    """Makes shards one after the other; loads the model when the first image is to be drawn."""
+    """Makes shards one after another; loads the model when the first image must be drawn."""
 
     def __init__(self, workshop: Workshop, started: float | None = None) -> None:
-        """Remembers the workshop.
+        """Takes the workshop; loads nothing yet.
 
         Args:
             workshop: where and how.
-            started: when its process was asked for, by this machine's monotonic clock; None for now.
+            started: when its process was started, by this machine's monotonic clock; None for now.
         """
         self.workshop = workshop
         self.started = time.monotonic() if started is None else started
@@ -94,7 +94,7 @@ class ShardMaker:
         self.generator: DiffusersGenerator | None = None
 
     def make(self, plan: ShardPlan) -> MadeShard:
-        """Draws what is missing, takes the rest from where it lies, writes the shard.
+        """Draws the missing images, reads the others from their files, writes the shard.
 
         A batch is encoded and written while the next is drawn.
         """

@@ -13,7 +13,7 @@ from stablerep.generation.pretraining.recipe import PretrainingRecipe
 
 
 def pretrain_generator(recipe: PretrainingRecipe, work: Path, target: Path) -> dict[str, float]:
-    """Trains the embedded generator, going on where an earlier call was stopped.
+    """Trains the embedded generator, continuing where an earlier call was stopped.
 
     On a CPU its cores are shared among the processes; one process with all of them is the fastest
     (docs/experiments.md).
@@ -35,7 +35,7 @@ def pretrain_generator(recipe: PretrainingRecipe, work: Path, target: Path) -> d
     if recipe_path.exists() and json.loads(recipe_path.read_text()) != wanted:
         raise GeneratorError(
             f"pretraining: {recipe_path} holds another recipe than the one asked for; checkpoints of one "
-            "do not go on under another. Move the folder away, or restore the recipe."
+            "cannot be continued with another. Move the folder away, or restore the recipe."
         )
     recipe_path.write_text(json.dumps(wanted))
     environment = dict(os.environ)
@@ -49,7 +49,7 @@ def pretrain_generator(recipe: PretrainingRecipe, work: Path, target: Path) -> d
     finished = subprocess.run(command, env=environment, check=False)  # noqa: S603 -- our own module
     if finished.returncode:
         raise GeneratorError(
-            f"pretraining: a process ended with exit code {finished.returncode}; its message stands above. "
-            "Run the same command again: it goes on from the last checkpoint."
+            f"pretraining: a process ended with exit code {finished.returncode}; its message is above. "
+            "Run the same command again: it continues from the last checkpoint."
         )
     return json.loads((work / "seconds.json").read_text())

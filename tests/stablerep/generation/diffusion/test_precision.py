@@ -58,11 +58,11 @@ def test_a_set_that_was_begun_elsewhere_keeps_its_arithmetic(machine, tmp_path, 
     machine("avx512_bf16")
     with caplog.at_level(logging.WARNING, "stablerep"):
         assert with_dtype_chosen(AUTO, tmp_path / "images", folder).dtype == "float32"
-    assert "generator.dtype=bfloat16 draws all of it anew" in caplog.text
+    assert "generator.dtype=bfloat16 draws all of it again" in caplog.text
     # who names one gets it
     named = AUTO.changed(dtype="bfloat16")
     assert with_dtype_chosen(named, tmp_path / "images", folder).dtype == "bfloat16"
-    # what another model drew is drawn anew in any case
+    # what another model drew is drawn again in any case
     assert dtype_of_set(tmp_path / "images", "other") == "bfloat16"
     machine()
     caplog.clear()

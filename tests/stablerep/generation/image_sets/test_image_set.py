@@ -109,7 +109,7 @@ def test_what_is_no_longer_wanted_is_pruned_from_the_disk(make, store, texts):
 
 
 def test_a_large_shard_tells_how_far_it_is(make, texts, monkeypatch, caplog):
-    monkeypatch.setattr(workers, "TELL_EVERY_S", 0.0)
+    monkeypatch.setattr(workers, "LOG_EVERY_S", 0.0)
     with caplog.at_level(logging.INFO, "stablerep"):
         make(texts, num_shards=1, batch_size=5)
     told = [record.getMessage() for record in caplog.records if "images drawn" in record.getMessage()]
