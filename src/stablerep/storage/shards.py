@@ -345,7 +345,7 @@ def read_images(store: Path, manifest: pd.DataFrame) -> tuple[Tensor, list[str]]
             if image.shape != images.shape[1:]:
                 raise DataError(
                     f"{path}: {member} is {tuple(image.shape)}; must be {tuple(images.shape[1:])} as "
-                    "the others. Make the image set anew with one size: kedro run --pipeline generation."
+                    "the others. Make the image set anew with one size: kedro run --pipelines image_sets."
                 )
             images[position] = image
     if images is None:
@@ -359,7 +359,7 @@ def _verified_image(path: Path, member: str, data: bytes | None, digest: str) ->
         fault = f"has digest {digest_of(data)}; must be {digest}"
     if data is None or fault is not None:
         raise DataError(
-            f"{path}: {member} {fault}. Run `kedro run --pipeline generation`: what is missing or "
+            f"{path}: {member} {fault}. Run `kedro run --pipelines image_sets`: what is missing or "
             "damaged is made again."
         )
     return decode_image(data)
