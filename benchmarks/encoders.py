@@ -22,15 +22,15 @@ from typing import Any
 
 import pandas as pd
 import torch
-from stablerep.evaluation.evaluation import choose_all
-from stablerep.evaluation.feature_store import FeatureStore
-from stablerep.evaluation.labelled_set import LabelledSet
 
 from pipelines.config.arm_plan import plan_arm
 from pipelines.config.corpus import build_corpus, build_evaluation_set, index_of
 from pipelines.config.evaluation import build_evaluations, open_evaluation_set
 from pipelines.config.loader import compose
+from stablerep.evaluation.evaluation import choose_all
+from stablerep.evaluation.feature_store import FeatureStore
 from stablerep.evaluation.features import encoder_subject
+from stablerep.evaluation.labelled_set import LabelledSet
 from stablerep.image_sets.source import ImageSource
 from stablerep.models.encoders import build_encoder
 from stablerep.reporting.environment import describe_machine
@@ -133,7 +133,7 @@ def measure(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
         for name, backbone in ENCODERS.items():
             if given.only is None or any(part in name for part in given.only):
                 section = values["encoder"] | ({} if backbone is None else {"backbone": backbone})
-                plan = plan_arm(METHOD, arm, values["method"][METHOD], section, training, Path(), seed)
+                plan = plan_arm(METHOD, arm, values["method"][METHOD], section, training, seed, ROOT)
                 plan = dataclasses.replace(plan, num_threads=given.threads)
                 trained, spent = train_for(given.seconds, plan, source)
                 scores = score(trained, values["evaluation"], labelled, pixels)

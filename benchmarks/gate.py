@@ -72,8 +72,9 @@ def _time_images(gates: dict[str, Any], num_rows: int, folder: Path) -> float:
     images = captions[["caption_id", "text"]].loc[captions.index.repeat(4)].head(num_rows)
     images = images.assign(image_index=np.arange(len(images)) % 4, decodable=True, digest_matches=True)
     images = images.assign(width_px=32, height_px=32, wanted_size_px=32, pixel_std=0.2, alignment=0.9)
-    images = images.assign(duplicate_of=None, evaluation_text=None, near_duplicate_of=None)
-    images = images.reset_index(drop=True)
+    images = images.assign(duplicate_of=None, evaluation_text=None, near_duplicate_of=None).reset_index(
+        drop=True
+    )
     captions = captions.assign(num_images=4, num_wanted=4, num_stored=4, diversity=0.2)
     hashes = [rng.bytes(32) for _ in range(len(images))]
     started = time.perf_counter()
