@@ -133,7 +133,7 @@ def measure(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
         for name, backbone in ENCODERS.items():
             if given.only is None or any(part in name for part in given.only):
                 section = values["encoder"] | ({} if backbone is None else {"backbone": backbone})
-                plan = plan_arm(METHOD, arm, values["method"][METHOD], section, training, Path(), seed)
+                plan = plan_arm(METHOD, arm, values["method"][METHOD], section, training, seed, ROOT)
                 plan = dataclasses.replace(plan, num_threads=given.threads)
                 trained, spent = train_for(given.seconds, plan, source)
                 scores = score(trained, values["evaluation"], labelled, pixels)

@@ -51,8 +51,11 @@ def score_image_set(
         One row per stored image, by caption id and index, with `SCORE_COLUMNS`; and the number computed now.
 
     Raises:
-        DataError: an image is missing or damaged, a caption has no text, or the disk refuses.
+        DataError: an image is missing or damaged, a caption has no text, a score is no cosine, or the disk
+            refuses.
     """
+    from stablerep.validation.schemas import AlignmentScores  # takes a second
+
     stored = manifest[manifest["state"].isin([INTACT, REJECTED_MISALIGNED])].reset_index(drop=True)
     wanted = stored.assign(
         text=_texts_of(stored, texts), scorer_id=pd.Series(scorer.scorer_id, stored.index, dtype="str")
@@ -63,6 +66,7 @@ def score_image_set(
     if len(missing):
         _fill(table, missing, store, scorer)
     scores = table[list(SCORE_COLUMNS)].sort_values(["caption_id", "image_index"], ignore_index=True)
+    AlignmentScores.validate(scores)
     write_scores(store, scores)
     return scores, len(missing)
 
@@ -73,7 +77,8 @@ def _texts_of(stored: pd.DataFrame, texts: Mapping[str, str]) -> pd.Series:
     if len(nameless):
         raise DataError(
             f"caption {nameless.iloc[0]!r}: the caption set has no text for it, and {len(nameless)} images "
-            "of the manifest need one; must be the set that they were made of. Run the generation pipeline."
+            "of the manifest need one; must be the set that they were made of. Run "
+            "`kedro run --pipelines image_sets`."
         )
     return found
 

@@ -183,6 +183,9 @@ class Corpus:
     def render(self, texts: Sequence[str], images_per_caption: int, name: str, seed: int) -> Rendered:
         """Draws images of captions.
 
+        The images of a caption depend on its text, their number, the name and the seed alone, not on the
+        other captions: a part of a set is rendered again without the rest.
+
         Args:
             texts: T captions.
             images_per_caption: of each.

@@ -90,12 +90,12 @@ def _render_again(image_set: ImageSet, part: str, rows: pd.DataFrame, corpus: Co
         ]
     )
     pixels = rendered.pixels[index]
-    first = pixels[0].contiguous().numpy().tobytes()
-    if digest_of(first) != rows["digest"].iloc[0]:
-        raise DataError(
-            f"image set {part!r}: {rows['image_id'].iloc[0]} is rendered with other pixels than when the set "
-            f"was made. Make it again: kedro run --namespaces image_sets.{part}"
-        )
+    for image, image_id, digest in zip(pixels, rows["image_id"], rows["digest"], strict=True):
+        if digest_of(image.contiguous().numpy().tobytes()) != digest:
+            raise DataError(
+                f"image set {part!r}: {image_id} is rendered with other pixels than when the set was made. "
+                f"Make it again: kedro run --namespaces image_sets.{part}"
+            )
     return ImagesInMemory(pixels)
 
 

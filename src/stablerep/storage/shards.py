@@ -359,7 +359,7 @@ def _verified_image(path: Path, member: str, data: bytes | None, digest: str) ->
         fault = f"has digest {digest_of(data)}; must be {digest}"
     if data is None or fault is not None:
         raise DataError(
-            f"{path}: {member} {fault}. Run `kedro run --pipeline generation`: what is missing or "
+            f"{path}: {member} {fault}. Run `kedro run --pipelines image_sets`: what is missing or "
             "damaged is made again."
         )
     return decode_image(data)

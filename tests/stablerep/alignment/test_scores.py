@@ -85,6 +85,15 @@ def test_only_an_image_with_other_bytes_is_scored_again(store, levels, colour_sc
     assert row["alignment"].item() == pytest.approx(0.0)
 
 
+@pytest.mark.parametrize("value", [float("nan"), 1.5])
+def test_a_score_that_is_no_cosine_is_refused_and_not_kept(store, levels, colour_scorer, monkeypatch, value):
+    manifest = write_set(store, levels)
+    monkeypatch.setattr(colour_scorer, "score", lambda images, texts: torch.full((len(images),), value))
+    with pytest.raises(DataError, match="table AlignmentScores: .*\n.*column 'alignment'"):
+        score_image_set(manifest, texts_of(), store, colour_scorer)
+    assert read_scores(store).empty
+
+
 def test_another_text_or_another_scorer_has_scores_of_its_own(store, levels, colour_scorer):
     manifest = write_set(store, levels)
     score_image_set(manifest, texts_of(), store, colour_scorer)

@@ -74,7 +74,6 @@ def test_miniatures_of_its_components_go_from_captions_to_encoders(paper, tiny_s
     assert set(arms) == {"stablerep", "stablerep_plus"}
     for name, arm in arms.items():
         method = paper["method"][arm["method"]]
-        settings = (arm, method, encoder, training, generator)
-        trained = train_arm(name, 0, images, none, tmp_path / "work", *settings)
+        trained = train_arm(name, 0, images, tmp_path / "work", arm, method, encoder, training)
         assert trained.history["images"].iloc[-1] == 48
         assert trained.history["loss"].map(math.isfinite).all()

@@ -1,16 +1,26 @@
 """A finished set is opened: pixels, captions and labels belong together."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from stablerep.corpora.corpus import Rendered
 from stablerep.errors import DataError
 from stablerep.image_sets.corpus_set import from_corpus
 from stablerep.image_sets.mixture import mix
 from stablerep.image_sets.opening import open_image_set
-from tests.stablerep.image_sets.sets import Colours, amounts, corpus_table, no_takedowns, rendered
+from stablerep.image_sets.rendered_set import from_renderer
+from tests.stablerep.image_sets.sets import (
+    Colours,
+    amounts,
+    caption_table,
+    corpus_table,
+    no_takedowns,
+    rendered,
+)
 
 
 def test_a_rendered_set_is_rendered_again_with_the_same_pixels(tmp_path: Path) -> None:
@@ -28,6 +38,24 @@ def test_a_corpus_that_renders_otherwise_than_before_is_refused(tmp_path: Path) 
     changed = replace(made, images=made.images.assign(digest="0" * 32))
     with pytest.raises(DataError, match="rendered with other pixels"):
         open_image_set(changed, Colours(), 4, 1.0)
+
+
+class ByPlace(Colours):
+    """Renders a caption by its place in the list, which breaks the contract of `Corpus.render`."""
+
+    def render(self, texts: Sequence[str], images_per_caption: int, name: str, seed: int) -> Rendered:
+        values = torch.arange(len(texts) * images_per_caption, dtype=torch.uint8)
+        pixels = values[:, None, None, None].expand(-1, 3, 4, 4).contiguous()
+        return Rendered(pixels, {"animal": torch.zeros(len(values), dtype=torch.int64)})
+
+
+def test_a_corpus_whose_images_depend_on_the_other_captions_is_refused(tmp_path: Path) -> None:
+    made = from_renderer("rendered", caption_table(), ByPlace(), tmp_path, amounts(images_per_caption=2), 0)
+    assert len(open_image_set(made, ByPlace(), 4, 1.0).images) == 6
+    # the second caption is left out, as in a mixture: the first one is rendered as before, the third is not
+    part = replace(made, images=made.images.iloc[[0, 1, 4, 5]].reset_index(drop=True))
+    with pytest.raises(DataError, match=f"{made.images['image_id'][4]} is rendered with other pixels"):
+        open_image_set(part, ByPlace(), 4, 1.0)
 
 
 def test_real_images_are_read_in_place_at_one_size(tmp_path: Path) -> None:
