@@ -250,7 +250,9 @@ def test_an_image_that_two_sets_have_with_other_pixels_needs_the_name_of_one(
     for arguments in (["show", f"{NINE}.0"], ["export", f"{NINE}.0", str(tmp_path / "out")]):
         result = invoke(*arguments)
         assert result.exit_code == 1
-        told = f"DataError: image '{NINE}.0': in the image sets synthetic, w8, with different pixels. Name one"
+        told = (
+            f"DataError: image '{NINE}.0': in the image sets synthetic, w8, with different pixels. Name one"
+        )
         assert told in result.stderr
     digests = set()
     for name in ("synthetic", "w8"):

@@ -34,7 +34,9 @@ def test_some_values_of_a_nested_mapping_are_replaced_and_the_base_stays() -> No
 
 def test_a_mapping_cannot_be_replaced_by_something_else() -> None:
     base = {"batch": {"captions": 2, "chunk": None}}
-    told = r"arms\.a\.training\.batch: got 3; must be set key by key: arms\.a\.training\.batch\.captions, arms"
+    told = (
+        r"arms\.a\.training\.batch: got 3; must be set key by key: arms\.a\.training\.batch\.captions, arms"
+    )
     with pytest.raises(ConfigError, match=told):
         merged("arms.a.training", base, {"batch": 3})
 
@@ -65,7 +67,10 @@ def test_a_corpus_is_made_with_its_arguments() -> None:
 @pytest.mark.parametrize(
     ("entry", "told"),
     [
-        ({"_target_": "pathlib.Path"}, r"_target_: pathlib\.Path is a PosixPath; it must be a corpus, a class"),
+        (
+            {"_target_": "pathlib.Path"},
+            r"_target_: pathlib\.Path is a PosixPath; it must be a corpus, a class",
+        ),
         ({"_target_": "stablerep.corpora.nothing.X"}, r": got .*stablerep\.corpora\.nothing\.X"),
         ({**COLOURS, "colour": "red"}, r": got .*'colour': 'red'.*takes no arguments"),
     ],

@@ -52,7 +52,9 @@ def test_a_follower_keeps_no_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
             assert (name in catalog and isinstance(catalog[name], MemoryDataset)) == kept
 
 
-@pytest.mark.parametrize(("rank", "left"), [("0", {"mine/0", "other/3"}), ("1", {"mine/0", "mine/3", "other/3"})])
+@pytest.mark.parametrize(
+    ("rank", "left"), [("0", {"mine/0", "other/3"}), ("1", {"mine/0", "mine/3", "other/3"})]
+)
 def test_the_first_process_removes_the_checkpoints_of_the_arms_that_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: str, left: set[str]
 ) -> None:

@@ -92,7 +92,9 @@ def test_an_encoder_of_one_size_is_built_for_the_images(name: str) -> None:
 def test_an_encoder_that_takes_no_images_of_the_size_is_told_before_anything_is_drawn() -> None:
     told = fault_of_encoder("convnext_atto", 16)
     assert told is not None
-    assert told.startswith("encoder.backbone: convnext_atto takes no images of 16 px (Calculated padded input")
+    assert told.startswith(
+        "encoder.backbone: convnext_atto takes no images of 16 px (Calculated padded input"
+    )
 
 
 def test_the_nodes_that_are_looked_for_are_registered() -> None:
@@ -281,7 +283,9 @@ def test_an_encoder_that_cannot_be_built_is_told(values: dict[str, Any], told: s
 
 
 def test_heads_that_do_not_divide_the_text_towers_width_are_told() -> None:
-    with pytest.raises(ConfigError, match=r"encoder\.text\.num_heads: got 3; must divide encoder\.text\.width"):
+    with pytest.raises(
+        ConfigError, match=r"encoder\.text\.num_heads: got 3; must divide encoder\.text\.width"
+    ):
         check("training", **{"encoder.text.num_heads": 3})
 
 

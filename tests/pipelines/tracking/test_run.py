@@ -192,7 +192,9 @@ def test_an_arm_that_fails_or_is_stopped_is_shown_so(
         raise error
 
     with pytest.raises(type(error)):
-        run_nodes(project, parameters, [node(train, "start", "encoder_of_first_seed_0", name="train")], start=0)
+        run_nodes(
+            project, parameters, [node(train, "start", "encoder_of_first_seed_0", name="train")], start=0
+        )
     found = {name: run.info.status for name, run in runs(project).items()}
     assert found == {"smoke training": status, "first": status}
 
@@ -398,9 +400,7 @@ def generated_set(folder: Path, name: str, scored: bool = True) -> ImageSet:
         "gate": {"success": True},
     }
     images = manifest.drop(columns="alignment")
-    return ImageSet(
-        name, "generated", images, captions, {name: "generated"}, folder / name, manifest, facts
-    )
+    return ImageSet(name, "generated", images, captions, {name: "generated"}, folder / name, manifest, facts)
 
 
 def logged_sets(project: Path, parameters: dict[str, Any], *sets: ImageSet) -> tuple[Any, set[str]]:
@@ -433,9 +433,7 @@ def test_a_generated_set_is_logged_with_pictures_of_its_images_and_of_the_worst_
     assert files == {"w8/images_of_captions.png", "w8/worst_and_best_aligned.png"}
 
 
-def test_a_generated_set_without_scores_has_no_worst_image(
-    project: Path, parameters: dict[str, Any]
-) -> None:
+def test_a_generated_set_without_scores_has_no_worst_image(project: Path, parameters: dict[str, Any]) -> None:
     _, files = logged_sets(project, parameters, generated_set(project, "w2", scored=False))
     assert files == {"w2/images_of_captions.png"}
 

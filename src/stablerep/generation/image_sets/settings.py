@@ -67,7 +67,8 @@ class ImageSetSettings(Settings):
             )
         if self.as_many_as is not None and self.num_images is not None:
             raise SettingError(
-                "as_many_as", f"got {self.as_many_as!r}; must be null where num_images is set, or the other way"
+                "as_many_as",
+                f"got {self.as_many_as!r}; must be null where num_images is set, or the other way",
             )
         self._check_shares()
         return self
