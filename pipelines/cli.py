@@ -6,7 +6,7 @@ Kedro finds this module by its name and puts its commands before its own.
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import chdir, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -128,9 +128,12 @@ def run(**options: Any) -> Any:
         _check_pipelines([*names, *options["pipelines"]])
         check_launched(options["namespaces"])
         options["runner"] = options["runner"] or "SequentialRunner"
+        if options["conf_source"]:
+            options["conf_source"] = str(Path(options["conf_source"]).absolute())
         # a launcher's first process holds it for all
         held = nullcontext() if is_follower() else hold_data_folder(PROJECT / _DATA)
-        with held, warnings.catch_warnings():
+        # relative paths in the configuration are the project's, wherever in it the command was typed
+        with held, chdir(PROJECT), warnings.catch_warnings():
             warnings.simplefilter("ignore", KedroDeprecationWarning)
             try:
                 with raising_on_termination():

@@ -7,7 +7,7 @@ as well.
 import getpass
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -233,15 +233,16 @@ def _check_known(kind: str, what: str) -> None:
     from stablerep.curation.settings import Reading
     from stablerep.nearest_name import must_be_one_of
 
-    parameters = compose(PROJECT / "conf/params", {})
-    reading = Reading.read(parameters["curation"]["reading"])
     sources: set[str] = set()
-    for batch in build_corpus(parameters["corpus"]).caption_batches(reading):
-        sources |= set(batch["source"].unique())
-        if (kind == "source" and what in sources) or (
-            kind == "caption" and what in map(caption_id_of, batch["caption"])
-        ):
-            return
+    with chdir(PROJECT):  # relative paths in the configuration are the project's
+        parameters = compose(PROJECT / "conf/params", {})
+        reading = Reading.read(parameters["curation"]["reading"])
+        for batch in build_corpus(parameters["corpus"]).caption_batches(reading):
+            sources |= set(batch["source"].unique())
+            if (kind == "source" and what in sources) or (
+                kind == "caption" and what in map(caption_id_of, batch["caption"])
+            ):
+                return
     told = "`stablerep show <image id>` tells them."
     if kind == "source":
         told = f"A source {must_be_one_of(what, sources)}"
@@ -326,7 +327,8 @@ def _find(image: str, image_set: str | None) -> "FoundImage":
             f"image {image!r}: in the image sets {', '.join(found)}, with different pixels. Name one with "
             "--image-set."
         )
-    return next(iter(found.values()))
+    # the same image in several sets: one of them may have its score
+    return max(found.values(), key=lambda each: each.alignment is not None)
 
 
 # --------------------------------------------------------------------------------------- paths

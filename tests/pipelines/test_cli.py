@@ -126,6 +126,18 @@ def test_an_environment_that_is_not_there_is_one_message(bare_project: Path) -> 
     assert "Traceback" not in done.stderr
 
 
+def test_a_run_that_is_typed_below_the_projects_folder_runs_in_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "docs" / "conf").mkdir(parents=True)
+    monkeypatch.chdir(project / "docs")
+    got: list[Any] = []
+    does = lambda **options: got.extend([Path.cwd(), options["conf_source"]])  # noqa: E731
+    assert invoke(monkeypatch, does, "--conf-source", "conf").exit_code == 0
+    assert got == [project, str(project / "docs" / "conf")], "what was typed is the user's, the rest is ours"
+    assert Path.cwd() == project / "docs"
+
+
 def test_a_second_run_ends_with_a_message(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with hold_data_folder(project / "data"):
         result = invoke(monkeypatch, lambda **options: pytest.fail("must not run"))

@@ -43,9 +43,10 @@ def png_of(number: int) -> bytes:
     return encode_image(torch.full((3, 16, 16), number, dtype=torch.uint8))
 
 
-def write_store(store: Path) -> None:
+def write_store(store: Path, first: int = 0) -> None:
+    """Writes an image of each caption, the first one of this grey."""
     samples: dict[str, list[Any]] = {}
-    for number, (text, source) in enumerate(TEXTS.items()):
+    for number, (text, source) in enumerate(TEXTS.items(), first):
         caption_id, data = caption_id_of(text), png_of(number)
         entry = {"index": 0, "member": f"{caption_id}.0.png", "seed": 7, "digest": digest_of(data)}
         record = {
@@ -69,7 +70,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with three images, its captions and no takedown."""
     shutil.copytree(ROOT / "conf", tmp_path / "conf", ignore=shutil.ignore_patterns("local"))
     (tmp_path / "conf/local").mkdir()
-    write_store(tmp_path / "data/05_model_input/images")
+    write_store(tmp_path / "data/05_model_input/synthetic")
     raw = tmp_path / "data/01_raw"
     raw.mkdir()
     lines = [f"{text},{source},CC0-1.0" for text, source in {**TEXTS, "a five": "three"}.items()]
@@ -83,10 +84,10 @@ def invoke(*arguments: str, typed: str | None = None) -> Any:
     return CliRunner().invoke(command.attribution, list(arguments), input=typed)
 
 
-def images_in(project: Path) -> set[str]:
+def images_in(project: Path, image_set: str = "synthetic") -> set[str]:
     from stablerep.attribution.find import scan_shards
 
-    scans = scan_shards(project / "data/05_model_input/images").values()
+    scans = scan_shards(project / "data/05_model_input" / image_set).values()
     return {sample.record["text"] for scan in scans for sample in scan.samples.values()}
 
 
@@ -114,7 +115,7 @@ def test_show_tells_how_well_the_image_matches_where_that_was_scored(project: Pa
     from stablerep.alignment.scores import SCORE_COLUMNS, write_scores
 
     assert "alignment   not known" in invoke("show", f"{NINE}.0").output
-    store = project / "data/05_model_input/images"
+    store = project / "data/05_model_input/synthetic"
     digest = json.loads(invoke("show", f"{NINE}.0", "--json").stdout)["digest"]
     row = [NINE, 0, "a nine", digest, "g-0123456789abcdef", "a-0123456789abcdef", 0.6789]
     write_scores(store, pd.DataFrame([row], columns=list(SCORE_COLUMNS)))
@@ -191,19 +192,21 @@ def test_the_next_run_rejects_what_was_taken_down(project: Path) -> None:
     from pipelines.curation.nodes import curate_captions
     from stablerep.curation.people.edits import Edits
     from stablerep.curation.people.takedowns import read_takedowns
-    from stablerep.curation.reading.engine import CaptionFiles
 
     invoke("takedown", "one", "--yes", "--reason", "licence withdrawn")
     raw = project / "data/01_raw"
-    settings = compose(project / "conf/params", {})["captions"]
-    captions, takedowns = CaptionFiles(str(raw / "captions.csv")), read_takedowns(raw / "takedowns.csv")
+    settings = compose(project / "conf/params", {})["curation"]
     # these captions tell of more than digit scenes
     settings["filters"] = [each for each in settings["filters"] if "Concepts" not in each["_target_"]]
-    edits, folder = (
+    corpus = {"_target_": "stablerep.corpora.captions.Captions", "path": str(raw / "captions.csv")}
+    kept, rejected, *_ = curate_captions(
+        corpus,
+        read_takedowns(raw / "takedowns.csv"),
         Edits([], raw / "caption_edits.csv"),
-        Path(__file__).parents[3] / "data/06_models/generator",
+        ROOT / "data/06_models/generator",
+        project / "work",
+        settings,
     )
-    kept, rejected, *_ = curate_captions(captions, takedowns, edits, folder, project / "work", settings)
     assert kept.collect()["text"].to_list() == ["a red two", "a five"]
     assert rejected.collect()["reason"].to_list() == ["taken_down_licence_withdrawn"] * 2
 
@@ -215,6 +218,75 @@ def test_without_a_yes_nothing_changes(project: Path, answer: str) -> None:
     assert "2 images of 2 captions came from source 'one'" in result.output
     assert f"  {NINE}.0" in result.output
     assert files_of(project) == before
+
+
+def write_second_store(project: Path, other_pixels: bool) -> Path:
+    """Writes the same images as a set of another name, or others of the same captions."""
+    store = project / "data/05_model_input/w8"
+    write_store(store, first=100 if other_pixels else 0)
+    return store
+
+
+def test_an_image_that_two_sets_have_with_the_same_pixels_is_found(project: Path) -> None:
+    alone = invoke("show", f"{NINE}.0", "--json").stdout
+    write_second_store(project, other_pixels=False)
+    assert invoke("show", f"{NINE}.0", "--json").stdout == alone
+
+
+def test_the_score_is_told_whichever_of_the_sets_has_it(project: Path) -> None:
+    from stablerep.alignment.scores import SCORE_COLUMNS, write_scores
+
+    digest = json.loads(invoke("show", f"{NINE}.0", "--json").stdout)["digest"]
+    row = [NINE, 0, "a nine", digest, "g-0123456789abcdef", "a-0123456789abcdef", 0.6789]
+    store = write_second_store(project, other_pixels=False)
+    write_scores(store, pd.DataFrame([row], columns=list(SCORE_COLUMNS)))
+    assert "alignment   0.679 (a-0123456789abcdef)" in invoke("show", f"{NINE}.0").output
+
+
+def test_an_image_that_two_sets_have_with_other_pixels_needs_the_name_of_one(
+    project: Path, tmp_path: Path
+) -> None:
+    write_second_store(project, other_pixels=True)
+    for arguments in (["show", f"{NINE}.0"], ["export", f"{NINE}.0", str(tmp_path / "out")]):
+        result = invoke(*arguments)
+        assert result.exit_code == 1
+        told = (
+            f"DataError: image '{NINE}.0': in the image sets synthetic, w8, with different pixels. Name one"
+        )
+        assert told in result.stderr
+    digests = set()
+    for name in ("synthetic", "w8"):
+        result = invoke("show", f"{NINE}.0", "--json", "--image-set", name)
+        assert result.exit_code == 0, result.output
+        digests.add(json.loads(result.stdout)["digest"])
+        exported = invoke("export", f"{NINE}.0", str(tmp_path / name), "--image-set", name)
+        assert exported.exit_code == 0, exported.output
+    assert len(digests) == 2
+
+
+def test_an_image_set_that_is_not_there_names_the_nearest(project: Path) -> None:
+    result = invoke("show", f"{NINE}.0", "--image-set", "syntetic")
+    assert result.exit_code == 1
+    assert "ConfigError: --image-set: got 'syntetic'; must be one of synthetic. Did you mean" in result.stderr
+
+
+def test_a_takedown_clears_every_image_set(project: Path) -> None:
+    write_second_store(project, other_pixels=True)
+    result = invoke("takedown", "one", "--yes", "--reason", "x")
+    assert "4 images of 2 captions came from source 'one'" in result.output
+    assert images_in(project) == images_in(project, "w8") == {"a red two"}
+
+
+def test_image_stores_are_the_sets_with_shards(project: Path) -> None:
+    (project / "data/05_model_input/rendered/finished").mkdir(parents=True)
+    assert command.image_stores() == {"synthetic": project / "data/05_model_input/synthetic"}
+
+
+def test_without_an_image_set_the_way_to_one_is_told(project: Path) -> None:
+    shutil.rmtree(project / "data/05_model_input")
+    result = invoke("show", f"{NINE}.0")
+    assert result.exit_code == 1
+    assert "no image set is there yet. Make one: kedro run --pipelines image_sets" in result.stderr
 
 
 def test_the_image_sets_of_a_study_are_cleared_too(project: Path) -> None:
@@ -231,7 +303,7 @@ def test_what_is_taken_down_leaves_the_cache_beside_the_images_too(project: Path
     from stablerep.generation.image_sets.cache import SampleCache
     from stablerep.storage.shards import scan_shard
 
-    store = project / "data/05_model_input/images"
+    store = project / "data/05_model_input/synthetic"
     cache = SampleCache(store, 1 << 20)
     for shard in (store / SHARDS_FOLDER).iterdir():
         for sample in scan_shard(shard).samples.values():
@@ -309,5 +381,5 @@ def test_the_script_prints_its_answer_alone_wherever_in_the_project_it_is_typed(
         script, cwd=bare_project / "docs", env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1 and done.stdout == ""
-    assert "DataError: image 'nothing': no such file and no image id" in done.stderr
+    assert "DataError: image 'nothing': no image set is there yet." in done.stderr
     assert "Traceback" not in done.stderr
