@@ -3,7 +3,7 @@
     python -m benchmarks.startup
 
 Each command is a process of its own and they alternate, so that a busy machine slows all of them alike.
-The tracked run lists the images of the smoke experiment's evaluation set, which takes a few tenths of a second.
+The tracked run lists the images of the smoke experiment's evaluation set: a few tenths of a second.
 """
 
 import argparse

@@ -248,7 +248,8 @@ def _check_known(kind: str, what: str) -> None:
         told = f"A source {must_be_one_of(what, sources)}"
     raise DataError(
         f"takedown of {kind} {what!r}: no image, tracked encoder or caption came from it; must be a "
-        "caption id (c- and 16 hexadecimal characters), a generator id (g-...), a model id (m-...) or a source. "
+        "caption id (c- and 16 hexadecimal characters), a generator id (g-...), a model id (m-...) or a "
+        "source. "
         f"{told}"
     )
 

@@ -72,6 +72,7 @@ class ItemsHooks:
         """Registers again where the run has other items than those that are registered."""
         from kedro.framework.project import PACKAGE_NAME, pipelines
 
+        CURRENT.stop = StopSignal()
         parameters = context.config_loader["parameters"]
         if parameters != CURRENT.parameters:
             CURRENT.parameters = parameters

@@ -35,7 +35,8 @@ def cut(
     if num_images is not None:
         if len(images) < num_images:
             raise DataError(
-                f"image set {name!r}: has {len(images)} images; image_sets.{name}.num_images, or the set that "
+                f"image set {name!r}: has {len(images)} images; image_sets.{name}.num_images, or the set "
+                f"that "
                 f"its as_many_as names, asks for {num_images}. Lower it, or add captions or images."
             )
         images = images.head(num_images)

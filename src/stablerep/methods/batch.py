@@ -43,7 +43,8 @@ class BatchSettings(Settings):
         if rest or num < 2:
             raise ConfigError(
                 f"{self.section}.captions: got {self.captions}, with {self.images_per_caption} images of "
-                f"each, {self.num_views} views; views must be a multiple of {views_per_caption}, those of one "
+                f"each, {self.num_views} views; views must be a multiple of {views_per_caption}, those of "
+                f"one "
                 f"caption in {whose}, and hold at least two. Set {self.section}.captions or "
                 f"{self.section}.images_per_caption in {file_of(self.section)}."
             )

@@ -11,6 +11,7 @@ from pipelines.config.loader import HydraConfigLoader, compose, main
 from pipelines.config.params_option import parse_params
 from pipelines.config.schema import Parameters
 from stablerep.errors import ConfigError
+from tests.stablerep.corpora.images import write_class_folders
 
 PROJECT = Path(__file__).parents[3]
 FOLDER = PROJECT / "conf" / "params"
@@ -25,7 +26,13 @@ def refused(runtime: dict[str, Any]) -> str:
     return str(caught.value)
 
 
-def composed(runtime: dict[str, Any]) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A user's folder of images: which arms can run depends on what it holds."""
+    return str(write_class_folders(tmp_path_factory.mktemp("photographs")))
+
+
+def composed(runtime: dict[str, Any], given_path: str = "/given") -> dict[str, Any]:
     """Composes, with a value for each key that only a user knows."""
     given = dict(runtime)
     for _ in range(5):
@@ -35,14 +42,16 @@ def composed(runtime: dict[str, Any]) -> dict[str, Any]:
             missing = re.match(r"(\S+): missing; must be given\. Add --params", str(error))
             if missing is None:
                 raise
-            given[missing[1]] = 100 if missing[1].rpartition(".")[2].startswith("num_") else "/given"
+            given[missing[1]] = 100 if missing[1].rpartition(".")[2].startswith("num_") else given_path
     raise AssertionError(given)
 
 
 @pytest.mark.parametrize("size", ["full", "smoke"])
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_every_shipped_experiment_composes_in_every_size(experiment: str, size: str) -> None:
-    parameters = composed({"experiment": experiment, "size": size})
+def test_every_shipped_experiment_composes_in_every_size(
+    experiment: str, size: str, photographs: str
+) -> None:
+    parameters = composed({"experiment": experiment, "size": size}, photographs)
     assert parameters["experiment_name"] == experiment
     assert parameters["arms"]
     if size == "smoke":
@@ -50,7 +59,7 @@ def test_every_shipped_experiment_composes_in_every_size(experiment: str, size: 
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
-def test_every_shipped_option_composes(group: str, option: str) -> None:
+def test_every_shipped_option_composes(group: str, option: str, photographs: str) -> None:
     arms: dict[str, Any] = {}
     if group == "method":
         arms = {"experiment": "references", "method": [option]}
@@ -58,7 +67,7 @@ def test_every_shipped_option_composes(group: str, option: str) -> None:
         arms["arms.one"] = {"method": option, "images": "synthetic"}
     if (group, option) == ("training", "paper"):
         arms = {"generator.images_per_caption": 10}
-    parameters = composed({group: option} | arms)
+    parameters = composed({group: option} | arms, photographs)
     assert parameters["arms"]
 
 
@@ -132,12 +141,18 @@ def test_paper_is_evaluated_on_the_imagenet_that_the_user_names() -> None:
     assert sets["imagenet"]["path"] == "/imagenet"
 
 
-@pytest.mark.parametrize("corpus", ["image_folder", "parquet"])
-def test_own_images_train_on_a_folder_and_are_evaluated_on_what_it_holds_out(corpus: str) -> None:
-    own = {"experiment": "own_images", "corpus": corpus}
+def test_own_images_train_on_a_folder_and_are_evaluated_on_what_it_holds_out(
+    photographs: str, tmp_path: Path
+) -> None:
+    captioned = write_class_folders(tmp_path)
+    files = sorted(path.relative_to(captioned) for path in captioned.rglob("*.png"))
+    lines = [f"{file},a photo of a {file.parent},{file.parent}" for file in files]
+    (captioned / "metadata.csv").write_text("\n".join(["file_name,text,label", *lines]) + "\n")
+    own = {"experiment": "own_images"}
     assert refused(own).startswith("corpus.path: missing; must be given. Add --params corpus.path=...")
-    parameters = compose(FOLDER, {**own, "corpus.path": "/images"})
-    assert parameters["corpus"]["path"] == "/images"
+    assert set(compose(FOLDER, {**own, "corpus.path": photographs})["arms"]) == {"simclr_real"}
+    parameters = compose(FOLDER, {**own, "corpus.path": str(tmp_path)})
+    assert parameters["corpus"]["path"] == str(tmp_path)
     assert parameters["evaluation_sets"] == {"held_out": parameters["corpus"]}
     assert parameters["arms"]["simclr_real"]["if_possible"] is False
     assert parameters["arms"]["clip_real"]["if_possible"] is True
@@ -227,17 +242,6 @@ def test_a_shipped_executor_is_made_and_names_a_key_out_of_range(name: str) -> N
         build("executor", section | {"retries": 1}, where)
 
 
-def test_the_image_gate_allows_as_many_further_images_as_the_policy_draws() -> None:
-    def bounds(**policy: Any) -> tuple[int, int]:
-        changed = {f"alignment.policy.{name}": value for name, value in policy.items()}
-        rules = compose(FOLDER, changed)["validation"]["images_of_captions"]
-        kwargs = rules["every_caption_fully_drawn"]["kwargs"]
-        return kwargs["min_value"], kwargs["max_value"]
-
-    assert bounds() == (4, 4)
-    assert bounds(on_reject="remake", max_remakes=3) == (4, 7)
-
-
 def test_several_methods_are_chosen_as_a_list_and_one_by_its_name() -> None:
     arms = {"experiment": "references", "arms.supcon_synthetic": None, "arms.supcon_rendered": None}
     arms["arms.supcon_real.method"] = "clip"
@@ -274,12 +278,16 @@ def test_a_mapping_takes_the_place_of_a_value_that_is_none() -> None:
     assert corpus["columns"] == {"image": "jpg"}
 
 
-def test_every_choice_that_the_readme_shows_composes() -> None:
+def test_every_choice_that_the_readme_shows_composes(photographs: str) -> None:
     text = (PROJECT / "README.md").read_text()
-    shown = re.findall(r'--params (?:"([^"]+)"|([^`\s]+))', text)
-    assert len(shown) > 4
-    for quoted, bare in shown:
-        composed(parse_params(quoted or bare))
+    choice = rf"(?:{'|'.join(sorted(Parameters.model_fields))}|experiment|size)[\w.]*="
+    shown = re.findall(rf"`({choice}[^`]+)`", text)
+    assert len(shown) > 8
+    for each in shown:
+        given = each.replace("corpus.path=/path", f"corpus.path={photographs}")
+        # what the experiments of one's own need beside the choice that is shown
+        own = {"experiment": "own_images"} if given.startswith("corpus=") else {}
+        composed(own | parse_params(given), photographs)
 
 
 def test_a_typo_in_a_key_names_the_nearest_key() -> None:
@@ -439,7 +447,7 @@ def test_the_loader_gives_kedro_the_parameters_and_leaves_the_catalog_alone() ->
         str(PROJECT / "conf"), base_env="base", default_run_env="local", runtime_params={"seeds": [3]}
     )
     assert loader["parameters"]["seeds"] == [3]
-    assert loader["catalog"]["captions"]["filepath"] == "data/01_raw/captions.csv"
+    assert loader["catalog"]["takedowns"]["filepath"] == "data/01_raw/takedowns.csv"
     assert loader["parameters"] is loader["parameters"]
 
 

@@ -1,19 +1,25 @@
-"""Adapters of the evaluation room."""
+"""Adapters of the evaluation room: every arm and both references, on every evaluation set."""
+
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import torch
 
-from pipelines.evaluation.nodes import (
-    extract_features,
+from pipelines.config.evaluation import (
+    build_evaluations,
+    open_evaluation_set,
     rebuild_encoder,
-    score_features,
     untrained_encoder,
+    validation_score,
 )
+from pipelines.evaluation.nodes import evaluate_encoders
 from stablerep.errors import ConfigError, DataError
 from stablerep.models.encoders import build_encoder
 from stablerep.seeding import seed_everything
 from stablerep.training.arms import TrainedArm
+from stablerep.validation.schemas import Metrics, UnitScores
 
 CONFIG = {
     "_target_": "stablerep.models.residual.ResidualEncoder",
@@ -21,29 +27,90 @@ CONFIG = {
     "map_channels": 2,
     "size_px": 8,
 }
-SCENES = {
-    "num_test_scenes_per_hand": 1,
-    "num_probe_train_scenes": 100,
-    "num_validation_scenes_per_hand": 1,
+SET = {
+    "_target_": "stablerep.digit_scenes.corpus.EvaluationScenes",
+    "num_train": 100,
+    "num_validation_per_hand": 1,
+    "num_test_per_hand": 1,
 }
-PROBE = {"num_neighbours": 5, "probe_c": [0.1], "num_bootstrap": 100, "attributes": ["digit"]}
+EVALUATION = {
+    "linear_probe": {
+        "_target_": "stablerep.evaluation.linear_probe.LinearProbe",
+        "inverse_strengths": [0.1],
+    },
+    "knn": {"_target_": "stablerep.evaluation.knn.NearestNeighbours", "num_neighbours": 5},
+}
 
 
-def _arm(name: str) -> TrainedArm:
+def an_arm(name: str = "mine", seed: int = 0) -> TrainedArm:
     weights = build_encoder(CONFIG).state_dict()
-    return TrainedArm(name, "simclr", "real", CONFIG, weights, pd.DataFrame())
+    return TrainedArm(name, "simclr", "real", seed, CONFIG, weights, pd.DataFrame())
 
 
-def test_every_arm_and_both_references_are_scored() -> None:
-    features = extract_features(SCENES, {"encoder": CONFIG}, 0, _arm("mine"))
-    metrics, hand_scores = score_features(features, PROBE, 0)
-    facts = metrics.drop_duplicates("arm")[["arm", "method", "images"]].to_numpy().tolist()
-    assert facts == [
-        ["mine", "simclr", "real"],
-        ["untrained", "none", "none"],
-        ["raw_pixels", "none", "none"],
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    from pipelines.config.corpus import build_evaluation_set, index_of
+
+    return index_of(build_evaluation_set("own", SET), "evaluation_sets.own", None)
+
+
+def evaluated(folder: Path, table: pd.DataFrame, **arms: TrainedArm) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return evaluate_encoders(
+        folder,
+        EVALUATION,
+        {"own": SET},
+        {"backbone": CONFIG},
+        {"num_bootstrap": 100},
+        [3],
+        evaluation_set_of_own=table,
+        **arms,
+    )
+
+
+def test_every_arm_and_both_references_are_scored_on_every_task(tmp_path: Path, table: pd.DataFrame) -> None:
+    arms = {f"encoder_of_mine_seed_{seed}": an_arm(seed=seed) for seed in (3, 4)}
+    metrics, units = evaluated(tmp_path, table, **arms)
+    Metrics.validate(metrics)
+    UnitScores.validate(units)
+    facts = metrics.drop_duplicates(["arm", "seed"])[["arm", "seed", "method", "images"]]
+    assert facts.to_numpy().tolist() == [
+        ["mine", 3, "simclr", "real"],
+        ["mine", 4, "simclr", "real"],
+        ["untrained", 3, "none", "none"],
+        ["raw_pixels", 3, "none", "none"],
     ]
-    assert len(hand_scores) == 3 * 2 * 450
+    assert set(metrics["set"]) == {"own"}
+    assert set(metrics["evaluation"]) == {"linear_probe", "knn"}
+    assert metrics["task"].nunique() == 4
+    assert (metrics["num_units"] == 450).all()
+    assert len(units) == 4 * 2 * 4 * 450
+
+
+def test_features_are_kept_for_the_next_run_and_no_others(
+    tmp_path: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "of_another_encoder.npy").write_bytes(b"old")
+    arm = an_arm()
+    first, _ = evaluated(tmp_path, table, encoder_of_mine_seed_3=arm)
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert "of_another_encoder.npy" not in kept
+    monkeypatch.setattr(
+        "stablerep.evaluation.features.EncoderFeatures._compute", lambda *_: pytest.fail("computed again")
+    )
+    again, _ = evaluated(tmp_path, table, encoder_of_mine_seed_3=arm)
+    pd.testing.assert_frame_equal(again, first)
+    assert {path.name for path in tmp_path.iterdir()} == kept
+
+
+def test_a_trial_is_scored_on_the_validation_split_and_the_test_split_stays_closed(
+    tmp_path: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "stablerep.evaluation.subject.Subject.open_test", lambda *_: pytest.fail("test split opened")
+    )
+    score = validation_score(an_arm(), table, {"own": SET, "other": {}}, EVALUATION, tmp_path)
+    assert 0 <= score <= 1
+    assert not list(tmp_path.glob("*test*"))
 
 
 def test_the_untrained_encoder_is_what_every_arm_starts_from() -> None:
@@ -55,17 +122,27 @@ def test_the_untrained_encoder_is_what_every_arm_starts_from() -> None:
     assert torch.equal(untrained(images), build_encoder(CONFIG).eval()(images))
 
 
-def test_a_rebuilt_encoder_takes_scenes_of_another_size() -> None:
-    encoder = rebuild_encoder(CONFIG, build_encoder(CONFIG).state_dict())
-    assert encoder(torch.rand(2, 3, 32, 32)).shape == (2, 2 * 4 * 4)
-
-
 def test_weights_of_another_encoder_are_an_error() -> None:
     other = build_encoder({**CONFIG, "channels": [6]}).state_dict()
     with pytest.raises(DataError, match="weights do not fit"):
         rebuild_encoder(CONFIG, other)
 
 
-def test_an_arm_may_not_be_called_as_a_reference() -> None:
-    with pytest.raises(ConfigError, match="untrained"):
-        extract_features(SCENES, {"encoder": CONFIG}, 0, _arm("untrained"))
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"_target_": "stablerep.methods.simclr.SimCLR"}, "is a SimCLR; it must be an evaluation"),
+        ({"_target_": "stablerep.evaluation.knn.Nearest"}, r"evaluation\.mine: got"),
+        ({**EVALUATION["knn"], "num_neighbours": 0}, r"evaluation\.knn\.num_neighbours: got 0; must be >= 1"),
+    ],
+)
+def test_what_is_no_evaluation_is_refused_with_its_key(entry: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        build_evaluations({"mine": entry})
+
+
+def test_an_evaluation_set_has_its_tasks_and_images(table: pd.DataFrame) -> None:
+    labelled, pixels = open_evaluation_set("own", SET, table)
+    assert labelled.name == "own"
+    assert len(pixels) == len(table)
+    assert list(labelled.tasks) == ["digit", "ink", "ground", "texture"]

@@ -11,11 +11,13 @@ from pipelines.config.loader import compose
 from pipelines.image_sets.amounts import amounts_of
 from pipelines.image_sets.generated import captions_of_set, generate_images
 from pipelines.image_sets.pipeline import create_set_pipeline
+from stablerep.alignment.settings import AlignmentSettings
 from stablerep.errors import ConfigError
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from tests.stablerep.image_sets.sets import caption_table, no_takedowns, rendered
 
 PROJECT = Path(__file__).parents[3]
+KEEP_ALL = AlignmentSettings.read({"policy": {}})
 CAPTIONS = caption_table([f"a number {number}" for number in range(10)])
 
 
@@ -42,14 +44,19 @@ def four_each(parameters: dict[str, Any]) -> GeneratorSettings:
 def test_as_many_captions_are_drawn_as_the_numbers_of_the_set_ask_for(
     parameters: dict[str, Any], image_set: dict[str, Any], expected: int
 ) -> None:
-    chosen = captions_of_set(CAPTIONS, image_set, four_each(parameters), None)
+    chosen = captions_of_set(CAPTIONS, image_set, four_each(parameters), KEEP_ALL, None)
     assert chosen["text"].tolist() == CAPTIONS["text"].tolist()[:expected]
+
+
+def test_captions_make_up_for_the_share_that_the_policy_drops(parameters: dict[str, Any]) -> None:
+    half = KEEP_ALL.changed(scorer={"_target_": "any"}, policy=KEEP_ALL.policy.changed(drop_share=0.5))
+    assert len(captions_of_set(CAPTIONS, {"num_images": 8}, four_each(parameters), half, None)) == 4
 
 
 def test_as_many_images_are_drawn_as_another_set_has(parameters: dict[str, Any], tmp_path: Path) -> None:
     other = rendered(tmp_path)
     assert amounts_of({"as_many_as": "rendered"}, other)["num_images"] == len(other.images) == 6
-    chosen = captions_of_set(CAPTIONS, {}, four_each(parameters), other)
+    chosen = captions_of_set(CAPTIONS, {}, four_each(parameters), KEEP_ALL, other)
     assert len(chosen) == 2, "six images are two captions of four, the last cut"
 
 
@@ -78,22 +85,23 @@ def given(parameters: dict[str, Any], tmp_path: Path, **changed: Any) -> dict[st
 def test_a_set_is_drawn_with_its_own_keys_of_the_generator(
     parameters: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: list[tuple[Any, ...]] = []
+    calls: list[Any] = []
 
-    def drawn(*arguments: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
-        calls.append(arguments)
+    def drawn(request: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
+        calls.append(request)
         return pd.DataFrame(), {}
 
     monkeypatch.setattr("stablerep.generation.image_sets.image_set.make_image_set", drawn)
     own = {"source": "generated", "guidance_scale": 8, "images_per_caption": 2, "num_images": 6}
     generate_images(**given(parameters, tmp_path, image_set=own))
     generate_images(**given(parameters, tmp_path))
-    captions, settings, folder, place, seed, *_ = calls[0]
+    first, second = calls
+    settings, captions = first.settings, first.captions
     assert (settings.guidance_scale, settings.images_per_caption, len(captions)) == (8.0, 2, 3)
     assert settings.num_inference_steps == parameters["generator"]["num_inference_steps"]
-    assert (folder, place, seed) == (tmp_path / "generator", tmp_path / "w8", 0)
-    assert calls[1][1].guidance_scale == parameters["generator"]["guidance_scale"]
-    assert len(calls[1][0]) == 10
+    assert (first.model_folder, first.store, first.seed) == (tmp_path / "generator", tmp_path / "w8", 0)
+    assert second.settings.guidance_scale == parameters["generator"]["guidance_scale"]
+    assert len(second.captions) == 10
 
 
 @pytest.mark.parametrize("rejects", [False, True])

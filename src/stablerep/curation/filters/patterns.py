@@ -66,7 +66,7 @@ class PhoneNumbers(CaptionFilter):
     def score(self, captions: pl.DataFrame) -> pl.Series:
         """Counts telephone numbers."""
         text = pl.col("text")
-        # most captions have too few digits for a number; the others are searched
+        # most captions have too few numerals for a telephone number; the others are searched
         some = text.str.contains(r"\d[^\p{L}]*\d[^\p{L}]*\d[^\p{L}]*\d")
         found = text.str.replace_all(_DATE, " ").str.extract_all(_PHONE)
         numerals = pl.element().str.count_matches(r"\d")

@@ -1,4 +1,4 @@
-"""Small CSV files that people write by hand: read strictly, each fault reported with its line.
+"""Small CSV files that people write: read strictly, each fault reported with its line.
 
 RFC 4180. The takedowns and the edits are such files; captions themselves are read by `reading`.
 """

@@ -97,7 +97,7 @@ def distinct_captions(captions: pd.DataFrame) -> list[CaptionPlan]:
         check_caption_id(row["caption_id"])
         if not isinstance(row["text"], str) or not _shows_something(row["text"]):
             raise DataError(
-                f"caption {row['caption_id']!r}: got {row['text']!r}; must have a letter, digit or sign to "
+                f"caption {row['caption_id']!r}: got {row['text']!r}; must have a letter, number or sign to "
                 "draw. Run the curation pipeline, whose filters drop such captions and count them."
             )
         source, licence = (str(row.get(key, "unknown")) for key in ("source", "licence"))
