@@ -286,7 +286,7 @@ def test_every_choice_that_the_readme_shows_composes(photographs: str) -> None:
     for each in shown:
         given = each.replace("corpus.path=/path", f"corpus.path={photographs}")
         # what the experiments of one's own need beside the choice that is shown
-        own = {"experiment": "own_images"} if given.startswith("corpus=") else {}
+        own = {"experiment": "paper"} if given.startswith("corpus=") else {}
         composed(own | parse_params(given), photographs)
 
 
