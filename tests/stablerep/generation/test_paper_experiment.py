@@ -54,7 +54,11 @@ def test_miniatures_of_its_components_go_from_captions_to_encoders(paper, tiny_s
             "num_heads": 2,
         },
         "head": {"hidden_dim": 16, "out_dim": 8},
-        "text": paper["encoder"]["text"] | {"width": 16, "num_layers": 1, "num_heads": 2, "out_dim": 8},
+        "text": {
+            **paper["encoder"]["text"],
+            **{"width": 16, "num_layers": 1, "num_heads": 2, "out_dim": 8},
+            "tokenizer_folder": str(tiny_stable_diffusion / "tokenizer"),
+        },
     }
     training = paper["training"] | {"num_images": 48, "log_every": 1}
     training |= {"batch": paper["training"]["batch"] | {"captions": 4}}
