@@ -63,5 +63,5 @@ class FolderDataset(PathDataset):
         """
         if Path(data) != self.load() or not self._filepath.is_dir():
             raise DataError(
-                f"{self._filepath}: a node returned {data}; it must fill this very folder and return its path."
+                f"{self._filepath}: a node returned {data}; it must fill this folder and return its path."
             )

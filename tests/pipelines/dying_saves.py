@@ -154,7 +154,7 @@ def _serve() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         if request["kind"] == "EncoderDataset":
-            import stablerep.training.arms  # noqa: F401
+            import stablerep.training.arms
         if request["kind"] == "ImageSetDataset":
             import stablerep.image_sets.stored_set  # noqa: F401
         reader, writer = os.pipe()

@@ -306,7 +306,8 @@ def test_a_fault_starts_no_tracked_run_and_no_node(bare_project: Path, tmp_path:
         f"with S.create({str(bare_project)!r}, runtime_params=params) as session:\n"
         "    session.load_context()\n"
         "    try: session.run(pipeline_names=['training'])\n"
-        "    except Exception as error: print(type(error).__name__, 'pipelines.tracking.run' in sys.modules)\n"
+        "    except Exception as error:\n"
+        "        print(type(error).__name__, 'pipelines.tracking.run' in sys.modules)\n"
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
