@@ -149,7 +149,7 @@ def test_own_images_train_on_a_corpus_and_are_evaluated_on_what_it_holds_out(
     assert refused(own).startswith("corpus.path: missing; must be given. Add --params corpus.path=...")
     if corpus == "parquet":
         images = sorted(photos.rglob("*.png"))
-        table = {"image": [each.read_bytes() for each in images], "text": "a photo"}
+        table = {"image": [each.read_bytes() for each in images], "caption": "a photo"}
         pd.DataFrame(table).to_parquet(tmp_path / "photos.parquet")
         photos = tmp_path / "photos.parquet"
     parameters = compose(FOLDER, {**own, "corpus.path": str(photos)})
