@@ -78,6 +78,6 @@ def without_impossible_arms(parameters: dict[str, Any]) -> dict[str, Any]:
     if not kept:
         raise ConfigError(
             f"arms: none is left, because corpus {corpus.name!r} has no captions and each arm needs them; "
-            "must be at least one whose method does without. Set it in conf/params/experiment/<name>.yaml."
+            "must have one whose method does without. Set it in conf/params/experiment/<name>.yaml."
         )
     return parameters | {"arms": kept}

@@ -173,8 +173,8 @@ def test_the_items_of_the_runs_own_configuration_are_registered(bare_project: Pa
         f"with S.create({str(bare_project)!r}, runtime_params=given) as session:\n"
         "    session.load_context()\n"
         "sets = 'image_sets.w8' in {n.namespace for n in pipelines['image_sets'].nodes}\n"
-        "after = {n.namespace for n in pipelines['training'].nodes}\n"
-        "print('training.stablerep.seed_0' in before, sets, after)\n"
+        "arms = {n.namespace for n in pipelines['training'].nodes}\n"
+        "print('training.stablerep.seed_0' in before, sets, arms)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -11,7 +12,7 @@ from pipelines.config.loader import HydraConfigLoader, compose, main
 from pipelines.config.params_option import parse_params
 from pipelines.config.schema import Parameters
 from stablerep.errors import ConfigError
-from tests.stablerep.corpora.images import write_class_folders
+from tests.pipelines.small_projects import write_photos
 
 PROJECT = Path(__file__).parents[3]
 FOLDER = PROJECT / "conf" / "params"
@@ -27,12 +28,12 @@ def refused(runtime: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def photographs(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A user's folder of images: which arms can run depends on what it holds."""
-    return str(write_class_folders(tmp_path_factory.mktemp("photographs")))
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos with captions: where an arm needs captions if there are any, the corpus is looked at."""
+    return write_photos(tmp_path_factory.mktemp("data") / "photos")
 
 
-def composed(runtime: dict[str, Any], given_path: str = "/given") -> dict[str, Any]:
+def composed(runtime: dict[str, Any]) -> dict[str, Any]:
     """Composes, with a value for each key that only a user knows."""
     given = dict(runtime)
     for _ in range(5):
@@ -48,10 +49,9 @@ def composed(runtime: dict[str, Any], given_path: str = "/given") -> dict[str, A
 
 @pytest.mark.parametrize("size", ["full", "smoke"])
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_every_shipped_experiment_composes_in_every_size(
-    experiment: str, size: str, photographs: str
-) -> None:
-    parameters = composed({"experiment": experiment, "size": size}, photographs)
+def test_every_shipped_experiment_composes_in_every_size(experiment: str, size: str, photos: Path) -> None:
+    own = {"corpus.path": str(photos)} if experiment == "own_images" else {}
+    parameters = composed({"experiment": experiment, "size": size} | own)
     assert parameters["experiment_name"] == experiment
     assert parameters["arms"]
     if size == "smoke":
@@ -59,15 +59,17 @@ def test_every_shipped_experiment_composes_in_every_size(
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
-def test_every_shipped_option_composes(group: str, option: str, photographs: str) -> None:
+def test_every_shipped_option_composes(group: str, option: str, photos: Path) -> None:
     arms: dict[str, Any] = {}
+    if (group, option) == ("experiment", "own_images"):
+        arms = {"corpus.path": str(photos)}
     if group == "method":
         arms = {"experiment": "references", "method": [option]}
         arms |= {f"arms.supcon_{images}": None for images in ("synthetic", "real", "rendered")}
         arms["arms.one"] = {"method": option, "images": "synthetic"}
     if (group, option) == ("training", "paper"):
         arms = {"generator.images_per_caption": 10}
-    parameters = composed({group: option} | arms, photographs)
+    parameters = composed({group: option} | arms)
     assert parameters["arms"]
 
 
@@ -141,18 +143,19 @@ def test_paper_is_evaluated_on_the_imagenet_that_the_user_names() -> None:
     assert sets["imagenet"]["path"] == "/imagenet"
 
 
-def test_own_images_train_on_a_folder_and_are_evaluated_on_what_it_holds_out(
-    photographs: str, tmp_path: Path
+@pytest.mark.parametrize("corpus", ["image_folder", "parquet"])
+def test_own_images_train_on_a_corpus_and_are_evaluated_on_what_it_holds_out(
+    corpus: str, photos: Path, tmp_path: Path
 ) -> None:
-    captioned = write_class_folders(tmp_path)
-    files = sorted(path.relative_to(captioned) for path in captioned.rglob("*.png"))
-    lines = [f"{file},a photo of a {file.parent},{file.parent}" for file in files]
-    (captioned / "metadata.csv").write_text("\n".join(["file_name,text,label", *lines]) + "\n")
-    own = {"experiment": "own_images"}
+    own = {"experiment": "own_images", "corpus": corpus}
     assert refused(own).startswith("corpus.path: missing; must be given. Add --params corpus.path=...")
-    assert set(compose(FOLDER, {**own, "corpus.path": photographs})["arms"]) == {"simclr_real"}
-    parameters = compose(FOLDER, {**own, "corpus.path": str(tmp_path)})
-    assert parameters["corpus"]["path"] == str(tmp_path)
+    if corpus == "parquet":
+        images = sorted(photos.rglob("*.png"))
+        table = {"image": [each.read_bytes() for each in images], "caption": "a photo"}
+        pd.DataFrame(table).to_parquet(tmp_path / "photos.parquet")
+        photos = tmp_path / "photos.parquet"
+    parameters = compose(FOLDER, {**own, "corpus.path": str(photos)})
+    assert parameters["corpus"]["path"] == str(photos)
     assert parameters["evaluation_sets"] == {"held_out": parameters["corpus"]}
     assert parameters["arms"]["simclr_real"]["if_possible"] is False
     assert parameters["arms"]["clip_real"]["if_possible"] is True
@@ -242,6 +245,14 @@ def test_a_shipped_executor_is_made_and_names_a_key_out_of_range(name: str) -> N
         build("executor", section | {"retries": 1}, where)
 
 
+def test_the_image_gate_allows_further_images_whatever_a_sets_own_number() -> None:
+    rules = compose(FOLDER, {})["validation"]["images_of_captions"]
+    rule = rules["every_caption_fully_drawn"]
+    # num_wanted is each set's own; what the policy draws beyond it is no fault
+    assert rule["type"] == "expect_column_pair_values_a_to_be_greater_than_b"
+    assert rule["kwargs"] == {"column_A": "num_images", "column_B": "num_wanted", "or_equal": True}
+
+
 def test_several_methods_are_chosen_as_a_list_and_one_by_its_name() -> None:
     arms = {"experiment": "references", "arms.supcon_synthetic": None, "arms.supcon_rendered": None}
     arms["arms.supcon_real.method"] = "clip"
@@ -278,16 +289,16 @@ def test_a_mapping_takes_the_place_of_a_value_that_is_none() -> None:
     assert corpus["columns"] == {"image": "jpg"}
 
 
-def test_every_choice_that_the_readme_shows_composes(photographs: str) -> None:
+def test_every_choice_that_the_readme_shows_composes(photos: Path) -> None:
     text = (PROJECT / "README.md").read_text()
     choice = rf"(?:{'|'.join(sorted(Parameters.model_fields))}|experiment|size)[\w.]*="
     shown = re.findall(rf"`({choice}[^`]+)`", text)
     assert len(shown) > 8
     for each in shown:
-        given = each.replace("corpus.path=/path", f"corpus.path={photographs}")
+        given = each.replace("corpus.path=/path", f"corpus.path={photos}")
         # what the experiments of one's own need beside the choice that is shown
         own = {"experiment": "paper"} if given.startswith("corpus=") else {}
-        composed(own | parse_params(given), photographs)
+        composed(own | parse_params(given))
 
 
 def test_a_typo_in_a_key_names_the_nearest_key() -> None:
