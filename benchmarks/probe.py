@@ -101,7 +101,8 @@ def main() -> None:
     other = standardise(other_features), other_labels
     num_peer = given.images if given.peer_images is None else given.peer_images
     peer_train = train[0][:num_peer], {task: labels[:num_peer] for task, labels in train_labels.items()}
-    seconds: dict[str, list[float]] = {"this project": []} | ({"scikit-learn": []} if num_peer else {})
+    sides = ["this project", "scikit-learn"] if num_peer else ["this project"]
+    seconds: dict[str, list[float]] = {side: [] for side in sides}
     accuracies: dict[str, Accuracies] = {}
     for _ in range(given.rounds):
         for side, times in seconds.items():

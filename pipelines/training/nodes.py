@@ -19,13 +19,19 @@ if TYPE_CHECKING:
 
 
 def open_images(
-    image_set: ImageSet, corpus: dict[str, Any], encoder: dict[str, Any], training: dict[str, Any]
+    name: str,
+    image_set: ImageSet,
+    corpus: dict[str, Any],
+    encoder: dict[str, Any],
+    arm: dict[str, Any],
+    training: dict[str, Any],
 ) -> ImageSource:
     """Finds the pixels of an image set; real images are resized to the encoder's size."""
     from stablerep.image_sets.opening import open_image_set
 
     size_px = int(encoder["backbone"]["size_px"])
-    return open_image_set(image_set, build_corpus(corpus), size_px, training["cache_mib"])
+    cache_mib = training_of(name, arm, training).cache_mib
+    return open_image_set(image_set, build_corpus(corpus), size_px, cache_mib)
 
 
 def train_arm(

@@ -29,12 +29,13 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
 def create_arm_pipeline(name: str, seed: int, parameters: dict[str, Any]) -> Pipeline:
     """Returns the sub-pipeline of one arm with one seed: its images are opened, then its encoder trained."""
     arm = parameters["arms"][name]
+    read = update_wrapper(partial(open_images, name), open_images)
     train = update_wrapper(partial(train_arm, name, seed), train_arm)
     graph = Pipeline(
         [
             node(
-                open_images,
-                ["image_set", "params:corpus", "params:encoder", "params:training"],
+                read,
+                ["image_set", "params:corpus", "params:encoder", "params:arm", "params:training"],
                 "images",
                 name="open_images",
             ),

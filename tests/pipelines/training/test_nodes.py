@@ -35,7 +35,9 @@ def parameters() -> dict[str, Any]:
 def test_an_image_set_is_opened_with_its_captions_and_labels(
     tmp_path: Path, parameters: dict[str, Any]
 ) -> None:
-    source = open_images(rendered(tmp_path), CORPUS, parameters["encoder"], parameters["training"])
+    source = open_images(
+        "mine", rendered(tmp_path), CORPUS, parameters["encoder"], ARM, parameters["training"]
+    )
     assert len(source.images) == 6
     assert source.texts == tuple(TEXTS)
     assert source.caption_rows.tolist() == [0, 0, 1, 1, 2, 2]
@@ -51,7 +53,9 @@ def test_an_arm_is_trained_with_its_own_settings_and_its_rows_are_told(
     def follower(arm: str, seed: int, row: Any) -> None:
         rows.append((arm, seed, row["step"]))
 
-    source = open_images(rendered(tmp_path), CORPUS, parameters["encoder"], parameters["training"])
+    source = open_images(
+        "mine", rendered(tmp_path), CORPUS, parameters["encoder"], ARM, parameters["training"]
+    )
     CURRENT.follow(follower)
     try:
         trained = train_arm(
