@@ -297,7 +297,9 @@ def test_every_choice_that_the_readme_shows_composes(photos: Path) -> None:
     for each in shown:
         given = each.replace("corpus.path=/path", f"corpus.path={photos}")
         # what the experiments of one's own need beside the choice that is shown
-        own = {"experiment": "paper"} if given.startswith("corpus=") else {}
+        own: dict[str, Any] = {"experiment": "paper"} if given.startswith("corpus=") else {}
+        if given.endswith("=null"):  # one that is taken away leaves another
+            own |= parse_params("evaluation_sets.mine={_target_: mine.Photos}")
         composed(own | parse_params(given))
 
 

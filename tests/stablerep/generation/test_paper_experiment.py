@@ -74,9 +74,9 @@ def test_miniatures_of_its_components_go_from_captions_to_encoders(paper, tiny_s
     manifest, ledger = generate_images("synthetic", *given, [0], paper["alignment"], None)
     assert ledger["num_made_images"] == len(TEXTS) * 10
     image_set = from_manifest("images", manifest, captions, store)
-    images = open_images(image_set, paper["corpus"], encoder, training)
     assert set(arms) == {"stablerep", "stablerep_plus"}
     for name, arm in arms.items():
+        images = open_images(name, image_set, paper["corpus"], encoder, arm, training)
         method = paper["method"][arm["method"]]
         trained = train_arm(name, 0, images, tmp_path / "work", arm, method, encoder, training)
         assert trained.history["images"].iloc[-1] == 48
