@@ -156,7 +156,7 @@ def test_each_arm_and_seed_is_an_instance_of_one_sub_pipeline_that_runs_alone(
     both = pipeline.filter(node_namespaces=["training.theirs-2"])
     assert both.outputs() == {"encoder_of_theirs-2_seed_0", "encoder_of_theirs-2_seed_3"}
     data = {each for each in alone.inputs() if ":" not in each}
-    assert data == {"image_set_of_real", "generator_folder", "training_work"}
+    assert data == {"image_set_of_real", "training_work"}
     assert {"params:arms.theirs-2", "params:method.clip"} <= alone.inputs()
 
 

@@ -278,12 +278,26 @@ def test_a_mapping_with_a_class_replaces_the_one_that_was_there() -> None:
     assert compose(FOLDER, given)["corpus"] == given["corpus"]
 
 
-def test_every_choice_that_the_readme_shows_composes() -> None:
+def shown_in_readme() -> list[str]:
+    """Returns the choices that the README shows: the first of each line, and the others together with it."""
     text = (PROJECT / "README.md").read_text()
-    shown = re.findall(r'--params (?:"([^"]+)"|([^`\s]+))', text)
-    assert len(shown) > 4
-    for quoted, bare in shown:
-        composed(parse_params(quoted or bare))
+    section = text.partition("## Point it at your own\n")[2].partition("\n## ")[0]
+    shown = []
+    for line in section.splitlines():
+        first, *others = [each for each in re.findall(r"`([^`]+)`", line) if "=" in each] or [""]
+        # another corpus needs a path of its own
+        shown += [first, *(f"{first},{each}" for each in others if not each.startswith("corpus="))]
+    return list(filter(None, shown))
+
+
+def test_every_choice_that_the_readme_shows_composes(photos: Path) -> None:
+    shown = shown_in_readme()
+    assert len(shown) > 10
+    for each in shown:
+        given = parse_params(each)
+        if given.get("experiment") == "own_images":
+            given["corpus.path"] = str(photos)
+        composed(given)
 
 
 def test_a_typo_in_a_key_names_the_nearest_key() -> None:

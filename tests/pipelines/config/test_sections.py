@@ -41,22 +41,26 @@ def test_a_mapping_cannot_be_replaced_by_something_else() -> None:
         merged("arms.a.training", base, {"batch": 3})
 
 
-def test_an_arm_is_planned_with_its_own_training_and_the_generators_tokenizer(
+def test_an_arm_is_planned_with_its_own_training_and_the_projects_tokenizer(
     plain: dict[str, Any], tmp_path: Path
 ) -> None:
     arm = plain["arms"]["simclr_real"] | {"training": {"learning_rate": 0.01, "batch": {"captions": 8}}}
     training = training_of("mine", arm, plain["training"])
     assert (training.learning_rate, training.batch.captions) == (0.01, 8)
     assert training.batch.images_per_caption == plain["training"]["batch"]["images_per_caption"]
-    plan = plan_arm("mine", arm, plain["method"]["simclr"], plain["encoder"], training, tmp_path, 7)
+    plan = plan_arm("mine", arm, plain["method"]["simclr"], plain["encoder"], training, 7, tmp_path)
     assert (plan.name, plan.method_name, plan.images, plan.seed) == ("mine", "simclr", "real", 7)
     assert isinstance(plan.method, SimCLR)
     assert plan.encoder_config == plain["encoder"]["backbone"]
     assert plan.optimisation is training
-    assert plan.tokenizer_folder == str(tmp_path / "tokenizer")
+    tokenizer = plain["encoder"]["text"]["tokenizer_folder"]
+    assert plan.tokenizer_folder == str(tmp_path / tokenizer)
+    none = plain["encoder"] | {"text": plain["encoder"]["text"] | {"tokenizer_folder": None}}
+    plan = plan_arm("mine", arm, plain["method"]["simclr"], none, training, 7, tmp_path)
+    assert plan.tokenizer_folder is None, "it is learned from the captions"
     named = plain["encoder"] | {"text": plain["encoder"]["text"] | {"tokenizer_folder": "elsewhere"}}
-    plan = plan_arm("mine", arm, plain["method"]["simclr"], named, training, tmp_path, 7)
-    assert plan.tokenizer_folder == "elsewhere"
+    plan = plan_arm("mine", arm, plain["method"]["simclr"], named, training, 7, tmp_path)
+    assert plan.tokenizer_folder == str(tmp_path / "elsewhere")
 
 
 def test_a_corpus_is_made_with_its_arguments() -> None:

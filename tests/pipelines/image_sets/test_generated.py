@@ -11,8 +11,10 @@ from pipelines.config.loader import compose
 from pipelines.image_sets.amounts import amounts_of
 from pipelines.image_sets.generated import captions_of_set, generate_images
 from pipelines.image_sets.pipeline import create_set_pipeline
+from stablerep.alignment.settings import AlignmentSettings
 from stablerep.errors import ConfigError
 from stablerep.generation.diffusion.settings import GeneratorSettings
+from stablerep.generation.image_sets.image_set import ImageSetRequest
 from tests.stablerep.image_sets.sets import caption_table, no_takedowns, rendered
 
 PROJECT = Path(__file__).parents[3]
@@ -42,15 +44,21 @@ def four_each(parameters: dict[str, Any]) -> GeneratorSettings:
 def test_as_many_captions_are_drawn_as_the_numbers_of_the_set_ask_for(
     parameters: dict[str, Any], image_set: dict[str, Any], expected: int
 ) -> None:
-    chosen = captions_of_set(CAPTIONS, image_set, four_each(parameters), None)
+    alignment = AlignmentSettings.read(parameters["alignment"])
+    chosen = captions_of_set(CAPTIONS, image_set, four_each(parameters), alignment, None)
     assert chosen["text"].tolist() == CAPTIONS["text"].tolist()[:expected]
 
 
 def test_as_many_images_are_drawn_as_another_set_has(parameters: dict[str, Any], tmp_path: Path) -> None:
     other = rendered(tmp_path)
     assert amounts_of({"as_many_as": "rendered"}, other)["num_images"] == len(other.images) == 6
-    chosen = captions_of_set(CAPTIONS, {}, four_each(parameters), other)
+    alignment = AlignmentSettings.read(parameters["alignment"])
+    chosen = captions_of_set(CAPTIONS, {}, four_each(parameters), alignment, other)
     assert len(chosen) == 2, "six images are two captions of four, the last cut"
+    half = {"policy": parameters["alignment"]["policy"] | {"drop_share": 0.5}, "scorer": {"_target_": "a.B"}}
+    drops_half = AlignmentSettings.read(parameters["alignment"] | half)
+    chosen = captions_of_set(CAPTIONS, {}, four_each(parameters), drops_half, other)
+    assert len(chosen) == 3, "twelve images are drawn, of which the policy takes half"
 
 
 def test_the_other_set_is_an_input_of_every_node_that_counts(parameters: dict[str, Any]) -> None:
@@ -78,22 +86,23 @@ def given(parameters: dict[str, Any], tmp_path: Path, **changed: Any) -> dict[st
 def test_a_set_is_drawn_with_its_own_keys_of_the_generator(
     parameters: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: list[tuple[Any, ...]] = []
+    calls: list[ImageSetRequest] = []
 
-    def drawn(*arguments: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
-        calls.append(arguments)
+    def drawn(request: ImageSetRequest) -> tuple[pd.DataFrame, dict[str, Any]]:
+        calls.append(request)
         return pd.DataFrame(), {}
 
     monkeypatch.setattr("stablerep.generation.image_sets.image_set.make_image_set", drawn)
     own = {"source": "generated", "guidance_scale": 8, "images_per_caption": 2, "num_images": 6}
     generate_images(**given(parameters, tmp_path, image_set=own))
     generate_images(**given(parameters, tmp_path))
-    captions, settings, folder, place, seed, *_ = calls[0]
-    assert (settings.guidance_scale, settings.images_per_caption, len(captions)) == (8.0, 2, 3)
+    own_request, request = calls
+    settings = own_request.settings
+    assert (settings.guidance_scale, settings.images_per_caption) == (8.0, 2)
     assert settings.num_inference_steps == parameters["generator"]["num_inference_steps"]
-    assert (folder, place, seed) == (tmp_path / "generator", tmp_path / "w8", 0)
-    assert calls[1][1].guidance_scale == parameters["generator"]["guidance_scale"]
-    assert len(calls[1][0]) == 10
+    assert (len(own_request.captions), len(request.captions)) == (3, 10)
+    assert own_request.model_folder == tmp_path / "generator"
+    assert request.settings.guidance_scale == parameters["generator"]["guidance_scale"]
 
 
 @pytest.mark.parametrize("rejects", [False, True])

@@ -58,13 +58,11 @@ def test_an_arm_is_trained_with_its_own_settings_and_its_rows_are_told(
             "mine",
             3,
             source,
-            tmp_path / "generator",
             tmp_path / "work",
             ARM,
             parameters["method"]["simclr"],
             parameters["encoder"],
             parameters["training"],
-            parameters["generator"],
         )
     finally:
         CURRENT.leave(follower)
@@ -87,10 +85,8 @@ def test_a_setting_of_an_arm_that_cannot_be_is_told_with_its_key(
             0,
             None,  # type: ignore[arg-type]
             tmp_path,
-            tmp_path,
             wrong,
             parameters["method"]["simclr"],
             parameters["encoder"],
             parameters["training"],
-            parameters["generator"],
         )

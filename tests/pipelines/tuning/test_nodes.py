@@ -30,7 +30,7 @@ def parameters() -> dict[str, Any]:
 def test_a_study_that_cannot_train_its_arm_says_so_before_an_image_is_made(
     tmp_path: Path, parameters: dict[str, Any], method: dict[str, Any], message: str
 ) -> None:
-    folders = {"generator_folder": tmp_path, "study_folder": tmp_path}
+    folders = dict.fromkeys(("generator_folder", "study_folder", "features_work"), tmp_path)
     tables = {"caption_set": NONE, "takedowns": NONE, "evaluation_set": NONE}
     keys = ("corpus", "tuning", "generator", "executor", "encoder", "training", "evaluation_sets")
     rest = {key: parameters[key] for key in (*keys, "evaluation", "seeds")}
