@@ -6,6 +6,7 @@ from pipelines.config.build import build
 
 if TYPE_CHECKING:
     import pandas as pd
+
     from stablerep.corpora.corpus import Corpus
 
 _WHERE = "conf/params/corpus/<name>.yaml"
@@ -14,7 +15,6 @@ _WHERE = "conf/params/corpus/<name>.yaml"
 def build_corpus(corpus: dict[str, Any], key: str = "corpus", where: str = _WHERE) -> "Corpus":
     """Returns the corpus, or the evaluation set, of an entry; a fault names the entry's key."""
     from stablerep.corpora.corpus import Corpus
-
     from stablerep.errors import ConfigError
 
     made = build(key, corpus, where)

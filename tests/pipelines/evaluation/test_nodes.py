@@ -21,6 +21,7 @@ from stablerep.seeding import seed_everything
 from stablerep.training.arms import TrainedArm
 from stablerep.validation.schemas import Metrics, UnitScores
 
+PROJECT = Path(__file__).parents[3]
 CONFIG = {
     "_target_": "stablerep.models.residual.ResidualEncoder",
     "channels": [4],
@@ -124,7 +125,7 @@ def test_the_untrained_encoder_is_what_every_arm_starts_from() -> None:
 
 def test_weights_of_another_encoder_are_an_error() -> None:
     other = build_encoder({**CONFIG, "channels": [6]}).state_dict()
-    with pytest.raises(DataError, match="weights do not fit"):
+    with pytest.raises(DataError, match="its weights do not fit it"):
         rebuild_encoder(CONFIG, other)
 
 

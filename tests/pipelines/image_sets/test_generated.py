@@ -58,6 +58,10 @@ def test_as_many_images_are_drawn_as_another_set_has(parameters: dict[str, Any],
     assert amounts_of({"as_many_as": "rendered"}, other)["num_images"] == len(other.images) == 6
     chosen = captions_of_set(CAPTIONS, {}, four_each(parameters), KEEP_ALL, other)
     assert len(chosen) == 2, "six images are two captions of four, the last cut"
+    half = {"policy": parameters["alignment"]["policy"] | {"drop_share": 0.5}, "scorer": {"_target_": "a.B"}}
+    drops_half = AlignmentSettings.read(parameters["alignment"] | half)
+    chosen = captions_of_set(CAPTIONS, {}, four_each(parameters), drops_half, other)
+    assert len(chosen) == 3, "twelve images are drawn, of which the policy takes half"
 
 
 def test_the_other_set_is_an_input_of_every_node_that_counts(parameters: dict[str, Any]) -> None:
