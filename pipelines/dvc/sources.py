@@ -18,8 +18,10 @@ from typing import Any
 PACKAGES = {"stablerep": "src", "pipelines": "."}
 # Left out: errors.py shapes messages and whole_files.py the way to the disk. Neither changes a result.
 LEFT_OUT = frozenset({"src/stablerep/errors.py", "src/stablerep/storage/whole_files.py"})
-# Parameters may name files that people edit. What stages make is in the catalog, which knows its paths.
-_INPUT_FOLDERS = ("conf/", "data/01_raw/")
+# Parameters may name files and folders of people's own, anywhere. What stages make lies in the other
+# folders of data/, and the catalog knows its paths.
+_RAW_DATA = "data/01_raw/"
+_MADE = ("data/", "mlflow/")
 _DOTTED_NAME = re.compile(rf"(?:{'|'.join(PACKAGES)})(?:\.\w+)+")
 _TEMPLATES = "templates"
 _TEMPLATE_LOADERS = (_TEMPLATES, "PackageLoader")  # jinja2's PackageLoader looks in `templates/` by default
@@ -65,17 +67,21 @@ class Sources:
         return self._closure([path for path in [self._file_of(module)] if path]) - LEFT_OUT
 
     def input_files(self, parameters: Any) -> list[str]:
-        """Returns the existing files and folders below conf/ and data/01_raw/ that parameters name.
+        """Returns the existing files and folders that parameters name, except what stages make.
 
-        For a glob it is the folder above the first wildcard, because DVC takes no wildcards.
+        Such as `conf/words/digits.txt`, `data/01_raw/photos` and `/datasets/photos`. For a glob it is the
+        folder above the first wildcard, because DVC takes no wildcards.
         """
-        found = []
-        for text in texts_in(parameters):
-            if text.startswith(_INPUT_FOLDERS) and "\n" not in text:
-                path = without_wildcards(text)
-                if (self.project / path).exists():
-                    found.append(path)
-        return sorted(set(found))
+        return sorted({path for text in texts_in(parameters) for path in [self._input_of(text)] if path})
+
+    def _input_of(self, text: str) -> str | None:
+        if "/" not in text or "\n" in text or (text.startswith(_MADE) and not text.startswith(_RAW_DATA)):
+            return None
+        path = without_wildcards(text)
+        try:
+            return path if PurePosixPath(path).name and (self.project / path).exists() else None
+        except OSError:  # a text that is too long for a path
+            return None
 
     def _closure(self, files: Iterable[str]) -> set[str]:
         used: set[str] = set()

@@ -62,13 +62,6 @@ def arm_and_seed(dataset: str) -> tuple[str, int]:
     return found["arm"], int(found["seed"])
 
 
-def sets_needed_by(name: str, parameters: Parameters) -> list[str]:
-    """Returns the sets that a set is made from: the parts of a mixture, and the one it is as large as."""
-    settings = parameters["image_sets"][name]
-    parts = list(settings.get("of") or {})
-    return list(dict.fromkeys([*parts, *filter(None, [settings.get("as_many_as")])]))
-
-
 def needs_captions(parameters: Parameters) -> bool:
     """Says whether some image set is made of captions, so that these are curated and checked first."""
     return any(each["source"] in ("generated", "rendered") for each in parameters["image_sets"].values())

@@ -161,7 +161,7 @@ class Tracker:
         told = refusal or stopped or error
         mlflow.set_tag("error", f"{type(told).__name__}: {told}"[:_MAX_TAG_CHARS])
         if refusal is not None and refusal.page is not None:
-            mlflow.log_artifact(str(refusal.page), f"data_docs/{refusal.page.parent.name}")
+            mlflow.log_artifact(str(refusal.page), _place_of_page(refusal.page))
         self._arms.end(status)
         end_open_runs(status)
 
@@ -196,3 +196,9 @@ class Tracker:
                 mlflow.log_metrics({str(name): float(value) for name, value in numbers.items()})
                 texts = {str(name): str(value) for name, value in row.items() if name not in numbers}
                 mlflow.log_params(texts)
+
+
+def _place_of_page(page: Path) -> str:
+    """Returns a page's folder among the run's artifacts, such as `data_docs/<image set>/images`."""
+    parts = page.parent.parts
+    return "/".join(parts[parts.index("data_docs") :] if "data_docs" in parts else ["data_docs", parts[-1]])

@@ -85,8 +85,7 @@ class Task:
         if not self.prompts or not all("{}" in prompt for prompt in self.prompts):
             raise ConfigError(
                 f"corpus: the prompts of task {self.name!r} are {list(self.prompts)}; each must hold {{}} in "
-                "the "
-                f"class's place. Set prompts in {WHERE}."
+                f"the class's place. Set prompts in {WHERE}."
             )
 
 
@@ -117,7 +116,7 @@ class Corpus:
     can_render: bool = False
 
     def inputs(self) -> list[str]:
-        """Returns the paths and globs that it reads, for data versioning."""
+        """Returns the paths and globs that it reads, as messages name them."""
         return []
 
     def check(self) -> None:

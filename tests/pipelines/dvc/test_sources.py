@@ -115,12 +115,23 @@ def test_an_input_that_the_parameters_name_is_a_dependency(project: Path, named:
     assert named in sources_of(project, {"corpus": {"path": named}})
 
 
+def test_a_folder_of_images_outside_the_project_is_a_dependency(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    photos = tmp_path_factory.mktemp("photos")
+    (photos / "a.jpg").touch()
+    assert str(photos) in sources_of(project, {"corpus": {"path": str(photos)}})
+    assert str(photos) in sources_of(project, {"corpus": {"path": f"{photos}/*.jpg"}})
+
+
 @pytest.mark.parametrize("named", ["data/01_raw/cc12m/*.tsv", "data/01_raw/cc12m/**/[a-z].tsv"])
 def test_of_a_glob_it_is_the_folder_above_the_wildcard(project: Path, named: str) -> None:
     assert "data/01_raw/cc12m" in sources_of(project, named)
 
 
-@pytest.mark.parametrize("named", ["conf/words/missing.txt", "data/05_model_input", "words/digits.txt", "/"])
+@pytest.mark.parametrize(
+    "named", ["conf/words/missing.txt", "data/05_model_input/x", "words/digits.txt", "/"]
+)
 def test_other_paths_in_the_parameters_are_no_dependencies(project: Path, named: str) -> None:
     write(project, "data/05_model_input/x", "")
     assert sources_of(project, named) == sources_of(project)

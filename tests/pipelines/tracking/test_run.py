@@ -67,7 +67,7 @@ def run_nodes(project: Path, parameters: dict[str, Any], nodes: list[Any], **dat
     catalog = DataCatalog(
         {
             "stage_seconds": SecondsDataset(str(project / "seconds.json")),
-            "data_docs": FolderDataset(str(project / "docs")),
+            "data_docs": FolderDataset(str(project / "data_docs")),
             "image_set_of_real": MemoryDataset(rendered(project, "real"), copy_mode="assign"),
             **{name: MemoryDataset(value) for name, value in datasets.items()},
         }
@@ -317,26 +317,34 @@ def test_each_seed_of_an_arm_has_a_run_and_a_registered_encoder_of_its_own(
     assert versions[0].version != versions[5].version
 
 
+def files_attached(run_id: str, folder: str) -> list[str]:
+    import mlflow
+
+    there = mlflow.artifacts.list_artifacts(run_id=run_id, artifact_path=folder)
+    below = [files_attached(run_id, each.path) if each.is_dir else [each.path] for each in there]
+    return [path for paths in below for path in paths]
+
+
 def refuse(page: Path) -> int:
     raise GateError("rule unique_caption_id: 2 rows", page)
 
 
+@pytest.mark.parametrize("gate", ["captions", "synthetic/images"])
 def test_a_gates_refusal_ends_the_run_as_failed_with_its_page(
-    project: Path, parameters: dict[str, Any]
+    project: Path, parameters: dict[str, Any], gate: str
 ) -> None:
     import mlflow
 
-    for gate in ("captions", "images"):  # the images' page is an earlier run's
-        (project / "docs" / gate).mkdir(parents=True)
-        (project / "docs" / gate / "index.html").write_text("rows")
-    page = project / "docs/captions/index.html"
+    for each in ("captions", "synthetic/images", "real/images"):  # the others' pages are an earlier run's
+        (project / "data_docs" / each).mkdir(parents=True)
+        (project / "data_docs" / each / "index.html").write_text("rows")
+    page = project / f"data_docs/{gate}/index.html"
     with pytest.raises(GateError):
         run_nodes(project, parameters, [node(refuse, "start", "end", name="gate")], start=page)
     run = runs(project)["smoke training"]
     assert run.info.status == "FAILED"
     assert run.data.tags["error"] == "GateError: rule unique_caption_id: 2 rows"
-    (attached,) = mlflow.artifacts.list_artifacts(run_id=run.info.run_id, artifact_path="data_docs")
-    assert attached.path == "data_docs/captions"
+    assert files_attached(run.info.run_id, "data_docs") == [f"data_docs/{gate}/index.html"]
     assert mlflow.active_run() is None
 
 
