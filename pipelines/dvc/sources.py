@@ -69,7 +69,7 @@ class Sources:
     def input_files(self, parameters: Any) -> list[str]:
         """Returns the existing files and folders that parameters name, except what stages make.
 
-        Such as `conf/words/digits.txt`, `data/01_raw/photos` and `/datasets/photos`. For a glob it is the
+        Such as `conf/words/x.txt`, `data/01_raw/photos` and `/datasets/photos`. For a glob it is the
         folder above the first wildcard, because DVC takes no wildcards.
         """
         return sorted({path for text in texts_in(parameters) for path in [self._input_of(text)] if path})
