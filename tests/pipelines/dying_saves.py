@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+_PROJECT = Path(__file__).parents[2]
 _MAX_BYTES = 64  # of a file, where its writer is to fail; every sample is larger
 FAULTS = ["killed while writing", "killed before the sync", "killed before the rename", "disk full"]
 
@@ -89,7 +90,11 @@ class Saver:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "tests.pipelines.dying_saves"],
+            cwd=_PROJECT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def save(self, kind: str, folder: Path, version: int, fault: str) -> tuple[int, str]:

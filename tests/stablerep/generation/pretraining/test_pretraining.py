@@ -125,7 +125,7 @@ def test_photographs_of_another_size_make_a_generator_of_that_size(tmp_path):
     path.write_text(json.dumps(tiny_recipe({"_target_": f"{__name__}.Snow"}).model_dump()))
     main(str(path), str(tmp_path), str(tmp_path / "generator"))
     pipeline = StableDiffusionPipeline.from_pretrained(
-        tmp_path / "generator", torch_dtype=torch.float32, local_files_only=True
+        tmp_path / "generator", dtype=torch.float32, local_files_only=True
     )
     assert pipeline("fresh snow", num_inference_steps=2, output_type="np").images.shape == (1, 16, 16, 3)
 
