@@ -21,6 +21,12 @@ from stablerep.errors import ConfigError, DataError, StableRepError, StoppedErro
 
 PROJECT = Path(__file__).parents[1]
 _DATA = "data"
+# how Kedro begins to say that --pipelines, --namespaces, --nodes or --tags name nothing in the graph
+_UNKNOWN_PART = (
+    "Failed to find the pipeline named",
+    "Pipeline does not contain",
+    "Pipeline contains no nodes",
+)
 
 
 @contextmanager
@@ -41,13 +47,17 @@ def in_one_message() -> Iterator[None]:
 
 
 def _fault_in_kedros_words(error: BaseException) -> StableRepError | None:
-    """Returns a message for a missing environment or table."""
+    """Returns a message for a missing environment, part of the graph, or table."""
     from kedro.config import MissingConfigException
 
     for link in causes(error):
         if isinstance(link, MissingConfigException):
             return ConfigError(
                 f"configuration: {link}. --env and KEDRO_ENV must name a folder of conf/, or be left out."
+            )
+        if isinstance(link, ValueError) and str(link).startswith(_UNKNOWN_PART):
+            return ConfigError(
+                f"{link}\n`kedro registry list` names the rooms and the items of the default run."
             )
         if isinstance(link, FileNotFoundError):
             return DataError(
@@ -84,7 +94,8 @@ def _check_pipelines(names: list[str]) -> None:
     from stablerep.nearest_name import must_be_one_of
 
     for name in names:
-        if name not in pipelines:
+        # an item, such as `training.simclr.seed_0`, may come with --params, which are not composed yet
+        if name.split(".")[0] not in pipelines:
             raise ConfigError(f"--pipelines: got {name!r}; {must_be_one_of(name, pipelines.keys())}")
 
 

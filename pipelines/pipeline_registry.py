@@ -25,7 +25,8 @@ def register_pipelines() -> dict[str, Pipeline]:
     What the path begins with follows from the image sets: captions are curated and checked where a set is
     made of captions, and the corpus's images are listed where they are used. `tuning` and `pretraining` take
     hours where the others take minutes, and `pretraining` and `scorer` make what is shipped, so these are
-    not part of the path.
+    not part of the path. Each image set, arm and evaluation set stands under the name of its namespace too,
+    so that `kedro registry list` and Kedro-Viz name them.
     """
     parameters = CURRENT.parameters_to_register()
     path = {
@@ -47,4 +48,11 @@ def register_pipelines() -> dict[str, Pipeline]:
         "scorer": scorer.create_pipeline(),
     }
     default = sum(path.values(), Pipeline([]))
-    return {**captions, **images, **path, **apart, "__default__": default}
+    items = {name: part for room in path.values() for name, part in _items(room).items()}
+    return {**captions, **images, **path, **items, **apart, "__default__": default}
+
+
+def _items(room: Pipeline) -> dict[str, Pipeline]:
+    """Returns the parts of a room that have a namespace, such as `training.simclr.seed_0`, by its name."""
+    namespaces = sorted({node.namespace for node in room.nodes if node.namespace})
+    return {name: room.only_nodes_with_namespaces([name]) for name in namespaces}

@@ -55,7 +55,8 @@ def dvc_yaml(
     for name, key in shipped.items():
         stages[name] = _shipped_stage(name, key, pipelines[name], datasets)
     path = {node.name for node in pipelines[_DEFAULT].nodes}
-    for name, pipeline in pipelines.items():
+    rooms = {name: pipeline for name, pipeline in pipelines.items() if "." not in name}  # the others: items
+    for name, pipeline in rooms.items():
         if name not in {_DEFAULT, *shipped} and path >= {node.name for node in pipeline.nodes}:
             for stage, content in stages_of_room(name, pipeline, datasets, parameters, sources).items():
                 if stage in stages:

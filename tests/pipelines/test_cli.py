@@ -162,6 +162,21 @@ def test_an_unknown_pipeline_names_the_nearest(monkeypatch: pytest.MonkeyPatch, 
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.parametrize(
+    "chosen",
+    [["--pipelines", "training.nope.seed_0"], ["--namespaces", "training.nope"], ["--nodes", "nope"]],
+)
+def test_an_unknown_part_of_the_graph_is_one_message(bare_project: Path, chosen: list[str]) -> None:
+    kedro = Path(sys.executable).with_name("kedro")
+    done = subprocess.run(
+        [kedro, "run", *chosen], cwd=bare_project, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert chosen[1] in done.stderr
+    assert "`kedro registry list` names the rooms and the items" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_help_tells_of_lists() -> None:
     result = CliRunner().invoke(cli.cli, ["run", "--help"])
     assert "method=[simclr,clip]" in result.output

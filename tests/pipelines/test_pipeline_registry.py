@@ -63,9 +63,23 @@ def names(pipeline: Pipeline) -> set[str]:
 def test_the_default_is_the_whole_path_without_tuning_and_what_is_shipped(
     pipelines: dict[str, Pipeline],
 ) -> None:
-    assert set(pipelines) == {"corpus", *PATH, *APART, "__default__"}
+    rooms = {name for name in pipelines if "." not in name}
+    assert rooms == {"corpus", *PATH, *APART, "__default__"}
     path = sum((pipelines[name] for name in PATH), Pipeline([]))
     assert pipelines["__default__"].nodes == path.nodes
+
+
+def test_each_item_of_the_lists_is_registered_under_its_namespace(
+    monkeypatch: pytest.MonkeyPatch, default: dict[str, Any]
+) -> None:
+    pipelines = registered(monkeypatch, default | {"seeds": [0, 3]})
+    items = {name for name in pipelines if "." in name}
+    sets = {f"image_sets.{name}" for name in default["image_sets"]}
+    arms = {f"training.{name}.seed_{seed}" for name in default["arms"] for seed in (0, 3)}
+    assert items == sets | arms | {f"evaluation_sets.{name}" for name in default["evaluation_sets"]}
+    for room in ("image_sets", "training", "evaluation_sets"):
+        parts = [pipelines[name] for name in items if name.startswith(f"{room}.")]
+        assert names(pipelines[room]) == set().union(*map(names, parts))
 
 
 def test_real_images_alone_need_no_captions(monkeypatch: pytest.MonkeyPatch, default: dict[str, Any]) -> None:
