@@ -67,8 +67,7 @@ class HuggingFace(RealImages):
         if type(split.features[image]).__name__ != "Image":
             raise DataError(
                 f"{self.name}: column {image!r} has the type {type(split.features[image]).__name__}; must be "
-                "Image. Set "
-                f"corpus.columns.image in {WHERE}."
+                f"Image. Set corpus.columns.image in {WHERE}."
             )
         return columns
 
@@ -90,8 +89,7 @@ class HuggingFace(RealImages):
                 odd = sorted(set(part) ^ set(listing))
                 raise DataError(
                     f"{self.name}: split {name!r} differs from the others in {', '.join(odd)}. Set "
-                    "corpus.columns in "
-                    f"{WHERE}."
+                    f"corpus.columns in {WHERE}."
                 )
             for column, values in part.items():
                 listing.setdefault(column, []).extend(values)
