@@ -32,12 +32,13 @@ smoke: install ## the same path, tiny
 test: install ## the tests that need no minutes and no GPU
 	$(BIN)/pytest
 
-check: install ## what CI checks: style, types, layers, dvc.yaml and params.yaml
+check: install ## what CI checks: style, types, layers, dvc.yaml and params.yaml, words of the embedded corpus
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy src pipelines benchmarks
 	$(BIN)/lint-imports
 	$(BIN)/python -m pipelines.dvc.compose --check
+	$(BIN)/pytest --quiet -n 0 tests/test_digit_words.py
 
 format: install ## let ruff fix what it can
 	$(BIN)/ruff check --fix .

@@ -1,10 +1,5 @@
-"""Kedro's parameters, composed by Hydra from conf/params; catalog and logging stay Kedro's.
+"""Kedro's parameters, composed by Hydra from conf/params; catalog and logging stay Kedro's."""
 
-Also the first DVC stage: `python -m pipelines.config.loader params.yaml` writes what was composed.
-"""
-
-import argparse
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,11 +11,11 @@ from omegaconf.errors import OmegaConfBaseException
 from pipelines.config.given import Given
 from pipelines.config.possible_arms import without_impossible_arms
 from pipelines.config.schema import Parameters
-from stablerep.errors import ConfigError, StableRepError
+from stablerep.errors import ConfigError
 from stablerep.storage.whole_files import written_whole
 
 PARAMS_FOLDER = "params"
-_HEADER = "# Written by `python -m pipelines.config.loader`; edit conf/params/ instead.\n"
+_HEADER = "# Composed from conf/params/: edit that instead, then run `make compose`.\n"
 
 
 class HydraConfigLoader(OmegaConfigLoader):
@@ -133,24 +128,3 @@ def write_parameters(path: Path, parameters: Mapping[str, Any]) -> None:
     text = _HEADER + OmegaConf.to_yaml(OmegaConf.create(dict(parameters)))
     with written_whole(path) as beside:
         beside.write_text(text, encoding="utf-8")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Composes and writes params.yaml; returns the exit code."""
-    from pipelines.config.params_option import parse_params
-
-    parser = argparse.ArgumentParser(prog="python -m pipelines.config.loader", description=__doc__)
-    parser.add_argument("output", type=Path, help="the file to write, params.yaml")
-    parser.add_argument("--params", default="", help="as of `kedro run`: experiment=smoke,seeds=[1]")
-    options = parser.parse_args(arguments)
-    try:
-        folder = Path(__file__).parents[2] / "conf" / PARAMS_FOLDER
-        write_parameters(options.output, compose(folder, parse_params(options.params)))
-    except StableRepError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -62,10 +62,6 @@ class Sources:
         files = self._with_whole_folders(counted)
         return sorted(without_nested(files | rooms | templates | set(self.input_files(parameters))))
 
-    def files_used_by(self, module: str) -> set[str]:
-        """Returns the files of ours that a module imports, directly or not, and its own."""
-        return self._closure([path for path in [self._file_of(module)] if path]) - LEFT_OUT
-
     def input_files(self, parameters: Any) -> list[str]:
         """Returns the existing files and folders that parameters name, except what stages make.
 

@@ -98,7 +98,6 @@ def texts_of(cell: Any) -> list[str]:
     if isinstance(cell, Mapping):
         raise DataError(
             f"corpus: a caption is {dict(cell)!r}; it must be a text or a list of texts. Choose another "
-            "caption "
-            f"column in {WHERE}."
+            f"caption column in {WHERE}."
         )
     return [text for each in cell for text in texts_of(each)]

@@ -1,8 +1,7 @@
 """Captions written from class names and templates: no captions and no images are needed to begin with.
 
 Sources: templates as CLIP's prompts (arXiv:2103.00020, section 3.1.4); classes with places and styles, and a
-    language
-model that continues them, as in SynCLR (arXiv:2312.17742, section 3.1).
+language model that continues them, as in SynCLR (arXiv:2312.17742, section 3.1).
 """
 
 import string
@@ -81,8 +80,7 @@ class Concepts(Corpus):
             if bool(values) != any(name in fields for fields in used):
                 raise ConfigError(
                     f"corpus.{name}s has {len(values)} entries; it must have some where a template holds "
-                    f"{{{name}}}, and "
-                    f"none otherwise. Set it in {WHERE}."
+                    f"{{{name}}}, and none otherwise. Set it in {WHERE}."
                 )
 
     def inputs(self) -> list[str]:
@@ -112,14 +110,13 @@ class Concepts(Corpus):
         if self.num_captions > most:
             raise ConfigError(
                 f"corpus.num_captions is {self.num_captions}; {len(self._names)} classes and "
-                f"{self._num_per_class} ways "
-                f"to write one give at most {most}. Add templates, places or styles in {WHERE}."
+                f"{self._num_per_class} ways to write one give at most {most}. Add templates, places or "
+                f"styles in {WHERE}."
             )
         if self.language_model is not None and not (Path(self.language_model) / "config.json").is_file():
             raise DataError(
                 f"{self.language_model}: has no config.json; must be the folder of a causal language model "
-                "of "
-                f"transformers. Set corpus.language_model in {WHERE}."
+                f"of transformers. Set corpus.language_model in {WHERE}."
             )
 
     def tasks(self) -> dict[str, Task]:
@@ -242,7 +239,6 @@ def _fields_of(template: str) -> set[str]:
     if not fields <= set(_FIELDS):
         raise ConfigError(
             f"corpus.templates: {template!r} must hold {{class}} and no other fields than {{place}} and "
-            f"{{style}}. Set it "
-            f"in {WHERE}."
+            f"{{style}}. Set it in {WHERE}."
         )
     return fields

@@ -37,8 +37,7 @@ class ContinuedCaptions:
         except (OSError, ValueError, KeyError) as error:
             raise DataError(
                 f"{folder}: no causal language model of transformers can be loaded from it ({error}). It "
-                "must hold "
-                "config.json, model.safetensors and a tokenizer."
+                "must hold config.json, model.safetensors and a tokenizer."
             ) from error
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token

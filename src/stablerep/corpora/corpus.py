@@ -79,8 +79,7 @@ class Task:
             twice = sorted({name for name in self.classes if self.classes.count(name) > 1})
             raise ConfigError(
                 f"corpus: task {self.name!r} has more than one class named "
-                f"{', '.join(map(repr, twice[:3]))}; "
-                f"names must differ. Set class_names in {WHERE}."
+                f"{', '.join(map(repr, twice[:3]))}; names must differ. Set class_names in {WHERE}."
             )
         if not self.prompts or not all("{}" in prompt for prompt in self.prompts):
             raise ConfigError(

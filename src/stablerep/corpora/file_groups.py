@@ -33,8 +33,7 @@ def patterns_of(path: FilePatterns) -> list[tuple[str, str | None]]:
     if not found or not all(isinstance(pattern, str) and pattern for pattern, _ in found):
         raise ConfigError(
             f"corpus.path is {path!r}; it must be a path, a glob, a list of these, or a mapping of splits to "
-            "these. "
-            f"Set it in {WHERE}."
+            f"these. Set it in {WHERE}."
         )
     return found
 

@@ -13,7 +13,7 @@ from stablerep.corpora.columns import ChosenColumns, ColumnNames, check_column_n
 from stablerep.corpora.corpus import WHERE
 from stablerep.corpora.reading_in_place import Place, file_faults
 from stablerep.corpora.real_images import RealImages
-from stablerep.errors import DataError
+from stablerep.errors import ConfigError, DataError
 from stablerep.storage.pixels import UnreadableImageError
 
 _USUAL = {"image": "image", "caption": "text", "label": "label"}
@@ -67,8 +67,7 @@ class HuggingFace(RealImages):
         if type(split.features[image]).__name__ != "Image":
             raise DataError(
                 f"{self.name}: column {image!r} has the type {type(split.features[image]).__name__}; must be "
-                "Image. Set "
-                f"corpus.columns.image in {WHERE}."
+                f"Image. Set corpus.columns.image in {WHERE}."
             )
         return columns
 
@@ -90,8 +89,7 @@ class HuggingFace(RealImages):
                 odd = sorted(set(part) ^ set(listing))
                 raise DataError(
                     f"{self.name}: split {name!r} differs from the others in {', '.join(odd)}. Set "
-                    "corpus.columns in "
-                    f"{WHERE}."
+                    f"corpus.columns in {WHERE}."
                 )
             for column, values in part.items():
                 listing.setdefault(column, []).extend(values)
@@ -113,10 +111,17 @@ def load_splits(name: str, subset: str | None, revision: str | None) -> dict[str
         Split -> `datasets.Dataset`.
 
     Raises:
+        ConfigError: the library is not installed.
         DataError: it is neither in the folder, nor in the library's cache, nor can it be downloaded.
     """
-    import datasets
-
+    try:
+        import datasets
+    except ImportError as error:
+        raise ConfigError(
+            f"corpus: the data set {name!r} needs the package datasets, which is not installed. Install the "
+            "extra `huggingface` (pip install 'stablerep[huggingface]'; requirements.lock holds it), or "
+            f"choose another corpus in {WHERE}."
+        ) from error
     folder = Path(name)
     saved = any((folder / each).is_file() for each in ("dataset_dict.json", "state.json"))
     try:
@@ -158,9 +163,9 @@ class DatasetReader:
 
     @cached_property
     def _encoded(self) -> dict[str, Any]:
-        import datasets
-
         splits = load_splits(self.name, self.subset, self.revision)
+        import datasets  # after `load_splits`, whose message says how to install it
+
         return {
             name: split.select_columns([self.column]).cast_column(self.column, datasets.Image(decode=False))
             for name, split in splits.items()

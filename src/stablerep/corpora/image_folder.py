@@ -30,9 +30,8 @@ class ImageFolder(RealImages):
     Layouts, each with or without `train/`, `val/`, `test/` above:
 
         root/cat/1.jpg                                    the first folder is the class
-        root/metadata.csv (or .jsonl, .parquet), images   columns `file_name`, and any of `text` (one or a
-        list),
-                                                          `label`, `split`, `unit`
+        root/metadata.csv (or .jsonl, .parquet), images   columns `file_name`, and any of `text` (one or
+                                                          a list), `label`, `split`, `unit`
         root/1.jpg                                        images without labels
 
     Attributes:
@@ -76,8 +75,7 @@ class ImageFolder(RealImages):
             lacking = sorted(folder.name for folder in set(folders) - set(described))
             raise DataError(
                 f"{root}: {', '.join(lacking)} has no metadata file and another split has; each must have "
-                "one of "
-                f"{', '.join(NAMES)}, or one file with a column 'split' must stand in {root}. Add it."
+                f"one of {', '.join(NAMES)}, or one file with a column 'split' must stand in {root}. Add it."
             )
         if not described and find_metadata(root) is not None:
             described = [root]
@@ -94,8 +92,7 @@ class ImageFolder(RealImages):
             others = ", ".join(repr(top) for top in tops if top not in named)
             raise DataError(
                 f"{root}: has the folders {', '.join(map(repr, named))} of splits and also {others}; it must "
-                "have "
-                "folders of splits only, or of classes only. Move the others away, or name them in "
+                "have folders of splits only, or of classes only. Move the others away, or name them in "
                 "corpus.split_names."
             )
         return named if len(named) == len(tops) else []
@@ -112,8 +109,7 @@ class ImageFolder(RealImages):
             if None in labels:
                 raise DataError(
                     f"{Path(self.path) / files[labels.index(None)]}: is in no folder of a class, and other "
-                    "images "
-                    "are; every image must be in one, or none. Move it."
+                    "images are; every image must be in one, or none. Move it."
                 )
             listing[label_column(DEFAULT_TASK)] = labels
         return listing
@@ -134,8 +130,7 @@ class ImageFolder(RealImages):
                 odd = sorted(set(part) ^ set(listing))
                 raise DataError(
                     f"{path}: the metadata files of the splits differ in {', '.join(odd)}; they must have "
-                    "the same "
-                    "columns. Add what is missing."
+                    "the same columns. Add what is missing."
                 )
             for name, values in part.items():
                 listing.setdefault(name, []).extend(values)

@@ -163,9 +163,7 @@ def _check_unreadable(faults: list[str], num_images: int, max_share: float) -> N
     if share > max_share:
         raise DataError(
             f"corpus: {len(faults)} of {num_images} images cannot be read ({share:.1%}); at most "
-            f"{max_share:.1%} may "
-            f"be unreadable. The first: {shown}. Repair or remove them, or raise corpus.max_unreadable_share "
-            "in "
-            f"{WHERE}."
+            f"{max_share:.1%} may be unreadable. The first: {shown}. Repair or remove them, or raise "
+            f"corpus.max_unreadable_share in {WHERE}."
         )
     logger.warning("%d of %d images cannot be read and are left out: %s", len(faults), num_images, shown)

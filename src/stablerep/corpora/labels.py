@@ -75,6 +75,5 @@ def _cell(task: str, label: Any) -> str | None:
         return str(int(label)) if label >= 0 else None
     raise DataError(
         f"corpus: task {task!r} has the label {label!r}; a label must be a whole number or a name. Choose "
-        "another "
-        f"label column in {WHERE}, or null."
+        f"another label column in {WHERE}, or null."
     )

@@ -54,8 +54,7 @@ def read_metadata(path: Path) -> pd.DataFrame:
     if FILE_NAME not in table:
         raise DataError(
             f"{path}: has no column {FILE_NAME!r}; the columns are {', '.join(map(repr, table))}. Rename the "
-            "column "
-            "that holds the images' paths."
+            "column that holds the images' paths."
         )
     named = table[FILE_NAME].map(lambda name: isinstance(name, str) and name != "")
     if not named.all():

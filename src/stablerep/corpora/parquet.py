@@ -98,8 +98,7 @@ class ParquetImages(RealImages):
         if size_bytes > self.cache_mib * _MIB:
             logger.warning(
                 "The images are %.0f MiB and corpus.cache_mib is %.0f: reading them in random order decodes "
-                "row groups "
-                "again and again.", size_bytes / _MIB, self.cache_mib,
+                "row groups again and again.", size_bytes / _MIB, self.cache_mib,
             )  # fmt: skip
         return listing
 
@@ -148,9 +147,8 @@ def _columns_of(path: str, given: ColumnNames | None) -> ChosenColumns:
     if not any(test(kind) for test in tests):
         raise DataError(
             f"{path}: column {columns.fields['image']!r} has the type "
-            f"{schema.field(columns.fields['image']).type}; it "
-            "must be bytes of image files, or a struct with `bytes`. Set corpus.columns.image in "
-            f"{WHERE}."
+            f"{schema.field(columns.fields['image']).type}; it must be bytes of image files, or a struct "
+            f"with `bytes`. Set corpus.columns.image in {WHERE}."
         )
     return columns
 
@@ -176,8 +174,7 @@ def _check_same_columns(path: str, part: dict[str, Any], listing: dict[str, Any]
     if odd:
         raise DataError(
             f"{path}: differs from the files before it in {', '.join(odd)}; all must have the same columns. "
-            "Set "
-            f"corpus.columns in {WHERE}."
+            f"Set corpus.columns in {WHERE}."
         )
 
 

@@ -79,8 +79,7 @@ def file_faults(path: Path) -> Iterator[None]:
     except OSError as error:
         raise DataError(
             f"{path}: the file system failed ({error.strerror or error}); the image itself may be whole. "
-            "Check "
-            "the disk, the network mount and the permissions, then run again."
+            "Check the disk, the network mount and the permissions, then run again."
         ) from error
 
 

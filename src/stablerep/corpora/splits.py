@@ -40,8 +40,7 @@ def check_shares(shares: Mapping[str, float]) -> dict[str, float]:
     ):
         raise ConfigError(
             f"corpus.split_shares is {dict(shares)}; it must hold a number > 0 for each of "
-            f"{', '.join(SPLITS)}, and "
-            f"they must sum to 1. Set it in {WHERE}."
+            f"{', '.join(SPLITS)}, and they must sum to 1. Set it in {WHERE}."
         )
     return {split: float(shares[split]) for split in SPLITS}
 
@@ -79,8 +78,7 @@ def normalised_splits(
     if unknown:
         raise DataError(
             f"{where}: the splits {', '.join(map(repr, unknown[:_NUM_SHOWN]))} are unknown; they must be one "
-            "of "
-            f"{', '.join(_NAMES)}. Rename them, or say what they stand for in corpus.split_names."
+            f"of {', '.join(_NAMES)}. Rename them, or say what they stand for in corpus.split_names."
         )
     return [found.get(name) for name in names]
 
@@ -118,8 +116,7 @@ def assign_splits(
     if known and "train" not in known and None not in given:
         raise DataError(
             f"corpus: only the splits {', '.join(sorted(known))} have images; train must have some. Add "
-            "them, or "
-            "say in corpus.split_names which split to train on."
+            "them, or say in corpus.split_names which split to train on."
         )
     # train comes last, so that a change of its share moves few images
     missing = [split for split in reversed(SPLITS) if split not in known and split != "train"]

@@ -26,16 +26,14 @@ def check_listing(listing: pd.DataFrame, tasks: Mapping[str, Task]) -> None:
     if len(repeated):
         raise DataError(
             f"corpus: {len(repeated)} keys stand for more than one image: {_shown(repeated)}; keys must be "
-            "unique. "
-            "Rename the images, or choose another key column."
+            "unique. Rename the images, or choose another key column."
         )
     num_in = listing["split"].value_counts()
     empty = [split for split in SPLITS if split not in num_in]
     if empty:
         raise DataError(
             f"corpus: {' and '.join(empty)} would have no images: there are {len(listing)} in all; each "
-            "split must "
-            f"have one. Add images, or change corpus.split_shares in {WHERE}."
+            f"split must have one. Add images, or change corpus.split_shares in {WHERE}."
         )
     if not listing["unit"].equals(listing["key"]):
         num_splits = listing.groupby("unit", sort=True)["split"].nunique()
@@ -43,8 +41,7 @@ def check_listing(listing: pd.DataFrame, tasks: Mapping[str, Task]) -> None:
         if len(torn):
             raise DataError(
                 f"corpus: {len(torn)} units have images in more than one split: {_shown(torn)}; a unit must "
-                "be in "
-                "one. Change the split column, or the unit column."
+                "be in one. Change the split column, or the unit column."
             )
     for task in tasks.values():
         check_labels(listing, task)
@@ -63,22 +60,19 @@ def check_labels(listing: pd.DataFrame, task: Task) -> None:
         got = "none" if num_of.empty else f"only {task.classes[num_of.index[0]]!r}"
         raise DataError(
             f"corpus: task {task.name!r} must have images of at least two classes; it has {got}. Give each "
-            "class a "
-            "folder or a label, or do not name a label column."
+            "class a folder or a label, or do not name a label column."
         )
     single = sorted(task.classes[label] for label in num_of[num_of == 1].index)
     if single:
         raise DataError(
             f"corpus: {len(single)} classes of task {task.name!r} have one image: {_shown(single)}; a class "
-            "must "
-            "have at least two, to train and to test on. Add images, or remove these classes."
+            "must have at least two, to train and to test on. Add images, or remove these classes."
         )
     unlabelled = [split for split in SPLITS if split not in set(labelled["split"])]
     if unlabelled:
         raise DataError(
             f"corpus: {' and '.join(unlabelled)} has no labels of task {task.name!r} and another split has; "
-            "each "
-            "must have labels. Leave the split without labels out, then it is made from train."
+            "each must have labels. Leave the split without labels out, then it is made from train."
         )
     _check_tested_classes(labelled, task)
 
@@ -121,8 +115,7 @@ def check_shared(table: pd.DataFrame, max_share: float) -> None:
     if number > max_share * len(of_test):
         raise DataError(
             f"corpus: {fault}; at most {max_share:.1%} may be. Remove them, or raise corpus.max_shared_share "
-            "in "
-            f"{WHERE}."
+            f"in {WHERE}."
         )
     logger.warning("%s. Accuracies on test are too high by up to this share.", fault)
 

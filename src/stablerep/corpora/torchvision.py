@@ -107,8 +107,7 @@ def _parameters_of(class_name: str) -> Mapping[str, inspect.Parameter]:
     if not inspect.isclass(found):
         raise ConfigError(
             f"corpus.class_name is {class_name!r}; it must be a class of torchvision.datasets, such as "
-            "CIFAR10. Set it "
-            f"in {WHERE}."
+            f"CIFAR10. Set it in {WHERE}."
         )
     return inspect.signature(found).parameters
 
@@ -136,8 +135,8 @@ def open_splits(class_name: str, arguments: Mapping[str, dict[str, Any]]) -> dic
         root = str(next(iter(arguments.values())).get("root", ""))
         raise DataError(
             f"corpus: torchvision's {class_name} cannot be opened ({reason}). Looked in "
-            f"{str(Path(root).absolute())!r}. "
-            f"Put the data there, or set corpus.download to true in {WHERE} where there is a network."
+            f"{str(Path(root).absolute())!r}. Put the data there, or set corpus.download to true in {WHERE} "
+            "where there is a network."
         ) from error
 
 
@@ -192,8 +191,7 @@ class TorchvisionReader:
         if not isinstance(image, Image.Image):
             raise DataError(
                 f"corpus: torchvision's {self.class_name} gives {type(image).__name__}; it must give images "
-                "of Pillow. "
-                "Choose another data set."
+                "of Pillow. Choose another data set."
             )
         buffer = io.BytesIO()
         to_rgb(image).save(buffer, format="PPM")

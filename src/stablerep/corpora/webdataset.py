@@ -76,8 +76,7 @@ class WebDataset(RealImages):
         if not rows:
             raise DataError(
                 f"{self.inputs()[0]}: has no images; members must end in {', '.join(IMAGE_ENDINGS)}. Set "
-                "corpus.path in "
-                f"{WHERE}."
+                f"corpus.path in {WHERE}."
             )
         there = {key for row in rows for key in row["record"]}
         columns = ChosenColumns.of(self.columns, _USUAL, sorted(there), self.inputs()[0])

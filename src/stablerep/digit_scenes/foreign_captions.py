@@ -53,11 +53,6 @@ def attributes_named(texts: Sequence[str]) -> dict[str, list[int | None]]:
     return {name: [values.get(name) for values in named] for name in VOCABULARIES}
 
 
-def digits_named(texts: Sequence[str]) -> list[int | None] | None:
-    """Returns the digit that each caption names; None where some captions do not describe a digit scene."""
-    return attributes_named(texts)["digit"] if all(map(tells_of_a_digit, texts)) else None
-
-
 def _first(texts: Sequence[str]) -> str:
     shown = ", ".join(repr(text) for text in texts[:_NUM_SHOWN])
     return shown if len(texts) <= _NUM_SHOWN else f"{shown}, ..."

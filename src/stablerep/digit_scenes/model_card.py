@@ -142,7 +142,7 @@ def write_card(figures: Mapping[str, Any], seconds: Mapping[str, float], recipe:
         "",
         "## Training",
         "",
-        f"`make generator` with `pretraining_recipe` of this project: autoencoder "
+        f"`make generator` with `pretraining` of conf/params: autoencoder "
         f"{recipe['autoencoder']['num_images']:,} images in {seconds['autoencoder_s'] / 60:.0f} minutes, "
         f"denoiser {recipe['denoiser']['num_images']:,} images in {seconds['denoiser_s'] / 60:.0f} minutes, "
         f"on a CPU. {100 * recipe['caption_dropout']:.0f} % of captions dropped; {_averages(recipe)}.",

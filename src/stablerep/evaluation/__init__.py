@@ -1,1 +1,1 @@
-"""Scores encoders on real scenes of held-out hands, and images against their captions."""
+"""Scores frozen encoders on labelled images: linear probe and kNN, with intervals over units."""

@@ -1,6 +1,6 @@
 """Percentile bootstrap intervals over statistical units.
 
-Images of one unit (a writer, a patient, a scene) share what makes them hard, so they are not independent
+Images of one unit (a writer, a patient, a place) share what makes them hard, so they are not independent
 draws: the unit is resampled, not the image (B. Efron and R. Tibshirani, An Introduction to the Bootstrap,
 1993, chapter 13, for the percentile interval). Intervals over images would be too narrow. Where each image
 is its own unit, the two are the same.

@@ -29,7 +29,7 @@ class LinearProbeSettings(Settings):
         min_length=1,
         description="values of scikit-learn's C, the inverse strength of the penalty; one is chosen per task",
     )
-    # Measured on the digit scenes, four tasks: accuracies end within 0.3 points of the optimum, those
+    # Measured on the default experiment's four tasks: accuracies end within 0.3 points of the optimum, those
     # of chosen probes within 0.1. 1e-5 takes two thirds of the time; raw pixels end 1.2 points away at C = 1.
     tolerance: float = Field(
         default=1e-6,

@@ -65,11 +65,6 @@ class ImageSet:
         """Whether every image has a caption."""
         return bool((self.captions["text"] != "").all())
 
-    @property
-    def max_images_per_caption(self) -> int:
-        """The most images that one caption has."""
-        return int(self.images["caption_id"].value_counts().max())
-
 
 def describe(image_set: ImageSet) -> str:
     """Returns one line for the log: how many images of how many captions, from where."""

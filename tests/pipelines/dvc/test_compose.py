@@ -133,10 +133,10 @@ def test_a_missing_choice_is_reported(folder: Path, capsys: pytest.CaptureFixtur
 
 def test_nothing_is_written_where_composing_fails(folder: Path) -> None:
     compose.main([""])
-    before = (folder / "dvc.yaml").read_text()
+    before = [(folder / name).read_text() for name in ("params.yaml", "dvc.yaml")]
     assert compose.main(["broken"]) == 1
     assert (folder / CHOSEN_FILE).read_text() == "\n"
-    assert (folder / "dvc.yaml").read_text() == before
+    assert [(folder / name).read_text() for name in ("params.yaml", "dvc.yaml")] == before
 
 
 def test_dvc_runs_one_item_by_its_name_and_all_items_by_a_pattern(folder: Path) -> None:

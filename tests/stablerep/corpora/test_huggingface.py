@@ -1,6 +1,7 @@
 """Data sets of Hugging Face's library: from a folder, without a network."""
 
 import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from stablerep.corpora.huggingface import HuggingFace
-from stablerep.errors import DataError
+from stablerep.errors import ConfigError, DataError
 from stablerep.validation.schemas import CorpusImages
 from tests.stablerep.corpora.images import pixels, png, write_png
 
@@ -60,6 +61,12 @@ def test_columns_with_faults_are_refused(tmp_path: Path) -> None:
         HuggingFace(str(tmp_path), columns={"image": "img"}).check()
     with pytest.raises(DataError, match="column 'text' has the type List; must be Image"):
         HuggingFace(str(tmp_path), columns={"image": "text"}).check()
+
+
+def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(ConfigError, match=r"Install the extra `huggingface` \(pip install"):
+        HuggingFace("someone/pets").check()
 
 
 def test_what_cannot_be_loaded_says_where_it_looked_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

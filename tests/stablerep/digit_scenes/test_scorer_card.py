@@ -38,6 +38,7 @@ def test_the_card_names_its_figures(rejection):
     figures = {"scorer_id": "a-0123", "real": real, "generated": rejection}
     card = write_card(figures, {"training_s": 360.0}, {"stage": {"num_images": 96_000}})
     assert "`a-0123`" in card and "96,000 captioned real scenes" in card and "in 6 minutes" in card
+    assert "`make scorer` with `scorer` of conf/params" in card
     assert "| digit | 98.7 | 0.9876 |" in card
     assert "| 10 % | 0.104 | 62.50 | 83.33 |" in card
     assert card.startswith("---\nlicense: apache-2.0\n")

@@ -16,7 +16,7 @@ def test_images_of_the_train_split_are_taken_with_their_captions(tmp_path: Path)
     assert set(made.captions["text"]) == {"a red dog", "a blue cat", "a green dog"}
     assert made.has_captions
     assert made.tasks == ["animal"]
-    assert made.max_images_per_caption == 2
+    assert made.images["caption_id"].value_counts().max() == 2
 
 
 def test_an_image_without_a_caption_is_a_caption_of_its_own(tmp_path: Path) -> None:
