@@ -57,8 +57,10 @@ def check_before_run(pipeline: "Pipeline", catalog: "DataCatalog", parameters: d
         DataError: the corpus or an evaluation set cannot be read, or arms are to be trained on captions that
             are too few.
     """
-    from pipelines.config.corpus import build_corpus, build_evaluation_set
+    from pipelines.config.corpus import build_corpus
+    from pipelines.run.evaluation_checks import check_evaluation_sets
 
+    corpus = None
     nodes = {node.name.rsplit(".", 1)[-1] for node in pipeline.nodes}
     taken = pipeline.inputs()
     if any(name.startswith("params:method") for name in taken):
@@ -71,12 +73,10 @@ def check_before_run(pipeline: "Pipeline", catalog: "DataCatalog", parameters: d
         corpus.check()
         check_image_sets(corpus, parameters)
         check_arms(corpus, parameters)
-    for name, entry in parameters["evaluation_sets"].items():
-        if f"params:evaluation_sets.{name}" in taken and entry != parameters["corpus"]:
-            build_evaluation_set(name, entry).check()
+    check_evaluation_sets(pipeline, parameters, corpus)
     if not nodes.isdisjoint(DRAWING):
         _check_models(catalog, parameters, nodes)
-    if any(map(is_encoder, pipeline.all_outputs())) and "curate_captions" in nodes:
+    if corpus and any(map(is_encoder, pipeline.all_outputs())) and "curate_captions" in nodes:
         _check_captions(corpus, parameters)
 
 

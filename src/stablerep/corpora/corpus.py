@@ -135,6 +135,10 @@ class Corpus:
         """Whether it has captions: of its own, or of its images."""
         return type(self).caption_batches is not Corpus.caption_batches
 
+    def has_images(self) -> bool:
+        """Whether it has real images of its own."""
+        return type(self).index is not Corpus.index
+
     def caption_batches(self, reading: Reading, batch_size: int = BATCH_SIZE) -> "Iterator[pl.DataFrame]":
         """Reads its captions.
 

@@ -18,7 +18,7 @@ from stablerep.corpora.corpus import Corpus
 from stablerep.curation.reading.engine import SCHEMA
 from stablerep.curation.settings import Reading
 from stablerep.errors import ConfigError, DataError, GeneratorError, StableRepError
-from tests.stablerep.corpora.images import write_class_folders
+from tests.stablerep.corpora.images import write_class_folders, write_png
 
 PROJECT = Path(__file__).parents[3]
 GENERATOR = PROJECT / "data/06_models/generator"
@@ -312,3 +312,44 @@ def test_a_fault_starts_no_tracked_run_and_no_node(bare_project: Path, tmp_path:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "ConfigError False"
+
+
+def write_flat_folder(root: Path, num: int = 100) -> Path:
+    for number in range(num):
+        write_png(root / f"{number:03}.png", number)
+    return root
+
+
+def captions_beside(root: Path, texts: list[str]) -> Path:
+    """Writes one image per text, without labels."""
+    write_flat_folder(root, len(texts))
+    lines = [f"{number:03}.png,{text}" for number, text in enumerate(texts)]
+    (root / "metadata.csv").write_text("\n".join(["file_name,text", *lines]) + "\n")
+    return root
+
+
+def image_folder(path: Path) -> dict[str, Any]:
+    return {"_target_": "stablerep.corpora.image_folder.ImageFolder", "path": str(path)}
+
+
+@pytest.mark.parametrize("pipeline", ["__default__", "evaluation_sets", "evaluation"])
+def test_an_evaluation_set_without_labels_is_refused(pipeline: str, tmp_path: Path) -> None:
+    mine = {"evaluation_sets.mine": image_folder(write_flat_folder(tmp_path / "flat"))}
+    told = r"evaluation_sets\.mine: the images of corpus 'flat' have no labels.*evaluation_sets\.mine=null\."
+    with pytest.raises(ConfigError, match=told):
+        check(pipeline, **mine)
+    assert fault("training", **mine) is None
+
+
+@pytest.mark.parametrize("captions", [True, False])
+@pytest.mark.parametrize("pipeline", ["__default__", "evaluation"])
+def test_a_corpus_without_labels_is_no_evaluation_set(captions: bool, pipeline: str, tmp_path: Path) -> None:
+    texts = [f"photo {number}" for number in range(100)]
+    folder = captions_beside(tmp_path, texts) if captions else write_flat_folder(tmp_path)
+    told = fault(pipeline, experiment="own_images", **{"corpus.path": str(folder)})
+    assert str(told).startswith("evaluation_sets.held_out: the images of corpus")
+
+
+def test_an_evaluation_set_without_images_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"evaluation_sets\.mine: corpus 'sentences' has no images of its"):
+        check("evaluation_sets", **{"evaluation_sets.mine": sentences(9)})
