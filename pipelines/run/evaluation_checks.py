@@ -7,6 +7,8 @@ from pipelines.run.items import evaluation_set_of
 from stablerep.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kedro.pipeline import Pipeline
 
     from stablerep.corpora.corpus import Corpus
@@ -48,6 +50,33 @@ def check_evaluation_sets(
             checked[name].check()
         _check_labelled_images(name, checked[name])
     return checked
+
+
+def check_evaluations(evaluation: dict[str, Any], sets: "Mapping[str, Corpus]") -> None:
+    """Builds the evaluations, and asks each whether the train images of every set and task suffice.
+
+    Args:
+        evaluation: the section.
+        sets: of `check_evaluation_sets`; those whose images can only be counted by reading or drawing them
+            are passed over.
+
+    Raises:
+        ConfigError: an entry is not an evaluation or refuses its settings, or a task has too few train
+            images.
+    """
+    from pipelines.config.evaluation import build_evaluations
+    from stablerep.corpora.corpus import UNKNOWN_LABEL, label_column
+
+    built = build_evaluations(evaluation)
+    for name, corpus in sets.items():
+        listing = corpus.listing()
+        if listing is None:
+            continue
+        train = listing[listing["split"] == "train"]
+        for task in corpus.tasks():
+            number = int((train[label_column(task)] != UNKNOWN_LABEL).sum())
+            for each in built:
+                each.check_train_images(number, f"task {task!r} of evaluation set {name!r}")
 
 
 def _check_labelled_images(name: str, corpus: "Corpus") -> None:

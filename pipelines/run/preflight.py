@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
-from pipelines.config.build import build_method
+from pipelines.config.build import build, build_method
 from pipelines.config.possible_arms import lacks_captions
 from pipelines.run.items import is_encoder
 from stablerep.errors import ConfigError
@@ -51,14 +51,15 @@ def check_before_run(pipeline: "Pipeline", catalog: "DataCatalog", parameters: d
         parameters: as composed.
 
     Raises:
-        ConfigError: a method, the encoder, the corpus or an evaluation set refuses its settings, or an arm
-            cannot be trained on its image set.
+        ConfigError: a method, the encoder, the executor, the corpus, an evaluation or an evaluation set
+            refuses its settings, an evaluation set has no labels or too few, or an arm cannot be trained on
+            its image set.
         GeneratorError: images are to be drawn, and the model is missing or incomplete.
         DataError: the corpus or an evaluation set cannot be read, or arms are to be trained on captions that
             are too few.
     """
     from pipelines.config.corpus import build_corpus
-    from pipelines.run.evaluation_checks import check_evaluation_sets
+    from pipelines.run.evaluation_checks import check_evaluation_sets, check_evaluations
 
     corpus = None
     nodes = {node.name.rsplit(".", 1)[-1] for node in pipeline.nodes}
@@ -73,8 +74,12 @@ def check_before_run(pipeline: "Pipeline", catalog: "DataCatalog", parameters: d
         corpus.check()
         check_image_sets(corpus, parameters)
         check_arms(corpus, parameters)
-    check_evaluation_sets(pipeline, parameters, corpus)
+    evaluation_sets = check_evaluation_sets(pipeline, parameters, corpus)
+    if "params:evaluation" in taken:
+        check_evaluations(parameters["evaluation"], evaluation_sets)
     if not nodes.isdisjoint(DRAWING):
+        # built, not started: executors connect to nothing until they are given images to draw
+        build("executor", parameters["executor"], "conf/params/executor/<name>.yaml")
         _check_models(catalog, parameters, nodes)
     if corpus and any(map(is_encoder, pipeline.all_outputs())) and "curate_captions" in nodes:
         _check_captions(corpus, parameters)

@@ -175,6 +175,14 @@ class Corpus:
         del previous
         return None
 
+    def listing(self) -> "pd.DataFrame | None":
+        """Returns its real images with their captions, splits and labels, without reading them.
+
+        The columns are those of `index` that do not follow from the bytes. None where the images are not
+        known before they are read or drawn.
+        """
+        return None
+
     def pixels(self, table: "pd.DataFrame") -> "Pixels":
         """Returns the images of these rows of its table, read where they lie, each in its own size."""
         self._refuse("has no real images", "Choose a corpus with images, or only generated image sets.")

@@ -353,3 +353,49 @@ def test_a_corpus_without_labels_is_no_evaluation_set(captions: bool, pipeline: 
 def test_an_evaluation_set_without_images_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"evaluation_sets\.mine: corpus 'sentences' has no images of its"):
         check("evaluation_sets", **{"evaluation_sets.mine": sentences(9)})
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"evaluation.knn._target_": "nope.X"}, r"evaluation\.knn: got .*nope\.X"),
+        ({"evaluation.knn.num_neighbours": 0}, r"evaluation\.knn\.num_neighbours: got 0; must be >= 1"),
+        ({"evaluation.mine": {"_target_": "builtins.dict"}}, r"evaluation\.mine\._target_: .* is a dict"),
+    ],
+)
+@pytest.mark.parametrize("pipeline", ["__default__", "evaluation", "tuning"])
+def test_an_evaluation_that_refuses_its_settings_is_told(
+    pipeline: str, entry: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        check(pipeline, **entry)
+    assert fault("training", **entry) is None
+
+
+@pytest.mark.parametrize("pipeline", ["__default__", "evaluation"])
+def test_more_neighbours_than_labelled_train_images_are_told(pipeline: str, tmp_path: Path) -> None:
+    folder = image_folder(write_class_folders(tmp_path / "few", 20))
+    given = {"evaluation_sets.mine": folder}
+    told = (
+        r"evaluation\.knn\.num_neighbours: got 40; must be <= \d\d, .* of task 'class' of evaluation set 'mi"
+    )
+    with pytest.raises(ConfigError, match=told):
+        check(pipeline, **given, **{"evaluation.knn.num_neighbours": 40})
+    assert fault(pipeline, **given, **{"evaluation.knn.num_neighbours": 20}) is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"executor.num_cpu_processes": 0}, r"executor\.num_cpu_processes: got 0"),
+        ({"executor._target_": "nowhere.Executor"}, r"executor: got .*nowhere\.Executor"),
+        ({"executor": "ray", "executor.max_retries": -1}, r"executor\.max_retries: got -1; must be >= 0"),
+    ],
+)
+def test_an_executor_that_refuses_its_settings_is_told(entry: dict[str, Any], told: str) -> None:
+    for pipeline in ("__default__", "image_sets", "tuning"):
+        with pytest.raises(ConfigError, match=told):
+            check(pipeline, **entry)
+    assert fault("training", **entry) is None
+    rendered = {"image_sets.synthetic": {"source": "rendered", "images_per_caption": 4}}
+    assert fault("__default__", **rendered, **entry) is None, "no set is generated"
