@@ -55,13 +55,14 @@ def check_before_run(pipeline: "Pipeline", catalog: "DataCatalog", parameters: d
             refuses its settings, an evaluation set has no labels or too few, or an arm cannot be trained on
             its image set.
         GeneratorError: images are to be drawn, and the model is missing or incomplete.
-        DataError: the corpus or an evaluation set cannot be read, or arms are to be trained on captions that
-            are too few.
+        DataError: the corpus or an evaluation set cannot be read, or arms are to be trained on captions or
+            images that are too few.
     """
     from pipelines.config.corpus import build_corpus
     from pipelines.run.evaluation_checks import check_evaluation_sets, check_evaluations
+    from pipelines.run.image_checks import check_corpus_images
 
-    corpus = None
+    corpus: Corpus | None = None
     nodes = {node.name.rsplit(".", 1)[-1] for node in pipeline.nodes}
     taken = pipeline.inputs()
     if any(name.startswith("params:method") for name in taken):
@@ -74,6 +75,7 @@ def check_before_run(pipeline: "Pipeline", catalog: "DataCatalog", parameters: d
         corpus.check()
         check_image_sets(corpus, parameters)
         check_arms(corpus, parameters)
+        check_corpus_images(pipeline, corpus, parameters)
     evaluation_sets = check_evaluation_sets(pipeline, parameters, corpus)
     if "params:evaluation" in taken:
         check_evaluations(parameters["evaluation"], evaluation_sets)

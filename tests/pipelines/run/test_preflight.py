@@ -399,3 +399,72 @@ def test_an_executor_that_refuses_its_settings_is_told(entry: dict[str, Any], to
     assert fault("training", **entry) is None
     rendered = {"image_sets.synthetic": {"source": "rendered", "images_per_caption": 4}}
     assert fault("__default__", **rendered, **entry) is None, "no set is generated"
+
+
+def own_images(folder: Path, **further: Any) -> dict[str, Any]:
+    """A run on the images of a folder, evaluated on the scenes of the default experiment."""
+    scenes = {
+        "evaluation_sets.held_out": None,
+        "evaluation_sets.scenes": DEFAULT["evaluation_sets"]["scenes"],
+    }
+    return {"experiment": "own_images", "corpus.path": str(folder), **scenes, **further}
+
+
+NO_CLIP = {"arms.clip_real": None}  # not if_possible: that needs the folder
+MIXED = {"image_sets.mixed": {"source": "mixture", "of": {"real": 1.0}}}
+
+
+@pytest.mark.parametrize("captions", ["none", "one image each", "several images each"])
+@pytest.mark.parametrize("images", ["real", "mixed"])
+@pytest.mark.parametrize("method", ["stablerep", "stablerep_plus"])
+def test_a_method_of_several_images_per_caption_needs_captions_with_several(
+    captions: str, images: str, method: str, tmp_path: Path
+) -> None:
+    if captions == "none":
+        write_flat_folder(tmp_path, 400)
+    else:
+        share = 4 if captions == "several images each" else 1
+        captions_beside(tmp_path, [f"photo {number // share}" for number in range(400)])
+    arm = {"arms.mine": {"method": method, "images": images}}
+    told = fault("training", **own_images(tmp_path, **MIXED, **NO_CLIP, **arm))
+    if captions == "several images each":
+        assert told is None
+    elif captions == "none" and method == "stablerep_plus":
+        assert "it needs captions" in str(told)
+    else:
+        assert str(told).startswith(
+            f"arms.mine: method {method} cannot be trained on image set {images!r}: it takes several images "
+            "of each caption, 0 captions have 2 images or more, and one batch needs 32."
+        )
+
+
+@pytest.mark.parametrize("images", ["real", "mixed"])
+@pytest.mark.parametrize("pipeline", ["__default__", "training"])
+def test_images_that_fill_no_batch_are_told(images: str, pipeline: str, tmp_path: Path) -> None:
+    write_flat_folder(tmp_path, 60)
+    given = own_images(tmp_path, **MIXED, **{"arms.simclr_real.images": images})
+    told = (
+        rf"arms\.simclr_real: image set '{images}' has \d\d different captions .* at least 64, those of one"
+    )
+    with pytest.raises(DataError, match=told):
+        check(pipeline, **given)
+    assert fault(pipeline, **given, **{"training.batch.captions": 8}) is None
+    assert fault("image_sets", **given) is None, "no arm is trained"
+
+
+def test_a_limit_of_own_images_counts(tmp_path: Path) -> None:
+    given = own_images(write_flat_folder(tmp_path, 200))
+    assert fault("training", **given) is None
+    with pytest.raises(DataError, match="image set 'real' has 63 different captions"):
+        check("training", **given, **{"image_sets.real.num_images": 63})
+    with pytest.raises(DataError, match=r"image set 'real': has \d+ images; .* asks for 201"):
+        check("training", **given, **{"image_sets.real.num_images": 201})
+
+
+@pytest.mark.parametrize("further", [{}, MIXED])
+@pytest.mark.parametrize("pipeline", ["__default__", "image_sets", "training"])
+def test_a_corpus_without_images_gives_no_image_set(
+    pipeline: str, further: dict[str, Any], tmp_path: Path
+) -> None:
+    told = fault(pipeline, **own_images(tmp_path, **further, **NO_CLIP), corpus=sentences(1024))
+    assert str(told).startswith("image_sets.real: got source corpus, but corpus 'sentences' has no images of")
