@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from pipelines.config.corpus import build_evaluation_set
+from pipelines.config.corpus import build_corpus, build_evaluation_set, naming_evaluation_set
 from pipelines.run.items import evaluation_set_of
 from stablerep.errors import ConfigError
 
@@ -26,7 +26,8 @@ def check_evaluation_sets(
     Args:
         pipeline: the nodes that are to run.
         parameters: as composed.
-        corpus: of the experiment, already checked: a set that is the corpus itself is not listed twice.
+        corpus: of the experiment, already checked, so that a set that is the corpus itself is not listed
+            twice; None where no node takes it.
 
     Returns:
         These sets by name.
@@ -43,11 +44,15 @@ def check_evaluation_sets(
     for name, entry in parameters["evaluation_sets"].items():
         if evaluation_set_of(name) not in used:
             continue
-        if corpus is not None and entry == parameters["corpus"]:
+        if entry == parameters["corpus"]:
+            if corpus is None:
+                corpus = build_corpus(entry)
+                corpus.check()
             checked[name] = corpus
         else:
             checked[name] = build_evaluation_set(name, entry)
-            checked[name].check()
+            with naming_evaluation_set(name, entry):
+                checked[name].check()
         _check_labelled_images(name, checked[name])
     return checked
 

@@ -240,7 +240,7 @@ def test_a_method_needs_as_many_images_of_a_caption_as_it_takes() -> None:
 
 
 def test_an_arm_without_captions_is_told_before_the_run(tmp_path: Path) -> None:
-    images = write_class_folders(tmp_path / "images", 20)
+    images = write_class_folders(tmp_path / "images", 60)
     given = {"experiment": "own_images", "corpus.path": str(images)}
     assert fault("__default__", **given) is None, "arms.clip_real is left out"
     told = fault("__default__", **given, **{"arms.clip_real.if_possible": False})
@@ -344,7 +344,7 @@ def test_an_evaluation_set_without_labels_is_refused(pipeline: str, tmp_path: Pa
 @pytest.mark.parametrize("captions", [True, False])
 @pytest.mark.parametrize("pipeline", ["__default__", "evaluation"])
 def test_a_corpus_without_labels_is_no_evaluation_set(captions: bool, pipeline: str, tmp_path: Path) -> None:
-    texts = [f"photo {number}" for number in range(100)]
+    texts = [f"photo {number}" for number in range(200)]
     folder = captions_beside(tmp_path, texts) if captions else write_flat_folder(tmp_path)
     told = fault(pipeline, experiment="own_images", **{"corpus.path": str(folder)})
     assert str(told).startswith("evaluation_sets.held_out: the images of corpus")
@@ -468,3 +468,18 @@ def test_a_corpus_without_images_gives_no_image_set(
 ) -> None:
     told = fault(pipeline, **own_images(tmp_path, **further, **NO_CLIP), corpus=sentences(1024))
     assert str(told).startswith("image_sets.real: got source corpus, but corpus 'sentences' has no images of")
+
+
+def test_an_evaluation_set_that_cannot_be_read_is_told_by_its_own_key(tmp_path: Path) -> None:
+    paths = {"corpus.path": "captions.csv", "evaluation_sets.imagenet.path": str(tmp_path / "none")}
+    told = fault("evaluation_sets", experiment="paper", **paths)
+    assert str(told) == (
+        f"evaluation_sets.imagenet: {tmp_path / 'none'}: does not exist; must be a folder of images. Set "
+        "evaluation_sets.imagenet.path in conf/params/experiment/<name>.yaml."
+    )
+
+
+def test_a_corpus_that_is_an_evaluation_set_is_told_by_the_corpus_key(tmp_path: Path) -> None:
+    arm = {"arms.clip_real.if_possible": False}  # else the folder is looked at before the run
+    told = fault("evaluation", experiment="own_images", **arm, **{"corpus.path": str(tmp_path / "none")})
+    assert str(told).endswith("Set corpus.path in conf/params/corpus/<name>.yaml.")
