@@ -13,6 +13,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from pipelines.config.loader import compose
 from pipelines.pipeline_registry import register_pipelines
 from pipelines.run.current import CURRENT
+from pipelines.run.evaluation_checks import EVALUATING
 from pipelines.run.preflight import DRAWING, check_arms, check_before_run
 from stablerep.corpora.corpus import Corpus
 from stablerep.curation.reading.engine import SCHEMA
@@ -65,7 +66,7 @@ def check(pipeline: str, given: DataCatalog | None = None, corpus: Any = None, *
         parameters = parameters | {"corpus": corpus}
     CURRENT.parameters = parameters
     try:
-        check_before_run(register_pipelines()[pipeline], given or catalog(), parameters)
+        check_before_run(register_pipelines()[pipeline], given or catalog(), parameters, runtime)
     finally:
         CURRENT.parameters = DEFAULT
 
@@ -99,7 +100,10 @@ def test_an_encoder_that_takes_no_images_of_the_size_is_told_before_anything_is_
 
 def test_the_nodes_that_are_looked_for_are_registered() -> None:
     nodes = [node for pipeline in register_pipelines().values() for node in pipeline.nodes]
-    assert {node.name.rsplit(".", 1)[-1] for node in nodes} >= DRAWING | {"curate_captions"}
+    assert {node.name.rsplit(".", 1)[-1] for node in nodes} >= DRAWING | EVALUATING | {
+        "curate_captions",
+        "build_report",
+    }
 
 
 @pytest.mark.parametrize(
@@ -483,3 +487,49 @@ def test_a_corpus_that_is_an_evaluation_set_is_told_by_the_corpus_key(tmp_path: 
     arm = {"arms.clip_real.if_possible": False}  # else the folder is looked at before the run
     told = fault("evaluation", experiment="own_images", **arm, **{"corpus.path": str(tmp_path / "none")})
     assert str(told).endswith("Set corpus.path in conf/params/corpus/<name>.yaml.")
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({"generator": "stable_diffusion_1_5"}, "generator=stable_diffusion_1_5"),
+        ({"generator.guidance_scale": 3.0}, "generator.guidance_scale"),
+        ({"generator": {"guidance_scale": 3.0}}, "generator.guidance_scale"),
+    ],
+)
+def test_a_generator_that_nothing_uses_is_told(given: dict[str, Any], shown: str, tmp_path: Path) -> None:
+    folder = write_class_folders(tmp_path, 150)
+    told = fault("__default__", **own_images(folder, **given))
+    assert str(told).startswith(
+        f"--params: got {shown}, but experiment 'own_images' generates no images; must"
+    )
+    added = {
+        "image_sets.synthetic": {"source": "generated"},
+        "arms.mine": {"method": "simclr", "images": "synthetic"},
+    }
+    named = fault("training", **own_images(folder, **given, **added))
+    assert "generates no images" not in str(named)
+
+
+def test_a_generator_that_is_used_may_be_given(tmp_path: Path) -> None:
+    of_others = {"generator.images_per_caption": 2, "generator.saved_size_px": 16}
+    given = own_images(write_class_folders(tmp_path, 60), **of_others)
+    assert fault("__default__", **given) is None, "other sections refer to them"
+    no_set = {f"image_sets.{name}": None for name in DEFAULT["image_sets"]}
+    only_real = {
+        **no_set,
+        **{f"arms.{name}": None for name in DEFAULT["arms"]},
+        "image_sets.drawn": {"source": "rendered"},
+        "arms.mine": {"method": "simclr", "images": "drawn"},
+        "generator.guidance_scale": 3.0,
+    }
+    assert "generates no images" in str(fault("training", **only_real))
+    assert fault("tuning", **only_real) is None, "the study draws images"
+
+
+def test_what_an_experiment_chooses_is_not_what_the_user_gave(tmp_path: Path) -> None:
+    write_class_folders(tmp_path, 60)
+    arms = {"stablerep", "stablerep_plus", "simclr_synthetic", "clip_synthetic", "clip_real"}
+    none_generated = {f"arms.{name}": None for name in arms} | {"image_sets.synthetic": None}
+    given = own_images(tmp_path, **none_generated) | {"experiment": "own_images_generated"}
+    assert fault("training", **given) is None
