@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from stablerep.corpora.corpus import Corpus
     from stablerep.image_sets.image_set import ImageSet
+    from stablerep.methods.batch import BatchSettings
 
 _ARMS = "conf/params/experiment/<name>.yaml"
 
@@ -47,9 +48,12 @@ def check_corpus_images(pipeline: "Pipeline", corpus: "Corpus", parameters: dict
     arms = dict.fromkeys(arm_and_seed(each)[0] for each in sorted(filter(is_encoder, pipeline.all_outputs())))
     sets = _Sets(corpus, parameters)
     for name in arms:
-        made = sets.made_of_corpus(parameters["arms"][name]["images"])
+        images = parameters["arms"][name]["images"]
+        made, most = sets.made_of_corpus(images), sets.most_images(images)
         if made is not None:
             _check_fills_a_batch(name, made, parameters)
+        elif most is not None:
+            _check_mixture_fills_a_batch(name, most, parameters)
 
 
 class _Sets:
@@ -69,6 +73,21 @@ class _Sets:
         if name not in self._made:
             self._made[name] = self._make(name, self._parameters["image_sets"][name])
         return self._made[name]
+
+    def most_images(self, name: str) -> int | None:
+        """Returns how many images a set has at most; None where the corpus does not limit them."""
+        made = self.made_of_corpus(name)
+        if made is not None:
+            return len(made.images)
+        settings = self._parameters["image_sets"][name]
+        shares = settings.get("of") or {}
+        most = {part: self.most_images(part) for part in shares}
+        total = sum(shares.values())
+        # as stablerep.image_sets.mixture: the scarcest part limits the others
+        limits = [int(number * total / shares[part]) for part, number in most.items() if number is not None]
+        if limits and settings.get("num_images"):
+            limits.append(settings["num_images"])
+        return min(limits, default=None)
 
     def _make(self, name: str, settings: dict[str, Any]) -> "ImageSet | None":
         import pandas as pd
@@ -93,14 +112,38 @@ class _Sets:
         return from_corpus(name, listing, Path(), takedowns, amounts, seed, self._corpus.name)
 
 
-def _check_fills_a_batch(name: str, image_set: "ImageSet", parameters: dict[str, Any]) -> None:
+def _batch_of(name: str, parameters: dict[str, Any]) -> "tuple[Any, BatchSettings, int]":
+    """Returns the method of an arm, its batch, and how many captions the batch holds."""
     from pipelines.config.arm_plan import training_of
-    from stablerep.training.batches import MIN_IMAGES
 
     arm = parameters["arms"][name]
     method = build_method(arm["method"], parameters["method"][arm["method"]])
     batch = training_of(name, arm, parameters["training"]).batch
-    needed = batch.captions_of(method.views_per_image * method.images_per_caption, f"arm {name!r}")
+    views = method.views_per_image * method.images_per_caption
+    return method, batch, batch.captions_of(views, f"arm {name!r}")
+
+
+def _check_mixture_fills_a_batch(name: str, most_images: int, parameters: dict[str, Any]) -> None:
+    """Raises DataError where a mixture with images that are not made yet cannot have enough."""
+    from stablerep.training.batches import MIN_IMAGES
+
+    images = parameters["arms"][name]["images"]
+    method, batch, needed = _batch_of(name, parameters)
+    wanted = needed * min(method.images_per_caption, MIN_IMAGES)
+    if most_images < wanted:
+        raise DataError(
+            f"arms.{name}: image set {images!r} has {most_images} images at most, because its "
+            f"real part has so few; must be at least {wanted}, those of one batch of "
+            f"{batch.num_views} views. Add images, change the shares, or set a smaller "
+            "training.batch.captions."
+        )
+
+
+def _check_fills_a_batch(name: str, image_set: "ImageSet", parameters: dict[str, Any]) -> None:
+    from stablerep.training.batches import MIN_IMAGES
+
+    arm = parameters["arms"][name]
+    method, batch, needed = _batch_of(name, parameters)
     sizes = image_set.images["caption_id"].value_counts()
     if method.images_per_caption > 1:
         several = int((sizes >= MIN_IMAGES).sum())

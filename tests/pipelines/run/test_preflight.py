@@ -533,3 +533,15 @@ def test_what_an_experiment_chooses_is_not_what_the_user_gave(tmp_path: Path) ->
     none_generated = {f"arms.{name}": None for name in arms} | {"image_sets.synthetic": None}
     given = own_images(tmp_path, **none_generated) | {"experiment": "own_images_generated"}
     assert fault("training", **given) is None
+
+
+def test_a_real_part_limits_a_mixture_with_generated_images(tmp_path: Path) -> None:
+    half = {"image_sets.half": {"source": "mixture", "of": {"real": 0.5, "synthetic": 0.5}}}
+    parts = {"image_sets.synthetic": {"source": "generated"}, **half, "arms.simclr_real.images": "half"}
+    write_flat_folder(tmp_path, 30)
+    given = own_images(tmp_path, **parts)
+    told = r"arms\.simclr_real: image set 'half' has \d\d images at most, .*; must be at least 64"
+    with pytest.raises(DataError, match=told):
+        check("training", **given, **{"generator.images_per_caption": 4})
+    mostly_drawn = {"image_sets.half.of": {"real": 0.2, "synthetic": 0.8}}
+    assert fault("training", **given, **mostly_drawn, **{"generator.images_per_caption": 4}) is None
