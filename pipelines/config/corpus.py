@@ -1,5 +1,9 @@
 """The corpus that the configuration names by `_target_`."""
 
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.build import build
@@ -10,6 +14,9 @@ if TYPE_CHECKING:
     from stablerep.corpora.corpus import Corpus
 
 _WHERE = "conf/params/corpus/<name>.yaml"
+_WHERE_SET = "conf/params/experiment/<name>.yaml"
+# `corpus.path`, but not stablerep.corpora.corpus.Corpus
+_KEY = re.compile(r"(?<![\w./])corpus\.([a-z_]+)")
 
 
 def build_corpus(corpus: dict[str, Any], key: str = "corpus", where: str = _WHERE) -> "Corpus":
@@ -27,8 +34,54 @@ def build_corpus(corpus: dict[str, Any], key: str = "corpus", where: str = _WHER
 
 
 def build_evaluation_set(name: str, entry: dict[str, Any]) -> "Corpus":
-    """Returns an evaluation set of the experiment."""
-    return build_corpus(entry, f"evaluation_sets.{name}", "conf/params/experiment/<name>.yaml")
+    """Returns an evaluation set of the experiment; a fault names the set's keys."""
+    with naming_evaluation_set(name, entry):
+        return build_corpus(entry, f"evaluation_sets.{name}", _WHERE_SET)
+
+
+@contextmanager
+def naming_evaluation_set(name: str, entry: Mapping[str, Any]) -> Iterator[None]:
+    """Makes faults of a corpus in the block name the keys of the evaluation set that it is.
+
+    A corpus does not know where its settings stand: its messages say `corpus.path` and the corpus's file.
+
+    Args:
+        name: of the evaluation set.
+        entry: the set's entry.
+
+    Raises:
+        StableRepError: the same error with `evaluation_sets.<name>.path` and the experiment's file.
+    """
+    from stablerep.errors import StableRepError
+
+    try:
+        yield
+    except StableRepError as error:
+        renamed = copy.copy(error)
+        renamed.args = (_renamed(str(error), f"evaluation_sets.{name}", _keys_of(entry)),)
+        raise renamed from error
+
+
+def _renamed(message: str, key: str, settings: set[str]) -> str:
+    def replaced(found: re.Match[str]) -> str:
+        # a file may be called corpus.csv
+        return f"{key}.{found[1]}" if found[1] in settings else found[0]
+
+    text = _KEY.sub(replaced, message).replace(_WHERE, _WHERE_SET)
+    text = text.removeprefix("corpus: ")
+    return text if text.startswith((f"{key}.", f"{key}:")) else f"{key}: {text}"
+
+
+def _keys_of(entry: Mapping[str, Any]) -> set[str]:
+    """Returns the settings of the class that an entry names, also those that it leaves out."""
+    import inspect
+
+    from hydra.utils import get_object
+
+    try:
+        return {*entry, *inspect.signature(get_object(entry["_target_"])).parameters}
+    except (ImportError, TypeError, ValueError):  # there is no such class: only its name can be at fault
+        return set(entry)
 
 
 def index_of(corpus: "Corpus", key: str, previous: "pd.DataFrame | None") -> "pd.DataFrame":

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.build import build
-from pipelines.config.corpus import build_evaluation_set
+from pipelines.config.corpus import build_evaluation_set, naming_evaluation_set
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,8 @@ def open_evaluation_set(name: str, entry: dict[str, Any], table: pd.DataFrame) -
     from stablerep.evaluation.labelled_set import LabelledSet
 
     corpus = build_evaluation_set(name, entry)
-    tasks = corpus.tasks()
+    with naming_evaluation_set(name, entry):
+        tasks = corpus.tasks()
     labelled = LabelledSet(
         name,
         {task: each.classes for task, each in tasks.items()},

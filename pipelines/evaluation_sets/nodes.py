@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from pipelines.config.corpus import build_evaluation_set, index_of
+from pipelines.config.corpus import build_evaluation_set, index_of, naming_evaluation_set
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -11,12 +11,17 @@ if TYPE_CHECKING:
 def index_evaluation_set(
     name: str, evaluation_set: dict[str, Any], previous: "pd.DataFrame | None"
 ) -> "pd.DataFrame":
-    """Returns one row per labelled image, with its split; files that did not change are not read again.
+    """Returns one row per image, with its split; files that did not change are not read again.
+
+    That the images have labels is checked before the run, see `pipelines.run.evaluation_checks`.
 
     Raises:
-        DataError: the set has no images, no labels or a split without images.
+        ConfigError: the set has no images of its own.
+        DataError: the set cannot be read, or a split has no images.
     """
-    return index_of(build_evaluation_set(name, evaluation_set), f"evaluation_sets.{name}", previous)
+    corpus = build_evaluation_set(name, evaluation_set)
+    with naming_evaluation_set(name, evaluation_set):
+        return index_of(corpus, f"evaluation_sets.{name}", previous)
 
 
 def take_corpus_images(corpus_images: "pd.DataFrame") -> "pd.DataFrame":

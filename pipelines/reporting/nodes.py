@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.chosen_scorer import find_scorer
-from pipelines.config.corpus import build_corpus, build_evaluation_set
+from pipelines.config.corpus import build_corpus, build_evaluation_set, naming_evaluation_set
 from pipelines.run.items import arm_and_seed, evaluation_set_of, image_set_of, is_encoder
 
 if TYPE_CHECKING:
@@ -169,8 +169,9 @@ def _describe_evaluation_sets(
     described = {}
     for name, table in tables.items():
         corpus = build_evaluation_set(name, entries[name])
-        num_classes = {task: len(each.classes) for task, each in corpus.tasks().items()}
-        described[name] = evaluation_set_facts(corpus.facts(table), num_classes)
+        with naming_evaluation_set(name, entries[name]):
+            num_classes = {task: len(each.classes) for task, each in corpus.tasks().items()}
+            described[name] = evaluation_set_facts(corpus.facts(table), num_classes)
     return described
 
 

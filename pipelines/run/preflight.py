@@ -3,11 +3,13 @@
 A fault found here leaves everything under data/ as it was, and starts no run in MLflow.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
-from pipelines.config.build import build_method
+from pipelines.config.build import build, build_method
 from pipelines.config.possible_arms import lacks_captions
 from pipelines.run.items import is_encoder
 from stablerep.errors import ConfigError
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 # The last part of the names of the nodes that draw images with the model.
 DRAWING = {"generate_images", "tune_guidance"}
+_REPORTING = "build_report"  # is given the whole configuration
+# Keys of the generator that other sections refer to: the size of a batch and of the encoder's images, and the
+# tokenizer that counts a caption's tokens.
+_USED_BY_OTHERS = {"images_per_caption", "saved_size_px", "model_folder"}
 _ARMS = "conf/params/experiment/<name>.yaml"
 
 
@@ -29,38 +35,52 @@ class PreflightHooks:
 
     def __init__(self) -> None:
         self._parameters: dict[str, Any] = {}
+        self._given: dict[str, Any] = {}
 
     @hook_impl
     def after_context_created(self, context: "KedroContext") -> None:
-        """Keeps the parameters."""
+        """Keeps the parameters, and what `--params` gave of them."""
         self._parameters = context.config_loader["parameters"]
+        self._given = context.config_loader.runtime_params or {}
 
     # first of all: tracking must not start a run that ends here
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: "Pipeline", catalog: "DataCatalog") -> None:
         """Raises a StableRepError for a run that cannot come to its end."""
-        check_before_run(pipeline, catalog, self._parameters)
+        check_before_run(pipeline, catalog, self._parameters, self._given)
 
 
-def check_before_run(pipeline: "Pipeline", catalog: "DataCatalog", parameters: dict[str, Any]) -> None:
+def check_before_run(
+    pipeline: "Pipeline",
+    catalog: "DataCatalog",
+    parameters: dict[str, Any],
+    given: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Checks what the nodes of a run are given.
 
     Args:
         pipeline: the nodes that are to run.
         catalog: where their inputs are.
         parameters: as composed.
+        given: what `--params` gave of them, by dotted key or nested.
 
     Raises:
-        ConfigError: a method, the encoder, the corpus or an evaluation set refuses its settings, or an arm
-            cannot be trained on its image set.
+        ConfigError: a generator is given that nothing uses; a method, the encoder, the executor, the corpus,
+            an evaluation or an evaluation set refuses its settings; an evaluation set has no labels or too
+            few; or an arm cannot be trained on its image set.
         GeneratorError: images are to be drawn, and the model is missing or incomplete.
-        DataError: the corpus or an evaluation set cannot be read, or arms are to be trained on captions that
-            are too few.
+        DataError: the corpus or an evaluation set cannot be read, or arms are to be trained on captions or
+            images that are too few.
     """
-    from pipelines.config.corpus import build_corpus, build_evaluation_set
+    from pipelines.config.corpus import build_corpus
+    from pipelines.run.evaluation_checks import EVALUATING, check_evaluation_sets, check_evaluations
+    from pipelines.run.image_checks import check_corpus_images
 
+    corpus: Corpus | None = None
     nodes = {node.name.rsplit(".", 1)[-1] for node in pipeline.nodes}
     taken = pipeline.inputs()
+    if not any("params:generator" in node.inputs for node in pipeline.nodes if node.name != _REPORTING):
+        check_generator_is_used(given, parameters)
     if any(name.startswith("params:method") for name in taken):
         for name, entry in parameters["method"].items():
             build_method(name, entry)
@@ -71,13 +91,41 @@ def check_before_run(pipeline: "Pipeline", catalog: "DataCatalog", parameters: d
         corpus.check()
         check_image_sets(corpus, parameters)
         check_arms(corpus, parameters)
-    for name, entry in parameters["evaluation_sets"].items():
-        if f"params:evaluation_sets.{name}" in taken and entry != parameters["corpus"]:
-            build_evaluation_set(name, entry).check()
+        check_corpus_images(pipeline, corpus, parameters)
+    evaluation_sets = check_evaluation_sets(pipeline, parameters, corpus)
+    if not nodes.isdisjoint(EVALUATING):
+        check_evaluations(parameters["evaluation"], evaluation_sets)
     if not nodes.isdisjoint(DRAWING):
+        # built, not started: executors connect to nothing until they are given images to draw
+        build("executor", parameters["executor"], "conf/params/executor/<name>.yaml")
         _check_models(catalog, parameters, nodes)
-    if any(map(is_encoder, pipeline.all_outputs())) and "curate_captions" in nodes:
+    if corpus and any(map(is_encoder, pipeline.all_outputs())) and "curate_captions" in nodes:
         _check_captions(corpus, parameters)
+
+
+def check_generator_is_used(given: Mapping[str, Any], parameters: dict[str, Any]) -> None:
+    """Raises ConfigError where the user chose a generator, or values of it, and no image set is generated.
+
+    Args:
+        given: what `--params` gave, by dotted key or nested; what an experiment's file chooses is not in it.
+        parameters: as composed.
+    """
+    if any(settings["source"] == "generated" for settings in parameters["image_sets"].values()):
+        return
+    for key, value in given.items():
+        section, _, name = str(key).partition(".")
+        if section != "generator":
+            continue
+        keys = [name] if name else list(value) if isinstance(value, Mapping) else [""]
+        unused = [each for each in keys if each not in _USED_BY_OTHERS]
+        if unused:
+            shown = f"generator.{unused[0]}" if unused[0] else f"generator={value}"
+            raise ConfigError(
+                f"--params: got {shown}, but experiment {parameters['experiment_name']!r} generates no "
+                "images; must be an experiment with an image set of source generated. Choose one, such as "
+                "experiment=own_images_generated, or add image_sets.synthetic={source: generated} and an arm "
+                f"that is trained on it, or leave {shown} out."
+            )
 
 
 def check_encoder(backbone: dict[str, Any]) -> None:

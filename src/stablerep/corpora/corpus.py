@@ -134,6 +134,10 @@ class Corpus:
         """Whether it has captions: of its own, or of its images."""
         return type(self).caption_batches is not Corpus.caption_batches
 
+    def has_images(self) -> bool:
+        """Whether it has real images of its own."""
+        return type(self).index is not Corpus.index
+
     def caption_batches(self, reading: Reading, batch_size: int = BATCH_SIZE) -> "Iterator[pl.DataFrame]":
         """Reads its captions.
 
@@ -168,6 +172,14 @@ class Corpus:
             DataError: too many images are unreadable, or splits and labels have a fault.
         """
         del previous
+        return None
+
+    def listing(self) -> "pd.DataFrame | None":
+        """Returns its real images with their captions, splits and labels, without reading them.
+
+        The columns are those of `index` that do not follow from the bytes. None where the images are not
+        known before they are read or drawn.
+        """
         return None
 
     def pixels(self, table: "pd.DataFrame") -> "Pixels":

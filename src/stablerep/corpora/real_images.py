@@ -194,6 +194,10 @@ class RealImages(Corpus, ABC):
         check_shared(table, self.max_shared_share)
         return table
 
+    def listing(self) -> pd.DataFrame:
+        """Returns its images with their captions, splits and labels, without reading them."""
+        return self._listed[0].copy()
+
     def pixels(self, table: pd.DataFrame) -> "Pixels":
         """Returns the images of these rows, read where they lie."""
         from stablerep.corpora.reading_in_place import ImagesInPlace

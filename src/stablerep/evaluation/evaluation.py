@@ -61,6 +61,18 @@ class Evaluation(ABC):
     version: ClassVar[int]
     needs_text: ClassVar[bool] = False
 
+    def check_train_images(self, num_images: int, whose: str) -> None:
+        """Looks before the run whether labelled train images suffice; by default any number does.
+
+        Args:
+            num_images: labelled train images of a task, at most.
+            whose: the task and its set, for the message.
+
+        Raises:
+            ConfigError: they are too few.
+        """
+        del num_images, whose
+
     @abstractmethod
     def choose(self, train: Split, validation: Split, prompts: Prompts | None) -> dict[str, Choice]:
         """Makes every choice, for each task.

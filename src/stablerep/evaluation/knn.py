@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 from torch.nn import functional as F
 
-from stablerep.errors import check_range
+from stablerep.errors import ConfigError, check_range
 from stablerep.evaluation.evaluation import Choice, Evaluation
 from stablerep.evaluation.subject import Prompts, Split
 from stablerep.settings import Settings
@@ -123,6 +123,14 @@ class NearestNeighbours(Evaluation):
 
     def __init__(self, num_neighbours: int = _DEFAULT.num_neighbours) -> None:
         self.settings = NearestNeighboursSettings(num_neighbours=num_neighbours)
+
+    def check_train_images(self, num_images: int, whose: str) -> None:
+        """Raises ConfigError where a task has fewer labelled train images than neighbours."""
+        if self.settings.num_neighbours > num_images:
+            raise ConfigError(
+                f"evaluation.knn.num_neighbours: got {self.settings.num_neighbours}; must be <= "
+                f"{num_images}, the number of labelled train images of {whose}. Set it in {_WHERE}."
+            )
 
     def choose(self, train: Split, validation: Split, prompts: Prompts | None) -> dict[str, Choice]:
         """Keeps the train images and votes on the validation images.

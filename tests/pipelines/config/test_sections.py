@@ -7,13 +7,15 @@ import pytest
 
 from pipelines.config.arm_plan import plan_arm, training_of
 from pipelines.config.batches import check_batches
-from pipelines.config.corpus import build_corpus, build_evaluation_set
+from pipelines.config.corpus import build_corpus, build_evaluation_set, naming_evaluation_set
 from pipelines.config.generator import generator_of, model_folder
 from pipelines.config.loader import compose
 from pipelines.config.nested import merged
-from stablerep.errors import ConfigError, DataError
+from pipelines.evaluation_sets.nodes import index_evaluation_set
+from stablerep.errors import ConfigError, DataError, StableRepError
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.methods.simclr import SimCLR
+from tests.stablerep.corpora.images import write_class_folders
 from tests.stablerep.image_sets.sets import Colours
 
 PROJECT = Path(__file__).parents[3]
@@ -130,3 +132,37 @@ def test_the_limit_and_the_batch_of_an_arm_count(plain: dict[str, Any]) -> None:
     assert "got 5; must be at least" in str(refused(plain, 1000, image_sets=few))
     small = {"clip": {"method": "clip", "images": "real", "training": {"batch": {"captions": 1}}}}
     assert refused(plain, 1000, image_sets=few, arms=small) is None
+
+
+def image_folder(path: Path, **settings: Any) -> dict[str, Any]:
+    return {"_target_": "stablerep.corpora.image_folder.ImageFolder", "path": str(path), **settings}
+
+
+def fault_of_set(entry: dict[str, Any]) -> str:
+    """Returns what a set's node says of it."""
+    with pytest.raises(StableRepError) as raised:
+        index_evaluation_set("mine", entry, None)
+    assert isinstance(raised.value.__cause__, type(raised.value)), "the same class, and where it came from"
+    return str(raised.value)
+
+
+def test_a_fault_of_an_evaluation_set_names_its_key_and_file(tmp_path: Path) -> None:
+    where = "conf/params/experiment/<name>.yaml"
+    assert fault_of_set(image_folder(tmp_path / "none")) == (
+        f"evaluation_sets.mine: {tmp_path / 'none'}: does not exist; must be a folder of images. Set "
+        f"evaluation_sets.mine.path in {where}."
+    )
+    told = fault_of_set(image_folder(tmp_path, max_unreadable_share=2))
+    assert told.startswith("evaluation_sets.mine.max_unreadable_share: got 2; must be")
+    assert told.endswith(f"Set it in {where}.")
+    write_class_folders(tmp_path / "photos")
+    (tmp_path / "photos/cat/000.png").write_bytes(b"")
+    told = fault_of_set(image_folder(tmp_path / "photos", max_unreadable_share=0))
+    assert told.startswith("evaluation_sets.mine: 1 of 60 images cannot be read")
+    assert told.endswith(f"or raise evaluation_sets.mine.max_unreadable_share in {where}.")
+
+
+def test_a_file_of_an_evaluation_set_may_be_called_corpus(tmp_path: Path) -> None:
+    told = pytest.raises(DataError, match=r"^evaluation_sets\.mine: corpus\.csv: bad$")
+    with told, naming_evaluation_set("mine", image_folder(tmp_path)):
+        raise DataError("corpus.csv: bad")

@@ -13,12 +13,13 @@ from kedro.io import DataCatalog, MemoryDataset
 from pipelines.config.loader import compose
 from pipelines.pipeline_registry import register_pipelines
 from pipelines.run.current import CURRENT
+from pipelines.run.evaluation_checks import EVALUATING
 from pipelines.run.preflight import DRAWING, check_arms, check_before_run
 from stablerep.corpora.corpus import Corpus
 from stablerep.curation.reading.engine import SCHEMA
 from stablerep.curation.settings import Reading
 from stablerep.errors import ConfigError, DataError, GeneratorError, StableRepError
-from tests.stablerep.corpora.images import write_class_folders
+from tests.stablerep.corpora.images import write_class_folders, write_png
 
 PROJECT = Path(__file__).parents[3]
 GENERATOR = PROJECT / "data/06_models/generator"
@@ -65,7 +66,7 @@ def check(pipeline: str, given: DataCatalog | None = None, corpus: Any = None, *
         parameters = parameters | {"corpus": corpus}
     CURRENT.parameters = parameters
     try:
-        check_before_run(register_pipelines()[pipeline], given or catalog(), parameters)
+        check_before_run(register_pipelines()[pipeline], given or catalog(), parameters, runtime)
     finally:
         CURRENT.parameters = DEFAULT
 
@@ -99,7 +100,10 @@ def test_an_encoder_that_takes_no_images_of_the_size_is_told_before_anything_is_
 
 def test_the_nodes_that_are_looked_for_are_registered() -> None:
     nodes = [node for pipeline in register_pipelines().values() for node in pipeline.nodes]
-    assert {node.name.rsplit(".", 1)[-1] for node in nodes} >= DRAWING | {"curate_captions"}
+    assert {node.name.rsplit(".", 1)[-1] for node in nodes} >= DRAWING | EVALUATING | {
+        "curate_captions",
+        "build_report",
+    }
 
 
 @pytest.mark.parametrize(
@@ -240,7 +244,7 @@ def test_a_method_needs_as_many_images_of_a_caption_as_it_takes() -> None:
 
 
 def test_an_arm_without_captions_is_told_before_the_run(tmp_path: Path) -> None:
-    images = write_class_folders(tmp_path / "images", 20)
+    images = write_class_folders(tmp_path / "images", 60)
     given = {"experiment": "own_images", "corpus.path": str(images)}
     assert fault("__default__", **given) is None, "arms.clip_real is left out"
     told = fault("__default__", **given, **{"arms.clip_real.if_possible": False})
@@ -312,3 +316,232 @@ def test_a_fault_starts_no_tracked_run_and_no_node(bare_project: Path, tmp_path:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "ConfigError False"
+
+
+def write_flat_folder(root: Path, num: int = 100) -> Path:
+    for number in range(num):
+        write_png(root / f"{number:03}.png", number)
+    return root
+
+
+def captions_beside(root: Path, texts: list[str]) -> Path:
+    """Writes one image per text, without labels."""
+    write_flat_folder(root, len(texts))
+    lines = [f"{number:03}.png,{text}" for number, text in enumerate(texts)]
+    (root / "metadata.csv").write_text("\n".join(["file_name,text", *lines]) + "\n")
+    return root
+
+
+def image_folder(path: Path) -> dict[str, Any]:
+    return {"_target_": "stablerep.corpora.image_folder.ImageFolder", "path": str(path)}
+
+
+@pytest.mark.parametrize("pipeline", ["__default__", "evaluation_sets", "evaluation"])
+def test_an_evaluation_set_without_labels_is_refused(pipeline: str, tmp_path: Path) -> None:
+    mine = {"evaluation_sets.mine": image_folder(write_flat_folder(tmp_path / "flat"))}
+    told = r"evaluation_sets\.mine: the images of corpus 'flat' have no labels.*evaluation_sets\.mine=null\."
+    with pytest.raises(ConfigError, match=told):
+        check(pipeline, **mine)
+    assert fault("training", **mine) is None
+
+
+@pytest.mark.parametrize("captions", [True, False])
+@pytest.mark.parametrize("pipeline", ["__default__", "evaluation"])
+def test_a_corpus_without_labels_is_no_evaluation_set(captions: bool, pipeline: str, tmp_path: Path) -> None:
+    texts = [f"photo {number}" for number in range(200)]
+    folder = captions_beside(tmp_path, texts) if captions else write_flat_folder(tmp_path)
+    told = fault(pipeline, experiment="own_images", **{"corpus.path": str(folder)})
+    assert str(told).startswith("evaluation_sets.held_out: the images of corpus")
+
+
+def test_an_evaluation_set_without_images_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"evaluation_sets\.mine: corpus 'sentences' has no images of its"):
+        check("evaluation_sets", **{"evaluation_sets.mine": sentences(9)})
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"evaluation.knn._target_": "nope.X"}, r"evaluation\.knn: got .*nope\.X"),
+        ({"evaluation.knn.num_neighbours": 0}, r"evaluation\.knn\.num_neighbours: got 0; must be >= 1"),
+        ({"evaluation.mine": {"_target_": "builtins.dict"}}, r"evaluation\.mine\._target_: .* is a dict"),
+    ],
+)
+@pytest.mark.parametrize("pipeline", ["__default__", "evaluation", "tuning"])
+def test_an_evaluation_that_refuses_its_settings_is_told(
+    pipeline: str, entry: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        check(pipeline, **entry)
+    assert fault("training", **entry) is None
+
+
+@pytest.mark.parametrize("pipeline", ["__default__", "evaluation"])
+def test_more_neighbours_than_labelled_train_images_are_told(pipeline: str, tmp_path: Path) -> None:
+    folder = image_folder(write_class_folders(tmp_path / "few", 20))
+    given = {"evaluation_sets.mine": folder}
+    told = (
+        r"evaluation\.knn\.num_neighbours: got 40; must be <= \d\d, .* of task 'class' of evaluation set 'mi"
+    )
+    with pytest.raises(ConfigError, match=told):
+        check(pipeline, **given, **{"evaluation.knn.num_neighbours": 40})
+    assert fault(pipeline, **given, **{"evaluation.knn.num_neighbours": 20}) is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"executor.num_cpu_processes": 0}, r"executor\.num_cpu_processes: got 0"),
+        ({"executor._target_": "nowhere.Executor"}, r"executor: got .*nowhere\.Executor"),
+        ({"executor": "ray", "executor.max_retries": -1}, r"executor\.max_retries: got -1; must be >= 0"),
+    ],
+)
+def test_an_executor_that_refuses_its_settings_is_told(entry: dict[str, Any], told: str) -> None:
+    for pipeline in ("__default__", "image_sets", "tuning"):
+        with pytest.raises(ConfigError, match=told):
+            check(pipeline, **entry)
+    assert fault("training", **entry) is None
+    rendered = {"image_sets.synthetic": {"source": "rendered", "images_per_caption": 4}}
+    assert fault("__default__", **rendered, **entry) is None, "no set is generated"
+
+
+def own_images(folder: Path, **further: Any) -> dict[str, Any]:
+    """A run on the images of a folder, evaluated on the scenes of the default experiment."""
+    scenes = {
+        "evaluation_sets.held_out": None,
+        "evaluation_sets.scenes": DEFAULT["evaluation_sets"]["scenes"],
+    }
+    return {"experiment": "own_images", "corpus.path": str(folder), **scenes, **further}
+
+
+NO_CLIP = {"arms.clip_real": None}  # not if_possible: that needs the folder
+MIXED = {"image_sets.mixed": {"source": "mixture", "of": {"real": 1.0}}}
+
+
+@pytest.mark.parametrize("captions", ["none", "one image each", "several images each"])
+@pytest.mark.parametrize("images", ["real", "mixed"])
+@pytest.mark.parametrize("method", ["stablerep", "stablerep_plus"])
+def test_a_method_of_several_images_per_caption_needs_captions_with_several(
+    captions: str, images: str, method: str, tmp_path: Path
+) -> None:
+    if captions == "none":
+        write_flat_folder(tmp_path, 400)
+    else:
+        share = 4 if captions == "several images each" else 1
+        captions_beside(tmp_path, [f"photo {number // share}" for number in range(400)])
+    arm = {"arms.mine": {"method": method, "images": images}}
+    told = fault("training", **own_images(tmp_path, **MIXED, **NO_CLIP, **arm))
+    if captions == "several images each":
+        assert told is None
+    elif captions == "none" and method == "stablerep_plus":
+        assert "it needs captions" in str(told)
+    else:
+        assert str(told).startswith(
+            f"arms.mine: method {method} cannot be trained on image set {images!r}: it takes several images "
+            "of each caption, 0 captions have 2 images or more, and one batch needs 32."
+        )
+
+
+@pytest.mark.parametrize("images", ["real", "mixed"])
+@pytest.mark.parametrize("pipeline", ["__default__", "training"])
+def test_images_that_fill_no_batch_are_told(images: str, pipeline: str, tmp_path: Path) -> None:
+    write_flat_folder(tmp_path, 60)
+    given = own_images(tmp_path, **MIXED, **{"arms.simclr_real.images": images})
+    told = (
+        rf"arms\.simclr_real: image set '{images}' has \d\d different captions .* at least 64, those of one"
+    )
+    with pytest.raises(DataError, match=told):
+        check(pipeline, **given)
+    assert fault(pipeline, **given, **{"training.batch.captions": 8}) is None
+    assert fault("image_sets", **given) is None, "no arm is trained"
+
+
+def test_a_limit_of_own_images_counts(tmp_path: Path) -> None:
+    given = own_images(write_flat_folder(tmp_path, 200))
+    assert fault("training", **given) is None
+    with pytest.raises(DataError, match="image set 'real' has 63 different captions"):
+        check("training", **given, **{"image_sets.real.num_images": 63})
+    with pytest.raises(DataError, match=r"image set 'real': has \d+ images; .* asks for 201"):
+        check("training", **given, **{"image_sets.real.num_images": 201})
+
+
+@pytest.mark.parametrize("further", [{}, MIXED])
+@pytest.mark.parametrize("pipeline", ["__default__", "image_sets", "training"])
+def test_a_corpus_without_images_gives_no_image_set(
+    pipeline: str, further: dict[str, Any], tmp_path: Path
+) -> None:
+    told = fault(pipeline, **own_images(tmp_path, **further, **NO_CLIP), corpus=sentences(1024))
+    assert str(told).startswith("image_sets.real: got source corpus, but corpus 'sentences' has no images of")
+
+
+def test_an_evaluation_set_that_cannot_be_read_is_told_by_its_own_key(tmp_path: Path) -> None:
+    paths = {"corpus.path": "captions.csv", "evaluation_sets.imagenet.path": str(tmp_path / "none")}
+    told = fault("evaluation_sets", experiment="paper", **paths)
+    assert str(told) == (
+        f"evaluation_sets.imagenet: {tmp_path / 'none'}: does not exist; must be a folder of images. Set "
+        "evaluation_sets.imagenet.path in conf/params/experiment/<name>.yaml."
+    )
+
+
+def test_a_corpus_that_is_an_evaluation_set_is_told_by_the_corpus_key(tmp_path: Path) -> None:
+    arm = {"arms.clip_real.if_possible": False}  # else the folder is looked at before the run
+    told = fault("evaluation", experiment="own_images", **arm, **{"corpus.path": str(tmp_path / "none")})
+    assert str(told).endswith("Set corpus.path in conf/params/corpus/<name>.yaml.")
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({"generator": "stable_diffusion_1_5"}, "generator=stable_diffusion_1_5"),
+        ({"generator.guidance_scale": 3.0}, "generator.guidance_scale"),
+        ({"generator": {"guidance_scale": 3.0}}, "generator.guidance_scale"),
+    ],
+)
+def test_a_generator_that_nothing_uses_is_told(given: dict[str, Any], shown: str, tmp_path: Path) -> None:
+    folder = write_class_folders(tmp_path, 150)
+    told = fault("__default__", **own_images(folder, **given))
+    assert str(told).startswith(
+        f"--params: got {shown}, but experiment 'own_images' generates no images; must"
+    )
+    added = {
+        "image_sets.synthetic": {"source": "generated"},
+        "arms.mine": {"method": "simclr", "images": "synthetic"},
+    }
+    named = fault("training", **own_images(folder, **given, **added))
+    assert "generates no images" not in str(named)
+
+
+def test_a_generator_that_is_used_may_be_given(tmp_path: Path) -> None:
+    of_others = {"generator.images_per_caption": 2, "generator.saved_size_px": 16}
+    given = own_images(write_class_folders(tmp_path, 60), **of_others)
+    assert fault("__default__", **given) is None, "other sections refer to them"
+    no_set = {f"image_sets.{name}": None for name in DEFAULT["image_sets"]}
+    only_real = {
+        **no_set,
+        **{f"arms.{name}": None for name in DEFAULT["arms"]},
+        "image_sets.drawn": {"source": "rendered"},
+        "arms.mine": {"method": "simclr", "images": "drawn"},
+        "generator.guidance_scale": 3.0,
+    }
+    assert "generates no images" in str(fault("training", **only_real))
+    assert fault("tuning", **only_real) is None, "the study draws images"
+
+
+def test_what_an_experiment_chooses_is_not_what_the_user_gave(tmp_path: Path) -> None:
+    write_class_folders(tmp_path, 60)
+    arms = {"stablerep", "stablerep_plus", "simclr_synthetic", "clip_synthetic", "clip_real"}
+    none_generated = {f"arms.{name}": None for name in arms} | {"image_sets.synthetic": None}
+    given = own_images(tmp_path, **none_generated) | {"experiment": "own_images_generated"}
+    assert fault("training", **given) is None
+
+
+def test_a_real_part_limits_a_mixture_with_generated_images(tmp_path: Path) -> None:
+    half = {"image_sets.half": {"source": "mixture", "of": {"real": 0.5, "synthetic": 0.5}}}
+    parts = {"image_sets.synthetic": {"source": "generated"}, **half, "arms.simclr_real.images": "half"}
+    write_flat_folder(tmp_path, 30)
+    given = own_images(tmp_path, **parts)
+    told = r"arms\.simclr_real: image set 'half' has \d\d images at most, .*; must be at least 64"
+    with pytest.raises(DataError, match=told):
+        check("training", **given, **{"generator.images_per_caption": 4})
+    mostly_drawn = {"image_sets.half.of": {"real": 0.2, "synthetic": 0.8}}
+    assert fault("training", **given, **mostly_drawn, **{"generator.images_per_caption": 4}) is None

@@ -109,3 +109,11 @@ def test_settings_out_of_bounds_name_their_key_and_file(value: float, allowed: s
 
 def test_a_changed_default_is_a_new_version() -> None:
     assert NearestNeighboursSettings().model_dump() == {1: {"num_neighbours": 20}}[NearestNeighbours.version]
+
+
+def test_as_many_train_images_as_neighbours_suffice() -> None:
+    NearestNeighbours(20).check_train_images(20, "task 'class'")
+    with pytest.raises(
+        ConfigError, match=r"got 20; must be <= 19, the number .* of task 'class'\. Set it in"
+    ):
+        NearestNeighbours(20).check_train_images(19, "task 'class'")
