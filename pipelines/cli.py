@@ -128,6 +128,15 @@ def _end_tracking() -> None:
         tracking.end_open_runs("KILLED")
 
 
+def _say_stopped() -> None:
+    click.secho(
+        "\nStopped by a signal. Run the same command again: images that are made are kept, and an arm "
+        "continues from its last checkpoint.",
+        fg="red",
+        err=True,
+    )
+
+
 def run(**options: Any) -> Any:
     """Runs pipelines; see `kedro run --help`."""
     from pipelines.run.launcher import check_launched, is_follower
@@ -151,9 +160,11 @@ def run(**options: Any) -> Any:
                     return kedro_run.callback(**options)
             except KeyboardInterrupt:
                 _end_tracking()
+                _say_stopped()
                 raise
             except Terminated:
                 _end_tracking()
+                _say_stopped()
                 sys.exit(EXIT_CODE)
 
 

@@ -171,7 +171,7 @@ def _check_whole_entry(parts: Sequence[str | int], value: Any, present: Any) -> 
     section, name = str(parts[0]), str(parts[1])
     needed = _OPEN[section]
     # a string may be an interpolation, such as ${corpus}
-    is_whole = value is None or isinstance(value, str) or (isinstance(value, Mapping) and needed in value)
+    is_whole = isinstance(value, str) or (isinstance(value, Mapping) and needed in value)
     whole = len(parts) == 2 and is_whole
     if not whole and (len(parts) < 3 or parts[2] != needed):
         raise ConfigError(

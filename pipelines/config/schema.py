@@ -112,9 +112,10 @@ class Parameters(Settings):
         needed = [(f"{key}.of", part) for part in settings.of or {}]
         if settings.as_many_as is not None:
             needed.append((f"{key}.as_many_as", settings.as_many_as))
+        others = {*self.image_sets} - {name}
         for where, other in needed:
             if other not in self.image_sets:
-                raise SettingError(where, f"got {other!r}; {must_be_one_of(other, self.image_sets)}")
+                raise SettingError(where, f"got {other!r}; {must_be_one_of(other, others)}")
             if other in (*above, name):
                 chain = " needs ".join((*above, name, other))
                 raise SettingError(where, f"got {other!r}; a set must not need itself: {chain}")
@@ -156,7 +157,7 @@ def _check_names(section: str, entries: Mapping[str, Any]) -> None:
             raise SettingError(
                 section,
                 f"got the name {name!r}; must be of the letters A to Z and a to z, 0 to 9, _ and -, without "
-                f"{_SEED_MARK!r}: files are named after it. Rename it in conf/params/experiment/<name>.yaml.",
+                f"{_SEED_MARK!r}: files are named after it",
             )
 
 

@@ -8,6 +8,7 @@ fields, so that a configuration is refused in the same words as a call from Pyth
 This module and every module that defines settings import no torch: each command of the project reads them.
 """
 
+import re
 import types
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin
@@ -102,7 +103,7 @@ class Settings(BaseModel):
 
 def file_of(key: str) -> str:
     """Returns the file in which to set a key; a group's values stand under the group's own name."""
-    section = key.partition(".")[0]
+    section = re.split(r"[.\[]", key, maxsplit=1)[0]
     group = "experiment" if section in _KEYS_OF_EXPERIMENTS else section
     return f"conf/params/{group}/<name>.yaml"
 

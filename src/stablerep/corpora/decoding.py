@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from stablerep.storage.pixels import UnreadableImageError
@@ -44,6 +44,8 @@ def decode_rgb(data: bytes) -> Tensor:
             pixels = np.array(to_rgb(ImageOps.exif_transpose(image)))
     except (MemoryError, UnreadableImageError):
         raise
+    except UnidentifiedImageError as error:
+        raise UnreadableImageError("is not an image that Pillow can decode (unknown format)") from error
     except Exception as error:  # Pillow's plug-ins raise a dozen types for damaged bytes
         reason = str(error) or type(error).__name__
         raise UnreadableImageError(f"is not an image that Pillow can decode ({reason})") from error

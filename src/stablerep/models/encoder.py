@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+# An image whose deviation is below it, of [0, 1], shows one colour: a 40th of one of 256 steps.
+_FLAT = 1e-4
+
 
 class Encoder(nn.Module):
     """Maps (B, 3, S, S) float32 images in [0, 1] to (B, F) features.
@@ -17,6 +20,10 @@ class Encoder(nn.Module):
 
 
 def standardise_each(images: Tensor) -> Tensor:
-    """Standardises (B, 3, H, W) images, each by its own mean and deviation over pixels and channels."""
+    """Standardises (B, 3, H, W) images, each by its own mean and deviation over pixels and channels.
+
+    An image of one colour becomes ones. Zeros would leave group norms nothing to divide by but their epsilon,
+    layer after layer, until the gradient overflows.
+    """
     deviation, mean = torch.std_mean(images, dim=(1, 2, 3), keepdim=True)
-    return (images - mean) / (deviation + 1e-5)
+    return torch.where(deviation < _FLAT, 1.0, (images - mean) / (deviation + 1e-5))

@@ -1,5 +1,6 @@
 """Encoders by configuration: a class of this package, or any timm model by name."""
 
+import difflib
 import pkgutil
 from collections.abc import Mapping
 from typing import Any
@@ -40,9 +41,9 @@ class TimmEncoder(Encoder):
             raise ConfigError(f"encoder.backbone.standardise: got {standardise!r}; must be 'timm' or 'image'")
 
         if name not in timm.list_models():
-            near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
+            near = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0)
             raise ConfigError(
-                f"encoder.backbone.name: got {name!r}; must be a timm model, for instance {', '.join(near)}"
+                f"encoder.backbone.name: got {name!r}; must be a timm model, such as {', '.join(near)}"
             )
         known = timm.get_pretrained_cfg(name)
         if "img_size" not in options and known is not None and known.fixed_input_size:

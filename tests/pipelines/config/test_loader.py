@@ -341,6 +341,7 @@ def test_a_typo_deep_in_a_free_mapping_is_found() -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
+        ({"arms.clip_reel": None}, "arms.clip_reel: unknown key; must be one of clip_real"),
         ({"arms.stablerap.images": "real"}, "arms.stablerap: unknown key; must be one of clip_real"),
         ({"method.simcrl.temperature": 0.2}, "method.simcrl: unknown key; must be one of clip, simclr"),
         ({"image_sets.reel": {"num_images": 2}}, "image_sets.reel: unknown key; must be one of real"),

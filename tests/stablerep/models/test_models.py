@@ -24,6 +24,18 @@ def test_residual_encoder_does_not_see_brightness_and_contrast_of_a_whole_image(
     assert torch.allclose(encoder(images), encoder(images * 0.5 + 0.2), atol=1e-3)
 
 
+@pytest.mark.parametrize("difference", [0, 1e-7, 1e-6])
+def test_an_image_of_one_colour_leaves_the_gradient_finite(difference):
+    config = {"_target_": "stablerep.models.encoders.TimmEncoder", "name": "resnet18", "size_px": 32}
+    options = {"layers": [1, 1, 1, 1], "channels": [32, 64, 96, 32], "stem_type": "deep", "stem_width": 24}
+    options |= {"output_stride": 8, "act_layer": "gelu", "norm_layer": "groupnorm1", "zero_init_last": False}
+    encoder = build_encoder(config | options | {"flatten": True, "standardise": "image"})
+    images = torch.rand(4, 3, 32, 32)
+    images[0] = 0.7 + difference * torch.randn(3, 32, 32)
+    (encoder(images) @ torch.randn(encoder.num_features)).sum().backward()
+    assert torch.stack([each.grad.norm() for each in encoder.parameters()]).norm().isfinite()
+
+
 def test_timm_encoder_is_built_by_name_at_a_size():
     encoder = build_encoder(
         {
@@ -54,8 +66,10 @@ def test_timm_encoder_flattens_what_it_would_pool(options, num_features):
 
 def test_an_unknown_timm_name_says_so():
     config = {"_target_": "stablerep.models.encoders.TimmEncoder", "name": "vit_bass", "size_px": 32}
-    with pytest.raises(ConfigError, match=r"encoder\.backbone\.name: got 'vit_bass'"):
+    with pytest.raises(ConfigError, match=r"encoder\.backbone\.name: got 'vit_bass'.*such as \w+, "):
         build_encoder(config)
+    with pytest.raises(ConfigError, match=r"such as \w*resnet"):
+        build_encoder(config | {"name": "resnet5000"})
 
 
 @pytest.mark.parametrize("target", [None, "os.system", "stablerep.models.residual.Nothing"])

@@ -29,6 +29,7 @@ from stablerep.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
 
+_SHIPPED = "data/01_raw/captions.csv"
 BATCH_SIZE = (
     200_000  # captions in memory at once, some 100 MB; building the automata of lists costs as much as these
 )
@@ -82,10 +83,11 @@ class CaptionFiles:
         """
         found = [Path(each) for each in sorted(glob.glob(self.pattern, recursive=True))]
         if not found:
+            shipped = Path(self.pattern).as_posix().endswith(_SHIPPED)
+            again = f", or get the shipped ones back: git checkout {_SHIPPED}" if shipped else ""
             raise DataError(
                 f"{self.pattern}: no such file; must be a captions file, such as a CSV file with the header "
-                "caption,source,licence. Put your captions there, or get the shipped "
-                "ones back: git checkout data/01_raw/captions.csv."
+                f"caption,source,licence. Put your captions there{again}."
             )
         return found
 
