@@ -1,5 +1,6 @@
 """Whether captions fill a batch of every arm that is trained on images made of them."""
 
+from functools import partial
 from typing import Any
 
 from pipelines.config.arm_plan import training_of
@@ -13,7 +14,7 @@ def check_batches(
     method: dict[str, Any],
     training: dict[str, Any],
 ) -> None:
-    """Raises DataError where the captions do not fill a batch of every arm.
+    """Raises DataError where the captions do not fill a batch of every arm; it names the arm that needs most.
 
     Args:
         num_captions: that there are, or can be at most.
@@ -24,6 +25,7 @@ def check_batches(
     """
     from stablerep.validation.batches import check_captions_fill_a_batch
 
+    checks = []
     for name, arm in arms.items():
         image_set = image_sets[arm["images"]]
         if image_set["source"] not in ("generated", "rendered"):
@@ -32,4 +34,7 @@ def check_batches(
         # built, because a setting that is left out has the default of its class
         built = build_method(arm["method"], method[arm["method"]])
         batch = training_of(name, arm, training).batch
-        check_captions_fill_a_batch(number, batch, {name: built})
+        needed = batch.captions_of(built.views_per_image * built.images_per_caption, f"arm {name!r}")
+        checks.append((needed, partial(check_captions_fill_a_batch, number, batch, {name: built})))
+    for _, check in sorted(checks, key=lambda each: each[0], reverse=True):
+        check()

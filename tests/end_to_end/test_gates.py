@@ -43,7 +43,7 @@ def test_a_failing_caption_gate_ends_the_run_before_an_image_is_made(checkout, r
         assert told in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not (checkout / "data/03_primary/caption_set.parquet").exists()
-    assert not (checkout / "data/05_model_input/images").exists()
+    assert not (checkout / "data/05_model_input/synthetic").exists()
     tracked = failed_run(checkout)
     assert "no_term_prevails" in tracked.data.tags["error"]
     assert "data_docs/captions/index.html" in attached(checkout, tracked)
@@ -51,7 +51,7 @@ def test_a_failing_caption_gate_ends_the_run_before_an_image_is_made(checkout, r
     # the same fault, said to be none: the page still tells, and the run goes on
     severity = "severity=warn"
     rules = ["captions.no_evaluation_caption", "terms.no_term_prevails"]
-    params = ",".join(f"gates.{rule}.{severity}" for rule in rules)
+    params = ",".join(f"validation.{rule}.{severity}" for rule in rules)
     passed = run("kedro", "run", "--pipelines", "validation", "--params", params)
     assert passed.returncode == 0, passed.stderr[-4000:]
     report = json.loads((checkout / "data/03_primary/caption_gate.json").read_text())

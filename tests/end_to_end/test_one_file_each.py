@@ -104,16 +104,16 @@ def test_the_smoke_experiment_runs_with_one_new_thing_of_each_kind(checkout: Pat
     for name, text in CONFIGS.items():
         (checkout / "conf/params" / name).write_text(text, encoding="utf-8")
     params = (
-        "experiment=smoke,corpus=mine,curation=mine,executor=mine,method=[stablerep,weighted],"
+        "experiment=smoke,corpus=mine,curation=mine,executor=mine,"
+        "method=[stablerep,stablerep_plus,simclr,clip,supcon,weighted],"
         "evaluation=[linear_probe,near],"
-        "image_sets={synthetic: {source: generated}, mine: {source: rendered}},"
-        "arms={mine: {method: weighted, images: mine}, stablerep: {method: stablerep, images: synthetic}}"
+        "image_sets.mine={source: rendered},arms.mine={method: weighted, images: mine}"
     )
     path = f"{checkout / 'src'}:{plugins}"
     finished = run("kedro", "run", "--params", params, extra={"PYTHONPATH": path})
     assert finished.returncode == 0, finished.stderr[-4000:]
     metrics = pd.read_parquet(checkout / "data/07_model_output/metrics.parquet")
-    assert set(metrics["arm"]) == {"mine", "stablerep", "untrained", "raw_pixels"}
+    assert {"mine", "stablerep", "untrained", "raw_pixels"} < set(metrics["arm"])
     assert set(metrics["evaluation"]) == {"linear_probe", "near"}
     assert (checkout / "made_by_mine.txt").read_text() == "made"
     rejected = pd.read_parquet(checkout / "data/03_primary/rejected_captions.parquet")

@@ -10,7 +10,6 @@ from pipelines.config.loader import compose
 from pipelines.curation.nodes import curate_captions, describe_curation
 from stablerep.curation.people.edits import Edits
 from stablerep.curation.people.takedowns import COLUMNS
-from stablerep.curation.reading.engine import CaptionFiles
 
 PROJECT = Path(__file__).parents[3]
 FOLDER = Path(os.environ.get("STABLEREP_SHARED_DATA", PROJECT.parent / "shared/data"))
@@ -33,7 +32,7 @@ def test_the_whole_of_curation_on_real_captions(tmp_path: Path, monkeypatch: pyt
     balance["bound"] = 500
     takedowns = pl.DataFrame(schema=dict.fromkeys(COLUMNS, pl.String)).to_pandas()
     kept, rejected, scores, curation = curate_captions(
-        CaptionFiles(str(CAPTIONS)),
+        {"_target_": "stablerep.corpora.captions.Captions", "path": str(CAPTIONS)},
         takedowns,
         Edits([], tmp_path / "caption_edits.csv"),
         PROJECT / "data/06_models/generator",
@@ -60,7 +59,7 @@ def test_the_whole_of_curation_on_real_captions(tmp_path: Path, monkeypatch: pyt
     # 27 of 78: fewer women than chance has it, but not for sure by the 1 bit that the bound allows
     assert pairs.loc[("woman", "african"), "high"] < 0
     assert pairs.loc[("woman", "african"), "verdict"] == "unclear"
-    assert "40,460 captions came in" in page
+    assert "Captions read: 40,460" in page
     assert page.count("<details>") >= 5
     assert page.count("data:image/svg+xml") == 3
     assert "statefarm.com" in page
