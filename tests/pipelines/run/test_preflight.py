@@ -143,7 +143,7 @@ def test_a_limit_of_the_captions_counts() -> None:
 
 
 def test_a_limit_of_an_arms_image_set_counts() -> None:
-    with pytest.raises(DataError, match="captions: got 60; must be at least 64"):
+    with pytest.raises(DataError, match="captions: got 60; must be at least 128.*clip_real"):
         check("__default__", corpus=sentences(1024), **{"image_sets.real.num_captions": 60})
 
 
