@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 from kedro import KedroDeprecationWarning
-from kedro.framework.cli.project import PARAMS_ARG_HELP
 from kedro.framework.cli.project import run as kedro_run
 
 from pipelines.run.causes import causes, first_cause
@@ -115,7 +114,9 @@ def _options() -> list[click.Parameter]:
         ["--params"],
         type=click.UNPROCESSED,
         default="",
-        help=f"{PARAMS_ARG_HELP} A list stands in brackets: method=[simclr,clip].",
+        help="Choices and values of this run, with commas between them: "
+        "generator=sdxl_turbo,generator.guidance_scale=0. A list stands in brackets, method=[simclr,clip], a "
+        "mapping in braces with a space after each colon, arms.mine={method: simclr, images: real}.",
         callback=_split_params,
     )
     return [own if option.name == "params" else option for option in kedro_run.params]
