@@ -60,7 +60,7 @@ def compose(folder: Path, runtime: Mapping[str, Any]) -> dict[str, Any]:
     given = Given(folder, runtime)
     # files may add two numbers: ${plus:${a},${b}}
     OmegaConf.register_new_resolver("plus", lambda one, other: one + other, replace=True)
-    config = _compose_groups(folder, given.overrides())
+    config = _compose_chosen(folder, given.overrides())
     try:
         given.set_values(config)
         _check_unresolved(OmegaConf.to_container(config))
@@ -102,6 +102,17 @@ def _with_lists(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _with_lists(each) for key, each in value.items()}
     return [_with_lists(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _compose_chosen(folder: Path, overrides: list[str]) -> DictConfig:
+    """Composes the groups; `with_generator` names the experiment to take where a generator is chosen."""
+    config = _compose_groups(folder, overrides)
+    with_images = config.pop("with_generator", None)
+    if with_images and any(each.startswith("generator=") for each in overrides):
+        others = [each for each in overrides if not each.startswith("experiment=")]
+        config = _compose_groups(folder, [*others, f"experiment={with_images}"])
+        config.pop("with_generator", None)
+    return config
 
 
 def _compose_groups(folder: Path, overrides: list[str]) -> DictConfig:

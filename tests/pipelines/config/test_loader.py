@@ -173,6 +173,13 @@ def test_own_images_are_compared_with_as_many_generated_ones() -> None:
     assert not any(arm["if_possible"] for arm in parameters["arms"].values())
 
 
+def test_a_generator_beside_own_images_adds_the_generated_sets_and_arms() -> None:
+    own = {"corpus.path": "/images", "generator": "sdxl_turbo", "generator.num_shards": 3}
+    assert compose(FOLDER, {"experiment": "own_images", **own}) == compose(
+        FOLDER, {"experiment": "own_images_generated", **own}
+    )
+
+
 @pytest.mark.parametrize("generator", ["stable_diffusion_1_5", "sdxl_turbo", "lcm_dreamshaper_v7"])
 def test_own_captions_take_any_generator_and_learn_from_its_images_alone(generator: str) -> None:
     parameters = compose(FOLDER, {**OWN_CAPTIONS, "generator": generator})

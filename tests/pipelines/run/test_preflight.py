@@ -14,7 +14,7 @@ from pipelines.config.loader import compose
 from pipelines.pipeline_registry import register_pipelines
 from pipelines.run.current import CURRENT
 from pipelines.run.evaluation_checks import EVALUATING
-from pipelines.run.preflight import DRAWING, check_arms, check_before_run
+from pipelines.run.preflight import DRAWING, check_arms, check_before_run, check_generator_is_used
 from stablerep.corpora.corpus import Corpus
 from stablerep.curation.reading.engine import SCHEMA
 from stablerep.curation.settings import Reading
@@ -492,12 +492,13 @@ def test_a_corpus_that_is_an_evaluation_set_is_told_by_the_corpus_key(tmp_path: 
 @pytest.mark.parametrize(
     ("given", "shown"),
     [
-        ({"generator": "stable_diffusion_1_5"}, "generator=stable_diffusion_1_5"),
         ({"generator.guidance_scale": 3.0}, "generator.guidance_scale"),
         ({"generator": {"guidance_scale": 3.0}}, "generator.guidance_scale"),
     ],
 )
-def test_a_generator_that_nothing_uses_is_told(given: dict[str, Any], shown: str, tmp_path: Path) -> None:
+def test_values_of_a_generator_that_nothing_uses_are_told(
+    given: dict[str, Any], shown: str, tmp_path: Path
+) -> None:
     folder = write_class_folders(tmp_path, 150)
     told = fault("__default__", **own_images(folder, **given))
     assert str(told).startswith(
@@ -545,3 +546,11 @@ def test_a_real_part_limits_a_mixture_with_generated_images(tmp_path: Path) -> N
         check("training", **given, **{"generator.images_per_caption": 4})
     mostly_drawn = {"image_sets.half.of": {"real": 0.2, "synthetic": 0.8}}
     assert fault("training", **given, **mostly_drawn, **{"generator.images_per_caption": 4}) is None
+
+
+def test_a_generator_that_nothing_uses_is_told() -> None:
+    parameters = {"image_sets": {"real": {"source": "corpus"}}, "experiment_name": "mine"}
+    with pytest.raises(
+        ConfigError, match=r"got generator=sdxl_turbo, but experiment 'mine' generates no images"
+    ):
+        check_generator_is_used({"generator": "sdxl_turbo"}, parameters)
