@@ -56,7 +56,6 @@ def parameters_of(photos: Path, image_sets: dict[str, Any], **further: Any) -> d
     given = {
         "experiment": "own_images",
         "corpus": corpus,
-        "generator": "embedded",
         **{f"arms.{name}": None for name in ("simclr_real", "clip_real")},
         "arms.mine": {"method": "simclr", "images": first},
         **{f"image_sets.{name}": settings for name, settings in {"real": None, **image_sets}.items()},
