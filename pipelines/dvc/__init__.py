@@ -1,1 +1,1 @@
-"""What DVC is told: dvc.yaml, written from the Kedro pipelines and the catalog."""
+"""DVC's stages: dvc.yaml, written from the Kedro pipelines and the catalog."""

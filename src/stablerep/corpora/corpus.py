@@ -57,7 +57,7 @@ def tasks_in(table: "pd.DataFrame") -> list[str]:
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be told of an image: one of some classes.
+    """A question about an image whose answer is one of some classes.
 
     Attributes:
         name: such as `class`.

@@ -166,7 +166,7 @@ def _image_files(root: Path) -> Iterator[str]:
     for folder, subfolders, files in os.walk(root, followlinks=True, onerror=_refuse_folder):
         status = os.stat(folder)
         seen[status.st_dev, status.st_ino] += 1
-        # a link to a folder above it would go round for ever
+        # a link to a folder above it would never end
         subfolders[:] = sorted(
             name
             for name in subfolders

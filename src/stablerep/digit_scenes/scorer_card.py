@@ -128,7 +128,7 @@ def write_card(figures: Mapping[str, Any], seconds: Mapping[str, float], recipe:
         "## Training",
         "",
         f"`make scorer` with `scorer` of conf/params: {stage['num_images']:,} captioned real scenes of the "
-        f"fit hands, each drawn anew, in {seconds['training_s'] / 60:.0f} minutes on a CPU. No scene of a "
+        f"fit hands, each drawn once, in {seconds['training_s'] / 60:.0f} minutes on a CPU. No scene of a "
         "validation or held-out hand was ever seen.",
         "",
         "## Figures",

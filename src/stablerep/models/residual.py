@@ -1,7 +1,7 @@
 """The image tower of the embedded scorer: a residual net whose last map is flattened.
 
 Flattened, not pooled: on the embedded corpus global average pooling failed even with perfect labels
-(16-19 %), because what is told apart there differs in where a stroke lies (docs/experiments.md).
+(16-19 %), because the classes there differ in where a stroke lies (docs/experiments.md).
 Legend: B images, C channels, F features.
 """
 

@@ -12,7 +12,7 @@ from stablerep.reporting.alignment import AlignmentSection
 from stablerep.reporting.gallery import GalleryEntry
 
 NONE = "none"  # method and images of encoders that were not trained
-# encoders that nobody trained: what an arm has to beat
+# encoders without training: what an arm has to beat
 UNTRAINED, RAW_PIXELS = "untrained", "raw_pixels"
 FLOOR = (UNTRAINED, RAW_PIXELS)
 # is given the classes that other methods have to find

@@ -92,9 +92,10 @@ def check_images(
     """Checks the image set; otherwise as `check_captions`.
 
     Args:
-        images: a row an image, as `image_sets.inspect.inspect_images` measures it, with its
+        images: one row per image, as `image_sets.inspect.inspect_images` measures it, with its
             caption's text.
-        captions: a row a caption, as `stablerep.generation.image_sets.inspect.inspect_captions` measures it.
+        captions: one row per caption, as `stablerep.generation.image_sets.inspect.inspect_captions` measures
+            it.
         gates: rules: `images` on the first table, `images_of_captions` on the second.
         docs_folder: the page goes into its folder `images`.
     """

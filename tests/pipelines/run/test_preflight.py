@@ -1,4 +1,4 @@
-"""What a run would stumble over is told before its first node, and leaves the data as they were."""
+"""A fault that would stop a run later is reported before its first node, and the data stay as they were."""
 
 import subprocess
 import sys

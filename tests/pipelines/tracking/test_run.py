@@ -178,7 +178,7 @@ def test_an_arm_is_followed_while_it_is_trained(project: Path, parameters: dict[
     history = mlflow.MlflowClient().get_metric_history(arm.info.run_id, "loss")
     # step 0 is a checkpoint's; step 10 was told already and is not written again
     assert sorted((point.step, point.value) for point in history) == [(0, 2.0), (5, 4.0), (10, 2.0)]
-    CURRENT.tell("first", 0, {"step": 15, "loss": 0.0})  # nobody follows a run that is over
+    CURRENT.tell("first", 0, {"step": 15, "loss": 0.0})  # a run that is over has no followers
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_the_state_of_another_run_is_not_gone_on_with(killed, tmp_path, caplog, 
 
 
 def signal_at(step):
-    """Asks this process to stop when it is told of a step."""
+    """Asks this process to stop once it hears of a step."""
 
     def follow(row):
         if row["step"] == step:

@@ -133,7 +133,7 @@ def test_accuracies_and_their_intervals_pass_where_units_are_alike(
     units = np.repeat([f"unit {number}" for number in range(num_units)], 3)
     scores = mean_per_unit(right, units)
     UnitScores.validate(scores.reset_index().assign(**ENCODER))
-    Metrics.validate(_metrics(interval_over_units(scores, 300, 0)))
+    assert len(Metrics.validate(_metrics(interval_over_units(scores, 300, 0)))) == 1
 
 
 @pytest.mark.parametrize("num_bootstrap", [1, 2, 40])
@@ -141,7 +141,7 @@ def test_intervals_of_few_resamples_pass(num_bootstrap: int) -> None:
     rng = np.random.default_rng(0)
     for seed in range(20):
         scores = pd.Series(rng.integers(0, 4, size=1 + seed) / 3)
-        Metrics.validate(_metrics(interval_over_units(scores, num_bootstrap, seed)))
+        assert len(Metrics.validate(_metrics(interval_over_units(scores, num_bootstrap, seed)))) == 1
 
 
 def _metrics(found: Interval) -> pd.DataFrame:
