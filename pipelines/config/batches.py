@@ -1,10 +1,10 @@
 """Whether captions fill a batch of every arm that is trained on images made of them."""
 
-from functools import partial
 from typing import Any
 
 from pipelines.config.arm_plan import training_of
 from pipelines.config.build import build_method
+from stablerep.errors import DataError
 
 
 def check_batches(
@@ -23,9 +23,7 @@ def check_batches(
         method: the section.
         training: the section.
     """
-    from stablerep.validation.batches import check_captions_fill_a_batch
-
-    checks = []
+    lacking = []
     for name, arm in arms.items():
         image_set = image_sets[arm["images"]]
         if image_set["source"] not in ("generated", "rendered"):
@@ -35,6 +33,12 @@ def check_batches(
         built = build_method(arm["method"], method[arm["method"]])
         batch = training_of(name, arm, training).batch
         needed = batch.captions_of(built.views_per_image * built.images_per_caption, f"arm {name!r}")
-        checks.append((needed, partial(check_captions_fill_a_batch, number, batch, {name: built})))
-    for _, check in sorted(checks, key=lambda each: each[0], reverse=True):
-        check()
+        if number < needed:
+            lacking.append((needed, number, name, batch.num_views))
+    if lacking:
+        needed, number, name, num_views = max(lacking)
+        raise DataError(
+            f"captions: got {number}; must be at least {needed}, for so many are in one batch of "
+            f"arm {name!r} of {num_views} views. Add captions to data/01_raw/captions.csv, look at why "
+            "data/03_primary/rejected_captions.parquet has others, or set a smaller training.batch.captions."
+        )

@@ -97,14 +97,12 @@ def _generated(name: str, settings: dict[str, Any]) -> list[Node]:
                 "alignment_ledger": "alignment_ledger",
                 "caption_set": "caption_set",
                 "takedowns": "takedowns",
-                "evaluation_captions": "evaluation_captions",
                 "place": "place",
                 "corpus": "params:corpus",
                 "image_set": "params:image_set",
                 "generator": "params:generator",
                 "alignment": "params:alignment",
-                "validation": "params:validation",
-                "data_docs": "data_docs",
+                **_GATE,
                 **_amount_inputs(settings),
             },
             "image_set",
@@ -114,22 +112,19 @@ def _generated(name: str, settings: dict[str, Any]) -> list[Node]:
 
 
 def _corpus(name: str, settings: dict[str, Any]) -> list[Node]:
-    inputs = {
-        "corpus_images": "corpus_images",
-        "takedowns": "takedowns",
-        "place": "place",
-        "corpus": "params:corpus",
-        "image_set": "params:image_set",
-        "seeds": "params:seeds",
-        **_GATE,
-        **_amount_inputs(settings),
-    }
+    inputs = _inputs_of_one_node("corpus_images", settings)
     return [node(_named(nodes.take_corpus_images, name), inputs, "image_set", name="take_corpus_images")]
 
 
 def _rendered(name: str, settings: dict[str, Any]) -> list[Node]:
-    inputs = {
-        "caption_set": "caption_set",
+    inputs = _inputs_of_one_node("caption_set", settings)
+    return [node(_named(nodes.render_images, name), inputs, "image_set", name="render_images")]
+
+
+def _inputs_of_one_node(table: str, settings: dict[str, Any]) -> dict[str, str]:
+    """Returns the inputs of a node that makes a whole set of a table and the corpus."""
+    return {
+        table: table,
         "takedowns": "takedowns",
         "place": "place",
         "corpus": "params:corpus",
@@ -138,7 +133,6 @@ def _rendered(name: str, settings: dict[str, Any]) -> list[Node]:
         **_GATE,
         **_amount_inputs(settings),
     }
-    return [node(_named(nodes.render_images, name), inputs, "image_set", name="render_images")]
 
 
 def _mixture(name: str, settings: dict[str, Any]) -> list[Node]:

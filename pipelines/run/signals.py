@@ -1,4 +1,4 @@
-"""A run that is told to end (SIGTERM) ends as an interrupted one does: tracked as killed, files whole."""
+"""A run that gets SIGTERM ends as an interrupted one does: tracked as killed, files whole."""
 
 import multiprocessing
 import signal

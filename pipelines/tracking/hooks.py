@@ -35,7 +35,7 @@ class TrackingHooks:
 
     @hook_impl
     def after_context_created(self, context: "KedroContext") -> None:
-        """Composes the parameters, so that a fault in them is told before anything starts."""
+        """Composes the parameters, so that a fault in them is reported before anything starts."""
         self._parameters = context.config_loader["parameters"]
         self._project = context.project_path
 
@@ -88,7 +88,7 @@ class TrackingHooks:
             tracker.fail(error)
 
     def _let_go(self) -> "Tracker | None":
-        """Returns the tracker, which is told nothing more."""
+        """Returns the tracker, which is sent nothing more."""
         tracker, self._tracker = self._tracker, None
         if tracker is not None:
             CURRENT.leave(tracker.log_row)

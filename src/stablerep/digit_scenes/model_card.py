@@ -1,4 +1,4 @@
-"""The embedded generator's model card: how often it draws what it is told, over guidance scales.
+"""The embedded generator's model card: how often it draws what the caption says, over guidance scales.
 
 Measured with the attribute judge on captions of the grammar that the generator learned from, drawn by a seed
 of their own; the judge's accuracy on real scenes of validation hands is the ceiling.

@@ -1,4 +1,4 @@
-"""Loads a text-to-image model of diffusers and says what its UNet is told of a caption.
+"""Loads a text-to-image model of diffusers and says what its UNet gets of a caption.
 
 Two architectures: Stable Diffusion 1.x and 2.x, with one text encoder (the embedded generator is one), and
 Stable Diffusion XL, with two, a pooled embedding and the image's size. Either may be told the guidance scale
@@ -22,7 +22,7 @@ from stablerep.generation.diffusion.settings import WHOLE_RUN, GeneratorSettings
 
 logger = logging.getLogger(__name__)
 
-# What the UNet is told, by the name of its argument; a row a caption, and for a batch a row an image.
+# What the UNet gets, by the name of its argument; one row per caption, and in a batch one row per image.
 Conditions = dict[str, Tensor]
 _WHERE = "conf/params/generator/<name>.yaml"
 
@@ -105,7 +105,7 @@ def _check_settings(folder: Path, pipeline: Any, settings: GeneratorSettings) ->
         )
     if not is_told_guidance(pipeline):
         return
-    why = f"for {folder.name}, which is told the scale and has no unconditional half. Set it in {_WHERE}."
+    why = f"for {folder.name}, which has the scale as an input and no unconditional half. Set it in {_WHERE}."
     if settings.guidance_scale < 1:
         raise ConfigError(f"generator.guidance_scale: got {settings.guidance_scale}; must be >= 1 {why}")
     for name, value in (("negative_prompt", ""), ("guidance_interval", WHOLE_RUN)):
@@ -129,7 +129,7 @@ def encode_captions(pipeline: Any, texts: Sequence[str], settings: GeneratorSett
 
     Returns:
         `encoder_hidden_states` (C, T, D). For an XL model `text_embeds` (C, P) and `time_ids` (C, 6), the
-        original size, the crop's corner and the size that is wanted. For a model that is told the scale
+        original size, the crop's corner and the size that is wanted. For a model that gets the scale
         `timestep_cond` (C, its width). All in the networks' dtype.
     """
     device, num = pipeline.device, len(texts)

@@ -38,7 +38,7 @@ class ImageSetSettings(Settings):
     num_images: int | None = Field(
         None,
         ge=1,
-        description="to compare sets of one size; null for all. The exact number; of a generated set, an upper bound",
+        description="exactly as many, or of a generated set at most as many; null for all",
     )
     as_many_as: str | None = Field(
         None, description="the name of the set whose number of images this set has, in place of num_images"
