@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,64 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from stablerep.corpora.corpus import Corpus
+    from stablerep.generation.image_sets.image_set import ImageSetRequest
+    from stablerep.training.arms import ArmPlan, TrainedArm
+
 _METHOD = "stablerep"
+
+
+@dataclass(frozen=True)
+class _Trials:
+    """Draws, trains and scores at one guidance scale after the other; the test split is never opened.
+
+    Attributes:
+        request: the images of a trial, but for their settings and their folder.
+        generator: the section, with the study's images per caption.
+        corpus: that of the captions.
+        size_px: of the views.
+        training: as for an arm, with the trial's number of views.
+        plan: (arm's name, arm) -> what `train_arm` takes first.
+        score: a trained arm -> its accuracy on the validation split.
+    """
+
+    request: Callable[[GeneratorSettings, Path], ImageSetRequest]
+    generator: dict[str, Any]
+    study_folder: Path
+    corpus: Corpus
+    size_px: int
+    training: TrainingSettings
+    plan: Callable[[str, dict[str, Any]], ArmPlan]
+    score: Callable[[TrainedArm], float]
+
+    def drawn_at(self, guidance_scale: float) -> GeneratorSettings:
+        """Returns the generator's settings at a scale."""
+        from stablerep.generation.diffusion.precision import with_dtype_chosen
+
+        values = GeneratorSettings.read({**self.generator, "guidance_scale": guidance_scale})
+        return with_dtype_chosen(values, None, None)
+
+    def __call__(self, guidance_scale: float, trial: int) -> dict[str, float]:
+        """Returns the metrics of one trial."""
+        from stablerep.generation.image_sets.image_set import make_image_set
+        from stablerep.image_sets.generated_set import from_manifest
+        from stablerep.image_sets.opening import open_image_set
+        from stablerep.training.arms import train_arm
+
+        name = f"images-{guidance_scale:.3f}"
+        store = self.study_folder / name
+        request = self.request(self.drawn_at(guidance_scale), store)
+        manifest, ledger = make_image_set(request)
+        image_set = from_manifest(name, manifest, request.captions, store)
+        source = open_image_set(image_set, self.corpus, self.size_px, self.training.cache_mib)
+        trained = train_arm(self.plan(f"trial_{trial}", {"method": _METHOD, "images": name}), source)
+        last = trained.history.iloc[-1]
+        return {
+            "validation_accuracy": self.score(trained),
+            "loss": last["loss"],
+            "embedding_std": last["embedding_std"],
+            "num_made_images": ledger["num_made_images"],
+        }
 
 
 def tune_guidance(
@@ -41,13 +100,8 @@ def tune_guidance(
     evaluation: dict[str, Any],
     seeds: list[int],
 ) -> tuple[pd.DataFrame, Figure]:
-    """Runs what is missing of the study, and draws its curve. The test split is never opened."""
-    from stablerep.generation.diffusion.identity import describe_generator
-    from stablerep.generation.diffusion.precision import with_dtype_chosen
-    from stablerep.generation.image_sets.image_set import ImageSetRequest, make_image_set
-    from stablerep.image_sets.generated_set import from_manifest
-    from stablerep.image_sets.opening import open_image_set
-    from stablerep.training.arms import train_arm
+    """Runs what is missing of the study, and draws its curve."""
+    from stablerep.generation.image_sets.image_set import ImageSetRequest
     from stablerep.tuning.curve import draw_guidance_curve
     from stablerep.tuning.guidance import run_study
     from stablerep.tuning.settings import TuningSettings
@@ -58,51 +112,41 @@ def tune_guidance(
     folder = model_folder(GeneratorSettings.read(generator), generator_folder)
     root = find_kedro_project(study_folder) or Path()
     by = build("executor", executor, "conf/params/executor/<name>.yaml")
-    generator = {**generator, "images_per_caption": settings.images_per_caption}
     # a trial is scored on the validation split; its captions are few, and all of them are trained on
-    trial_training = TrainingSettings.read(
+    for_trials = TrainingSettings.read(
         {**training, "num_images": settings.num_images, "num_probe_captions": 0}
     )
-    made_of = build_corpus(corpus)
-    size_px = int(encoder["backbone"]["size_px"])
+    trials = _Trials(
+        lambda drawing, store: ImageSetRequest(captions, drawing, folder, store, seeds[0], takedowns, by),
+        {**generator, "images_per_caption": settings.images_per_caption},
+        study_folder,
+        build_corpus(corpus),
+        int(encoder["backbone"]["size_px"]),
+        for_trials,
+        lambda name, arm: plan_arm(name, arm, method[_METHOD], encoder, for_trials, settings.seed, root),
+        lambda arm: validation_score(arm, evaluation_set, evaluation_sets, evaluation, features_work),
+    )
+    fingerprint = _fingerprint(
+        captions=captions["caption_id"].tolist(),
+        generator=_constant_of(folder, trials.drawn_at(settings.low)),
+        trial=[settings.images_per_caption, settings.num_images, seeds[0]],
+        training=[encoder, method[_METHOD], for_trials.model_dump()],
+        scoring=[next(iter(evaluation_sets.values())), evaluation],
+    )
+    finished = run_study(trials, settings, study_folder, fingerprint)
+    return finished, draw_guidance_curve(finished)
 
-    def drawn_at(guidance_scale: float) -> GeneratorSettings:
-        values = GeneratorSettings.read({**generator, "guidance_scale": guidance_scale})
-        return with_dtype_chosen(values, None, None)
 
-    def objective(guidance_scale: float, trial: int) -> dict[str, float]:
-        drawing = drawn_at(guidance_scale)
-        name = f"images-{guidance_scale:.3f}"
-        store = study_folder / name
-        manifest, ledger = make_image_set(
-            ImageSetRequest(captions, drawing, folder, store, seeds[0], takedowns, by)
-        )
-        image_set = from_manifest(name, manifest, captions, store)
-        source = open_image_set(image_set, made_of, size_px, trial_training.cache_mib)
-        arm = {"method": _METHOD, "images": name}
-        plan = plan_arm(f"trial_{trial}", arm, method[_METHOD], encoder, trial_training, settings.seed, root)
-        trained = train_arm(plan, source)
-        accuracy = validation_score(trained, evaluation_set, evaluation_sets, evaluation, features_work)
-        last = trained.history.iloc[-1]
-        return {
-            "validation_accuracy": accuracy,
-            "loss": last["loss"],
-            "embedding_std": last["embedding_std"],
-            "num_made_images": ledger["num_made_images"],
-        }
+def _constant_of(folder: Path, drawing: GeneratorSettings) -> dict[str, Any]:
+    """Returns what describes the generator, without what the study varies."""
+    from stablerep.generation.diffusion.identity import describe_generator
 
-    described = describe_generator(folder, drawn_at(settings.low))
-    del described["generator_id"], described["guidance_scale"]  # these are what the study varies
-    depends_on = {
-        "captions": captions["caption_id"].tolist(),
-        "generator": described,
-        "trial": [settings.images_per_caption, settings.num_images, seeds[0]],
-        "training": [encoder, method[_METHOD], trial_training.model_dump()],
-        "scoring": [next(iter(evaluation_sets.values())), evaluation],
-    }
-    fingerprint = json.dumps(depends_on, sort_keys=True, default=str)
-    trials = run_study(objective, settings, study_folder, fingerprint)
-    return trials, draw_guidance_curve(trials)
+    described = describe_generator(folder, drawing)
+    return {key: value for key, value in described.items() if key not in ("generator_id", "guidance_scale")}
+
+
+def _fingerprint(**depends_on: Any) -> str:
+    return json.dumps(depends_on, sort_keys=True, default=str)
 
 
 def _check_arm(images_per_caption: int, method: dict[str, Any]) -> None:
