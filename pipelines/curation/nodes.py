@@ -1,6 +1,5 @@
 """Adapters of the curation room."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,14 +44,8 @@ def curate_captions(
     reading = Reading.read(settings["reading"])
     audit = Audit(AuditSettings.read(settings["audit"]))
     steps = filters_of(settings, generator_folder)
-    shutil.rmtree(curation_work, ignore_errors=True)
-    curation_work.mkdir(parents=True)
     batches = _validated(build_corpus(corpus).caption_batches(reading))
-    try:
-        curation = curate(batches, steps, curation_work, TakenDown(takedowns), caption_edits, audit)
-    except BaseException:
-        shutil.rmtree(curation_work, ignore_errors=True)
-        raise
+    curation = curate(batches, steps, curation_work, TakenDown(takedowns), caption_edits, audit)
     kept = curation.kept()
     return (
         kept.select(KEPT_COLUMNS),
@@ -95,10 +88,7 @@ def filters_of(settings: dict[str, Any], generator_folder: Path) -> "list[Captio
 def describe_curation(
     curation: "Curation", settings: dict[str, Any]
 ) -> "tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, str]":
-    """Returns the ledger, the balance, the audit before and after, and the page.
-
-    The run's working files are removed: what they held is in the catalog now.
-    """
+    """Returns the ledger, the balance, the audit before and after, and the page."""
     from stablerep.curation.audit import Audit
     from stablerep.curation.ledger import audit_table, balance_table, ledger_of
     from stablerep.curation.settings import AuditSettings
@@ -108,5 +98,4 @@ def describe_curation(
     ledger, balance = ledger_of(curation), balance_table(curation)
     pairs = audit_table(curation, audit)
     page = build_curation_page(curation, audit)
-    shutil.rmtree(curation.folder, ignore_errors=True)
     return ledger, balance, pairs, page

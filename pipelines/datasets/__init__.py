@@ -11,6 +11,7 @@ from pipelines.datasets.pictures import FigureDataset, ImageDataset
 from pipelines.datasets.tables import LazyParquetDataset, ParquetDataset, PreviousParquetDataset
 from pipelines.datasets.texts import JSONDataset, SecondsDataset, TextDataset
 from pipelines.datasets.whole import WholeFileDataset, WholeFolderDataset
+from pipelines.datasets.work import WithWorkFolderDataset, WorkFolderDataset
 
 __all__ = [
     "CaptionEditsCSVDataset",
@@ -30,5 +31,7 @@ __all__ = [
     "TextDataset",
     "WholeFileDataset",
     "WholeFolderDataset",
+    "WithWorkFolderDataset",
+    "WorkFolderDataset",
     "save_arm",
 ]

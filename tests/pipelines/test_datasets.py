@@ -1,5 +1,6 @@
 """The project's own datasets."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -7,7 +8,9 @@ import polars as pl
 import polars.testing
 import pytest
 import torch
-from kedro.io import DatasetError
+from kedro.io import DataCatalog, DatasetError, MemoryDataset
+from kedro.pipeline import Pipeline, node
+from kedro.runner import SequentialRunner
 
 from pipelines.datasets import (
     CaptionEditsCSVDataset,
@@ -20,6 +23,8 @@ from pipelines.datasets import (
     PreviousParquetDataset,
     SecondsDataset,
     TakedownsCSVDataset,
+    WithWorkFolderDataset,
+    WorkFolderDataset,
 )
 from pipelines.run.causes import first_cause
 from stablerep.errors import DataError, StableRepError
@@ -204,3 +209,43 @@ def test_takedowns_are_read_and_no_output_of_a_node(tmp_path: Path) -> None:
 def test_metadata_is_kept_for_the_catalogs_readers(tmp_path: Path) -> None:
     told = {"dvc": "untracked"}
     assert FolderDataset(str(tmp_path), metadata=told).metadata == told
+
+
+@dataclass(frozen=True)
+class Work:
+    folder: Path
+
+
+def begin(work: Path) -> Work:
+    assert list(work.iterdir()) == []
+    (work / "file").touch()
+    return Work(work)
+
+
+@pytest.mark.parametrize("faults", [False, True])
+def test_working_files_go_with_the_object_that_has_them(tmp_path: Path, faults: bool) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "of a killed run").touch()
+    catalog = DataCatalog(
+        {
+            "work_folder": WorkFolderDataset(str(folder)),
+            "work": WithWorkFolderDataset(),
+            "told": MemoryDataset(),
+        }
+    )
+
+    def read(work: Work) -> list[str]:
+        if faults:
+            raise ValueError("a node's fault")
+        return [path.name for path in work.folder.iterdir()]
+
+    graph = Pipeline([node(begin, "work_folder", "work", name="one"), node(read, "work", "told", name="two")])
+    if faults:
+        with pytest.raises(ValueError, match="a node's fault"):
+            SequentialRunner().run(graph, catalog)
+        assert folder.exists()  # the next run empties it
+    else:
+        SequentialRunner().run(graph, catalog)
+        assert catalog.load("told") == ["file"]
+        assert not folder.exists()

@@ -26,7 +26,10 @@ from tests.pipelines.dying_saves import FAULTS, SAMPLES, Saver
 ROOT = Path(__file__).parents[2]
 CATALOG = yaml.safe_load((ROOT / "conf/base/catalog.yml").read_text(encoding="utf-8"))
 # in the catalog and written by nodes, but to no disk: handed on in memory
-IN_MEMORY = {"kedro.io.MemoryDataset": {"training.{arm}.seed_{seed}.images"}}
+IN_MEMORY = {
+    "kedro.io.MemoryDataset": {"training.{arm}.seed_{seed}.images"},
+    "pipelines.datasets.WithWorkFolderDataset": {"curation"},
+}
 # folders that a node fills itself, file by file: an interrupted training goes on from its own checkpoints
 FILLED = {"pipelines.datasets.FolderDataset": {"generator_folder", "scorer_folder"}}
 EXEMPT = IN_MEMORY | FILLED

@@ -199,12 +199,14 @@ def test_the_next_run_rejects_what_was_taken_down(project: Path) -> None:
     # these captions tell of more than digit scenes
     settings["filters"] = [each for each in settings["filters"] if "Concepts" not in each["_target_"]]
     corpus = {"_target_": "stablerep.corpora.captions.Captions", "path": str(raw / "captions.csv")}
+    work = project / "work"
+    work.mkdir()
     kept, rejected, *_ = curate_captions(
         corpus,
         read_takedowns(raw / "takedowns.csv"),
         Edits([], raw / "caption_edits.csv"),
         ROOT / "data/06_models/generator",
-        project / "work",
+        work,
         settings,
     )
     assert kept.collect()["text"].to_list() == ["a red two", "a five"]

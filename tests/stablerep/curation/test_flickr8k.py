@@ -30,6 +30,7 @@ def test_the_whole_of_curation_on_real_captions(tmp_path: Path, monkeypatch: pyt
     settings["reading"]["columns"] = {"caption": "caption", "source": "image", "licence": None}
     balance = next(each for each in settings["filters"] if each["_target_"].endswith("Balance"))
     balance["bound"] = 500
+    (tmp_path / "work").mkdir()
     takedowns = pl.DataFrame(schema=dict.fromkeys(COLUMNS, pl.String)).to_pandas()
     kept, rejected, scores, curation = curate_captions(
         {"_target_": "stablerep.corpora.captions.Captions", "path": str(CAPTIONS)},
