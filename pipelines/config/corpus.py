@@ -19,17 +19,54 @@ _WHERE_SET = "conf/params/experiment/<name>.yaml"
 _KEY = re.compile(r"(?<![\w./])corpus\.([a-z_]+)")
 
 
+class CorporaOfRun:
+    """The corpora that were built in a run: its checks and nodes share one listing of each.
+
+    To list a corpus, a folder is walked or tables are read. Outside a run nothing is kept, because files may
+    change between two runs of a process. A process of a node's own (ParallelRunner) may build a corpus again.
+    """
+
+    def __init__(self) -> None:
+        self._built: dict[str, Corpus] | None = None
+
+    def keep(self) -> None:
+        """Begins with none, and keeps what is built from now on."""
+        self._built = {}
+
+    def forget(self) -> None:
+        """Drops all, and keeps no more."""
+        self._built = None
+
+    def find(self, entry: Mapping[str, Any]) -> "Corpus | None":
+        """Returns the corpus that was built of an entry with the same values, in the same order."""
+        return None if self._built is None else self._built.get(repr(entry))
+
+    def add(self, entry: Mapping[str, Any], corpus: "Corpus") -> None:
+        """Keeps a corpus if there is a run."""
+        if self._built is not None:
+            self._built[repr(entry)] = corpus
+
+
+CORPORA = CorporaOfRun()
+
+
 def build_corpus(corpus: dict[str, Any], key: str = "corpus", where: str = _WHERE) -> "Corpus":
-    """Returns the corpus, or the evaluation set, of an entry; a fault names the entry's key."""
+    """Returns the corpus, or the evaluation set, of an entry; a fault names the entry's key.
+
+    In a run, an entry is built once.
+    """
     from stablerep.corpora.corpus import Corpus
     from stablerep.errors import ConfigError
 
+    if (kept := CORPORA.find(corpus)) is not None:
+        return kept
     made = build(key, corpus, where)
     if not isinstance(made, Corpus):
         raise ConfigError(
             f"{key}._target_: {corpus['_target_']} is a {type(made).__name__}; it must be a corpus, a class "
             f"derived from stablerep.corpora.corpus.Corpus. Set it in {where}."
         )
+    CORPORA.add(corpus, made)
     return made
 
 

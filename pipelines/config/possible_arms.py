@@ -21,6 +21,12 @@ def has_corpus_images(name: str, image_sets: dict[str, Any]) -> bool:
     )
 
 
+def trains_on_corpus_images(parameters: dict[str, Any]) -> bool:
+    """Says whether an arm is trained on the corpus's own images, of which a mixture may have some."""
+    sets = parameters["image_sets"]
+    return any(has_corpus_images(arm["images"], sets) for arm in parameters["arms"].values())
+
+
 def lacks_captions(method: Any, images: str, image_sets: dict[str, Any], corpus: "Corpus") -> bool:
     """Says whether a method needs captions where the images of the corpus have none.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
+from pipelines.config.corpus import CORPORA
 from pipelines.run.items import arm_and_seed, encoder_names, is_encoder
 from stablerep.training.stop import StopSignal
 
@@ -73,6 +74,7 @@ class ItemsHooks:
         from kedro.framework.project import PACKAGE_NAME, pipelines
 
         CURRENT.stop = StopSignal()
+        CORPORA.forget()  # of a run that was interrupted, before the parameters are composed
         parameters = context.config_loader["parameters"]
         if parameters != CURRENT.parameters:
             CURRENT.parameters = parameters

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.framework.hooks import hook_impl
 
 from pipelines.config.build import build, build_method
+from pipelines.config.corpus import CORPORA, build_corpus
 from pipelines.config.possible_arms import lacks_captions
 from pipelines.run.items import is_encoder
 from stablerep.errors import ConfigError
@@ -46,8 +47,23 @@ class PreflightHooks:
     # first of all: tracking must not start a run that ends here
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: "Pipeline", catalog: "DataCatalog") -> None:
-        """Raises a StableRepError for a run that cannot come to its end."""
-        check_before_run(pipeline, catalog, self._parameters, self._given)
+        """Raises a StableRepError for a run that cannot come to its end; else the nodes share its corpora."""
+        CORPORA.keep()
+        try:
+            check_before_run(pipeline, catalog, self._parameters, self._given)
+        except BaseException:  # Kedro calls on_pipeline_error for faults of nodes only
+            CORPORA.forget()
+            raise
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Forgets the run's corpora."""
+        CORPORA.forget()
+
+    @hook_impl
+    def on_pipeline_error(self) -> None:
+        """Forgets the run's corpora."""
+        CORPORA.forget()
 
 
 def check_before_run(
@@ -72,7 +88,6 @@ def check_before_run(
         DataError: the corpus or an evaluation set cannot be read, or arms are to be trained on captions or
             images that are too few.
     """
-    from pipelines.config.corpus import build_corpus
     from pipelines.run.evaluation_checks import EVALUATING, check_evaluation_sets, check_evaluations
     from pipelines.run.image_checks import check_corpus_images
 

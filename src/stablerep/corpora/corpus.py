@@ -108,11 +108,13 @@ class Corpus:
         name: as it stands in messages and as the source of captions.
         mirrorable: whether a mirrored image shows the same; text does not.
         can_render: whether `render` draws what a caption says.
+        max_shared_share: of the test images that may be trained on, too; None where this is not checked.
     """
 
     name: str = "corpus"
     mirrorable: bool = True
     can_render: bool = False
+    max_shared_share: float | None = None
 
     def inputs(self) -> list[str]:
         """Returns the paths and globs that it reads, as messages name them."""

@@ -47,7 +47,8 @@ class RealImages(Corpus, ABC):
         split_names: what a split is called in the data -> train, validation or test. Usual names need none.
         split_shares: of the images, for splits that the data do not give.
         max_unreadable_share: of the images; unreadable ones are left out and counted.
-        max_shared_share: of the test images that may be in train, too.
+        max_shared_share: of the test images that may be in train, too; of an evaluation set, also of its
+            validation and test images that may be in the corpus's train split.
     """
 
     name: str = "real_images"

@@ -105,19 +105,44 @@ def check_shared(table: pd.DataFrame, max_share: float) -> None:
     Raises:
         DataError: they are more than `max_share` of the test images.
     """
-    number = num_shared(table)["train/test"]
-    if not number:
+    _check_shared_of("test", table, table, "train", max_share)
+
+
+def check_shared_with(corpus_images: pd.DataFrame, table: pd.DataFrame, max_share: float, key: str) -> None:
+    """Warns where validation or test images of an evaluation set are in the corpus's train split, too.
+
+    Images without a digest are not compared.
+
+    Args:
+        corpus_images: the table of the corpus that arms are trained on.
+        table: of the evaluation set.
+        max_share: of a split's images.
+        key: of the evaluation set's entry, for the warning.
+
+    Raises:
+        DataError: they are more than `max_share` of a split's images.
+    """
+    for split in SPLITS[1:]:
+        _check_shared_of(split, table, corpus_images, "the corpus's train split", max_share, f"{key}: ")
+
+
+def _check_shared_of(
+    split: str, table: pd.DataFrame, trained_on: pd.DataFrame, where: str, max_share: float, key: str = ""
+) -> None:
+    tested = table[table["split"] == split]
+    digests = set(trained_on.loc[trained_on["split"] == "train", "digest"].dropna()) - {""}
+    shared = tested.loc[tested["digest"].isin(digests), "key"]
+    if shared.empty:
         return
-    of_test = table[table["split"] == "test"]
-    trained_on = set(table.loc[table["split"] == "train", "digest"])
-    shown = _shown(of_test.loc[of_test["digest"].isin(trained_on), "key"])
-    fault = f"{number} of {len(of_test)} test images are in train, too, byte for byte: {shown}"
-    if number > max_share * len(of_test):
+    fault = (
+        f"{len(shared)} of {len(tested)} {split} images are in {where}, too, byte for byte: {_shown(shared)}"
+    )
+    if len(shared) > max_share * len(tested):
         raise DataError(
             f"corpus: {fault}; at most {max_share:.1%} may be. Remove them, or raise corpus.max_shared_share "
             f"in {WHERE}."
         )
-    logger.warning("%s. Accuracies on test are too high by up to this share.", fault)
+    logger.warning("%s%s. Accuracies on %s are too high by up to this share.", key, fault, split)
 
 
 def facts_of(table: pd.DataFrame, tasks: Mapping[str, Task]) -> dict[str, Any]:

@@ -33,9 +33,12 @@ def write_class_folders(root: Path, num_per_class: int = 30) -> Path:
     return root
 
 
-def write_split_folders(root: Path, splits: tuple[str, ...] = ("train", "val", "test")) -> Path:
+def write_split_folders(
+    root: Path, splits: tuple[str, ...] = ("train", "val", "test"), first_seed: int = 0
+) -> Path:
     for place, split in enumerate(splits):
         for label, name in enumerate(CLASSES):
             for number in range(2):
-                write_png(root / split / name / f"{number}.png", 100 * place + 10 * label + number)
+                seed = first_seed + 100 * place + 10 * label + number
+                write_png(root / split / name / f"{number}.png", seed)
     return root
