@@ -1,4 +1,4 @@
-"""Trained arms as folders: weights, description, history, text tower, and a timm model also in timm's form."""
+"""Trained arms as folders: weights, description, history, text tower; a timm model also in timm's form."""
 
 import hashlib
 import json
@@ -52,7 +52,7 @@ class EncoderDataset(WholeFolderDataset):
             history = pd.read_parquet(path / "history.parquet")
             # arms that were saved before text towers were kept have no such key
             text = _load_text(path, described.pop("text", None))
-        except (FileNotFoundError, KeyError, SafetensorError) as error:
+        except (AttributeError, FileNotFoundError, KeyError, SafetensorError) as error:
             raise ValueError(error) from error
         return TrainedArm(**described, weights=weights, history=history, text=text)
 

@@ -104,6 +104,16 @@ def test_a_text_tower_that_is_not_whole_is_named(tmp_path: Path, name: str, dama
     assert "kedro run --namespaces training.a.seed_7" in told
 
 
+@pytest.mark.parametrize("content", ["[]", "5", "{}", '{"text": {}}'])
+def test_a_description_of_something_else_is_named(tmp_path: Path, content: str) -> None:
+    dataset = EncoderDataset(str(tmp_path / "a" / "seed_7"))
+    dataset.save(arm("a", 1.0, text_tower()))
+    (tmp_path / "a/seed_7/encoder.json").write_text(content)
+    with pytest.raises(DatasetError) as caught:
+        dataset.load()
+    assert "cannot be read as a folder with" in str(first_cause(caught.value, DataError))
+
+
 def test_saving_an_encoder_leaves_nothing_beside_and_other_arms_as_they_were(tmp_path: Path) -> None:
     EncoderDataset(str(tmp_path / "b")).save(arm("b", 1.0))
     dataset = EncoderDataset(str(tmp_path / "a"))

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -19,8 +20,8 @@ from pipelines.config.evaluation import (
 from pipelines.evaluation.nodes import evaluate_encoders
 from stablerep.errors import ConfigError, DataError
 from stablerep.models.encoders import build_encoder
-from stablerep.models.text import TrainedText, build_text_tower
-from stablerep.models.tokenizer import build_tokenizer, tokenizer_files
+from stablerep.models.text import TrainedText, build_text_tower, tokenize
+from stablerep.models.tokenizer import build_tokenizer, tokenizer_files, tokenizer_of_files
 from stablerep.seeding import seed_everything
 from stablerep.training.arms import TrainedArm
 from stablerep.validation.schemas import Metrics, UnitScores
@@ -164,6 +165,12 @@ def test_a_text_tower_embeds_in_evaluation_mode_and_leaves_the_random_state() ->
     assert torch.equal(torch.get_rng_state(), before)
     first, second = (tower.embed_texts(["a seven", "a nine in red"]) for tower in towers)
     assert first.tolist() == second.tolist()
+    tokenizer = tokenizer_of_files(text.tokenizer)
+    tower = build_text_tower(num_features, tokenizer, **text.sizes).eval()
+    tower.load_state_dict(dict(text.weights))
+    with torch.no_grad():
+        expected = tower.embed_text(tokenize(tokenizer, ["a seven", "a nine in red"])).numpy()
+    np.testing.assert_allclose(first, expected, atol=1e-6)
 
 
 def test_weights_of_another_text_tower_are_an_error() -> None:
