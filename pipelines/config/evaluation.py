@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from stablerep.evaluation.evaluation import Evaluation
     from stablerep.evaluation.labelled_set import LabelledSet
+    from stablerep.evaluation.text_tower import FrozenTextTower
     from stablerep.models.encoder import Encoder
+    from stablerep.models.text import TrainedText
     from stablerep.storage.pixels import Pixels
     from stablerep.training.arms import TrainedArm
 
@@ -79,6 +81,37 @@ def rebuild_encoder(config: Mapping[str, Any], weights: Mapping[str, Tensor]) ->
     return encoder
 
 
+def rebuild_text_tower(text: TrainedText, num_features: int) -> FrozenTextTower:
+    """Returns a text tower with its weights and its tokenizer, ready to embed.
+
+    Args:
+        text: of a trained arm.
+        num_features: of the arm's encoder.
+
+    Raises:
+        DataError: the weights are of another tower.
+    """
+    import torch
+
+    from stablerep.errors import DataError
+    from stablerep.evaluation.text_tower import FrozenTextTower
+    from stablerep.models.text import build_text_tower
+    from stablerep.models.tokenizer import tokenizer_of_files
+
+    tokenizer = tokenizer_of_files(text.tokenizer)
+    # forked: a node leaves the global state as it was
+    with torch.random.fork_rng():
+        tower = build_text_tower(num_features, tokenizer, **text.sizes)
+    try:
+        tower.load_state_dict(dict(text.weights))
+    except RuntimeError as error:
+        raise DataError(
+            f"text tower {dict(text.sizes)}: its weights do not fit it ({error}). Train the arm again: "
+            "kedro run --pipelines training"
+        ) from error
+    return FrozenTextTower(tower, tokenizer)
+
+
 def untrained_encoder(config: Mapping[str, Any], seed: int) -> Encoder:
     """Returns the encoder that every arm of a seed started from."""
     import torch
@@ -101,7 +134,8 @@ def validation_score(
 ) -> float:
     """Returns the first evaluation's score on the validation split of the first set's first task.
 
-    Choices such as the guidance scale's are made on it: the test split is not opened.
+    Evaluations that need text are passed over: not every arm can take them. Choices such as the guidance
+    scale's are made on the score: the test split is not opened.
     """
     from stablerep.evaluation.evaluation import choose_all
     from stablerep.evaluation.feature_store import FeatureStore
@@ -112,5 +146,5 @@ def validation_score(
     encoder = rebuild_encoder(arm.encoder_config, arm.weights)
     store = FeatureStore(features_work)
     subject = encoder_subject(arm.name, encoder, arm.encoder_config, labelled, pixels, store)
-    first = build_evaluations(evaluation)[0]
+    first = next(each for each in build_evaluations(evaluation) if not each.needs_text)
     return next(iter(choose_all(subject, [first])[first.name].values())).validation

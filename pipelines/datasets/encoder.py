@@ -1,20 +1,28 @@
-"""Trained arms as folders: weights, description and history, and a timm model also in timm's form."""
+"""Trained arms as folders: weights, description, history, text tower; a timm model also in timm's form."""
 
+import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.datasets.whole import WholeFolderDataset
 
 if TYPE_CHECKING:
+    from stablerep.models.text import TrainedText
     from stablerep.training.arms import TrainedArm
+
+_TEXT_WEIGHTS = "text.safetensors"
+_TOKENIZER = "tokenizer"
 
 
 class EncoderDataset(WholeFolderDataset):
     """A trained arm: a folder with encoder.safetensors, encoder.json, history.parquet.
 
-    A timm model also stands in `timm/`, as timm loads it by itself.
+    The text tower of a method that uses text is text.safetensors and `tokenizer/`; encoder.json has its
+    sizes, and the digests of the tokenizer's files. A timm model also stands in `timm/`, as timm loads it by
+    itself.
     """
 
     form = "a folder with encoder.safetensors, encoder.json and history.parquet"
@@ -42,9 +50,11 @@ class EncoderDataset(WholeFolderDataset):
             described = json.loads((path / "encoder.json").read_text(encoding="utf-8"))
             weights = load_file(path / "encoder.safetensors")
             history = pd.read_parquet(path / "history.parquet")
-        except (FileNotFoundError, SafetensorError) as error:
+            # arms that were saved before text towers were kept have no such key
+            text = _load_text(path, described.pop("text", None))
+        except (AttributeError, FileNotFoundError, KeyError, SafetensorError) as error:
             raise ValueError(error) from error
-        return TrainedArm(**described, weights=weights, history=history)
+        return TrainedArm(**described, weights=weights, history=history, text=text)
 
     def _advice(self) -> str:
         return f"Run `kedro run --namespaces training.{self._filepath.parent.name}.{self._filepath.name}`."
@@ -66,6 +76,41 @@ def save_arm(folder: Path, arm: "TrainedArm") -> None:
         "seed": arm.seed,
         "encoder_config": arm.encoder_config,
     }
+    if arm.text is not None:
+        described["text"] = _save_text(folder, arm.text)
     (folder / "encoder.json").write_text(json.dumps(described, indent=2), encoding="utf-8")
     arm.history.to_parquet(folder / "history.parquet", index=False)
     export_to_timm(arm.encoder_config, arm.weights, folder / "timm")
+
+
+def _save_text(folder: Path, text: "TrainedText") -> dict[str, Any]:
+    """Writes a text tower's files; returns what encoder.json says of it."""
+    from safetensors.torch import save_file
+
+    save_file({name: weight.contiguous() for name, weight in text.weights.items()}, folder / _TEXT_WEIGHTS)
+    (folder / _TOKENIZER).mkdir(exist_ok=True)
+    for name, content in text.tokenizer.items():
+        (folder / _TOKENIZER / name).write_bytes(content.encode())
+    digests = {name: _digest(content.encode()) for name, content in text.tokenizer.items()}
+    return {"sizes": dict(text.sizes), "tokenizer": digests}
+
+
+def _load_text(folder: Path, described: Mapping[str, Any] | None) -> "TrainedText | None":
+    from safetensors.torch import load_file
+
+    from stablerep.models.text import TrainedText
+
+    if described is None:
+        return None
+    files = {}
+    for name, digest in described["tokenizer"].items():
+        content = (folder / _TOKENIZER / name).read_bytes()
+        # transformers loads a tokenizer without its vocabulary, and says nothing
+        if _digest(content) != digest:
+            raise ValueError(f"{_TOKENIZER}/{name} is not the file that was saved")
+        files[name] = content.decode()
+    return TrainedText(described["sizes"], load_file(folder / _TEXT_WEIGHTS), files)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()

@@ -12,6 +12,7 @@ from pipelines.config.evaluation import (
     build_evaluations,
     open_evaluation_set,
     rebuild_encoder,
+    rebuild_text_tower,
     untrained_encoder,
 )
 from pipelines.run.items import evaluation_set_of, is_encoder
@@ -19,6 +20,7 @@ from pipelines.run.items import evaluation_set_of, is_encoder
 if TYPE_CHECKING:
     import pandas as pd
 
+    from stablerep.evaluation.text_tower import FrozenTextTower
     from stablerep.models.encoder import Encoder
     from stablerep.training.arms import TrainedArm
 
@@ -37,6 +39,7 @@ class _Tested:
     images: str
     encoder: Encoder
     config: Mapping[str, Any]
+    text: FrozenTextTower | None = None
 
 
 def evaluate_encoders(
@@ -71,13 +74,14 @@ def evaluate_encoders(
 
     arms = [value for name, value in others.items() if is_encoder(name)]
     evaluations = build_evaluations(evaluation)
+    with_text = any(each.needs_text for each in evaluations)
     store, keys = FeatureStore(features_work), []
     metrics, units = [], []
     for name, entry in evaluation_sets.items():
         labelled, pixels = open_evaluation_set(name, entry, others[evaluation_set_of(name)])
-        for tested in _all_tested(arms, encoder["backbone"], seeds[0]):
+        for tested in _all_tested(arms, encoder["backbone"], seeds[0], with_text):
             features = EncoderFeatures(tested.arm, tested.encoder, tested.config, labelled, pixels, store)
-            subject = Subject(tested.arm, labelled, features)
+            subject = Subject(tested.arm, labelled, features, tested.text)
             scores = evaluate(subject, evaluations, reporting["num_bootstrap"], seeds[0])
             metrics.append(
                 scores.metrics.assign(seed=tested.seed, method=tested.method, images=tested.images)
@@ -88,11 +92,17 @@ def evaluate_encoders(
     return pd.concat(metrics, ignore_index=True), pd.concat(units, ignore_index=True)
 
 
-def _all_tested(arms: list[TrainedArm], backbone: Mapping[str, Any], seed: int) -> Iterator[_Tested]:
+def _all_tested(
+    arms: list[TrainedArm], backbone: Mapping[str, Any], seed: int, with_text: bool
+) -> Iterator[_Tested]:
+    """Yields the arms and the references; text towers are built where an evaluation needs them."""
     from stablerep.evaluation.features import RAW_PIXELS, UNTRAINED, RawPixels
 
     for arm in arms:
         encoder = rebuild_encoder(arm.encoder_config, arm.weights)
-        yield _Tested(arm.name, arm.seed, arm.method, arm.images, encoder, arm.encoder_config)
+        text = None
+        if with_text and arm.text is not None:
+            text = rebuild_text_tower(arm.text, encoder.num_features)
+        yield _Tested(arm.name, arm.seed, arm.method, arm.images, encoder, arm.encoder_config, text)
     yield _Tested(UNTRAINED, seed, _NONE, _NONE, untrained_encoder(backbone, seed), backbone)
     yield _Tested(RAW_PIXELS, seed, _NONE, _NONE, RawPixels(), {})

@@ -66,13 +66,19 @@ def check_evaluations(evaluation: dict[str, Any], sets: "Mapping[str, Corpus]") 
             are passed over.
 
     Raises:
-        ConfigError: an entry is not an evaluation or refuses its settings, or a task has too few train
-            images.
+        ConfigError: an entry is not an evaluation or refuses its settings, every evaluation needs text, or a
+            task has too few train images.
     """
     from pipelines.config.evaluation import build_evaluations
     from stablerep.corpora.corpus import UNKNOWN_LABEL, label_column
 
     built = build_evaluations(evaluation)
+    if built and all(each.needs_text for each in built):
+        raise ConfigError(
+            f"evaluation: got {', '.join(evaluation)}; at least one evaluation must do without a text tower, "
+            "because the references and some arms have none. Add one: "
+            f"--params evaluation=[linear_probe,{','.join(evaluation)}]."
+        )
     for name, corpus in sets.items():
         listing = corpus.listing()
         if listing is None:

@@ -89,11 +89,16 @@ def tar_shards(folder: Path) -> str:
 )
 def test_every_form_of_own_images_is_learned_from_and_evaluated(checkout, run, tmp_path, form, arms):
     corpus = form(tmp_path / "own")
-    finished = run("kedro", "run", "--params", f"experiment=own_images,size=smoke,{corpus}")
+    params = f"experiment=own_images,size=smoke,evaluation=[linear_probe,knn,zero_shot],{corpus}"
+    finished = run("kedro", "run", "--params", params)
     assert finished.returncode == 0, finished.stderr[-4000:]
     metrics = pd.read_parquet(checkout / "data/07_model_output/metrics.parquet")
     # CLIP where there are captions
     assert set(metrics["arm"]) == {*arms, "untrained", "raw_pixels"}
+    of_text = metrics[metrics["evaluation"] == "zero_shot"]
+    assert set(of_text["arm"]) == arms & {"clip_real"}
+    report = (checkout / "data/08_reporting/report.html").read_text()
+    assert ("Zero-shot" in report) == ("clip_real" in arms)
     raw = metrics[(metrics["arm"] == "raw_pixels") & (metrics["metric"] == "accuracy")]
     assert raw["value"].eq(1).all(), "the mean colour tells the two classes apart"
 

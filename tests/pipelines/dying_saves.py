@@ -51,12 +51,15 @@ def trained_arm(version: int) -> Any:
     import pandas as pd
     import torch
 
+    from stablerep.models.text import TrainedText
     from stablerep.training.arms import TrainedArm
 
     history = pd.DataFrame({"step": [0, 1], "loss": [2.0, version]})
     config = {"_target_": "stablerep.models.residual.ResidualEncoder", "size_px": 32}
     weights = {"w": torch.full((64, 3), float(version))}
-    return TrainedArm("a", "simclr", "real", 0, config, weights, history)
+    tokenizer = {"tokenizer.json": f'{{"version": {version}}}' * 50, "tokenizer_config.json": "{}"}
+    text = TrainedText({"width": version}, {"t": torch.full((64, 3), float(version))}, tokenizer)
+    return TrainedArm("a", "clip", "real", 0, config, weights, history, text)
 
 
 def image_set(version: int) -> Any:

@@ -1,5 +1,6 @@
 """The project's own datasets."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Pipeline, node
 from kedro.runner import SequentialRunner
 
+from pipelines.config.evaluation import rebuild_text_tower
 from pipelines.datasets import (
     CaptionEditsCSVDataset,
     CaptionFilesDataset,
@@ -28,14 +30,26 @@ from pipelines.datasets import (
 )
 from pipelines.run.causes import first_cause
 from stablerep.errors import DataError, StableRepError
+from stablerep.models.text import TrainedText, build_text_tower, tokenize
+from stablerep.models.tokenizer import build_tokenizer, tokenizer_files, tokenizer_of_files
 from stablerep.training.arms import TrainedArm
 from tests.pipelines.dying_saves import image_set
 
+_SUFFIXES = {".safetensors", ".json", ".parquet"}
 
-def arm(name: str, value: float) -> TrainedArm:
+
+def arm(name: str, value: float, text: TrainedText | None = None) -> TrainedArm:
     history = pd.DataFrame({"step": [0, 1], "loss": [2.0, value]})
     config = {"_target_": "stablerep.models.residual.ResidualEncoder", "size_px": 32}
-    return TrainedArm(name, "simclr", "real", 7, config, {"w": torch.full((2, 3), value).T}, history)
+    return TrainedArm(name, "simclr", "real", 7, config, {"w": torch.full((2, 3), value).T}, history, text)
+
+
+def text_tower() -> TrainedText:
+    tokenizer = build_tokenizer(["a red seven", "a café"], max_tokens=8)
+    sizes = {"width": 8, "num_layers": 1, "num_heads": 2, "out": 4}
+    return TrainedText(
+        sizes, build_text_tower(5, tokenizer, **sizes).state_dict(), tokenizer_files(tokenizer)
+    )
 
 
 def test_an_encoder_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -46,6 +60,63 @@ def test_an_encoder_comes_back_as_it_was(tmp_path: Path) -> None:
     assert torch.equal(loaded.weights["w"], torch.full((3, 2), 2.0))
     assert loaded.encoder_config["size_px"] == 32
     pd.testing.assert_frame_equal(loaded.history, arm("a", 2.0).history)
+
+
+def test_an_encoder_comes_back_with_its_text_tower_and_tokenizer(tmp_path: Path) -> None:
+    dataset, text = EncoderDataset(str(tmp_path / "a")), text_tower()
+    dataset.save(arm("a", 2.0, text))
+    loaded = dataset.load().text
+    assert loaded is not None and (loaded.sizes, loaded.tokenizer) == (text.sizes, text.tokenizer)
+    texts = ["a red seven", "a CAFÉ of zebras"]
+    before, after = (tokenizer_of_files(each.tokenizer) for each in (text, loaded))
+    assert tokenize(before, texts).tolist() == tokenize(after, texts).tolist()
+    towers = [rebuild_text_tower(each, 5) for each in (text, loaded)]
+    assert towers[0].embed_texts(texts).tolist() == towers[1].embed_texts(texts).tolist()
+    assert not [path for path in tmp_path.rglob("*") if path.suffix not in {"", *_SUFFIXES}]
+
+
+def test_an_arm_without_text_replaces_one_with_text_as_a_whole(tmp_path: Path) -> None:
+    dataset = EncoderDataset(str(tmp_path / "a"))
+    dataset.save(arm("a", 2.0, text_tower()))
+    dataset.save(arm("a", 2.0))
+    assert dataset.load().text is None
+    assert not [*tmp_path.rglob("text.safetensors"), *tmp_path.rglob("tokenizer")]
+
+
+def test_a_folder_of_before_text_towers_were_kept_still_loads(tmp_path: Path) -> None:
+    dataset = EncoderDataset(str(tmp_path / "a"))
+    dataset.save(arm("a", 2.0))
+    described = json.loads((tmp_path / "a/encoder.json").read_text())
+    assert set(described) == {"name", "method", "images", "seed", "encoder_config"}
+    assert dataset.load().text is None
+
+
+@pytest.mark.parametrize("damage", ["cut", "missing", "changed"])
+@pytest.mark.parametrize("name", ["text.safetensors", "tokenizer/tokenizer.json", "encoder.json"])
+def test_a_text_tower_that_is_not_whole_is_named(tmp_path: Path, name: str, damage: str) -> None:
+    dataset = EncoderDataset(str(tmp_path / "a" / "seed_7"))
+    dataset.save(arm("a", 1.0, text_tower()))
+    path = tmp_path / "a/seed_7" / name
+    if damage == "missing":
+        path.unlink()
+    else:
+        whole = path.read_bytes()
+        path.write_bytes(whole[:30] if damage == "cut" else whole.replace(b"t", b"T").replace(b"e", b"E"))
+    with pytest.raises(DatasetError) as caught:
+        dataset.load()
+    told = str(first_cause(caught.value, DataError))
+    assert f"{tmp_path}/a/seed_7: cannot be read as a folder with" in told
+    assert "kedro run --namespaces training.a.seed_7" in told
+
+
+@pytest.mark.parametrize("content", ["[]", "5", "{}", '{"text": {}}'])
+def test_a_description_of_something_else_is_named(tmp_path: Path, content: str) -> None:
+    dataset = EncoderDataset(str(tmp_path / "a" / "seed_7"))
+    dataset.save(arm("a", 1.0, text_tower()))
+    (tmp_path / "a/seed_7/encoder.json").write_text(content)
+    with pytest.raises(DatasetError) as caught:
+        dataset.load()
+    assert "cannot be read as a folder with" in str(first_cause(caught.value, DataError))
 
 
 def test_saving_an_encoder_leaves_nothing_beside_and_other_arms_as_they_were(tmp_path: Path) -> None:

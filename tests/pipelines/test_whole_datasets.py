@@ -95,6 +95,8 @@ def assert_version(kind: str, folder: Path, version: int) -> None:
         assert (found.size, found.tobytes()) == (sample.size, sample.tobytes())
     elif kind == "EncoderDataset":
         assert found.weights["w"].tolist() == sample.weights["w"].tolist()
+        assert found.text.weights["t"].tolist() == sample.text.weights["t"].tolist()
+        assert (found.text.sizes, found.text.tokenizer) == (sample.text.sizes, sample.text.tokenizer)
         pd.testing.assert_frame_equal(found.history, sample.history)
     elif kind == "ImageSetDataset":
         pd.testing.assert_frame_equal(found.images, sample.images)

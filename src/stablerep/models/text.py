@@ -1,6 +1,7 @@
 """The text tower of CLIP and StableRep+: a CLIP text transformer trained from random weights."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -61,6 +62,21 @@ class TextTower(nn.Module):
     def embed_images(self, features: Tensor) -> Tensor:
         """Maps (N, F) features to (N, D) of unit length, float32."""
         return F.normalize(self.image_projection(features).float(), dim=1)
+
+
+@dataclass(frozen=True)
+class TrainedText:
+    """The text tower of a trained arm as data: everything that embeds texts and the encoder's features.
+
+    Attributes:
+        sizes: `width`, `num_layers`, `num_heads` and `out` of `build_text_tower`.
+        weights: the tower's state; the projection of image features is part of it.
+        tokenizer: the texts of the tokenizer's files, by name; see `models.tokenizer.tokenizer_files`.
+    """
+
+    sizes: Mapping[str, int]
+    weights: Mapping[str, Tensor]
+    tokenizer: Mapping[str, str]
 
 
 def build_text_tower(

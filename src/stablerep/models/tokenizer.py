@@ -1,8 +1,8 @@
-"""A tokenizer learned from captions, for text towers and text encoders of any corpus."""
+"""A tokenizer learned from captions, for text towers and text encoders of any corpus; tokenizers as data."""
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -47,3 +47,20 @@ def build_tokenizer(texts: Iterable[str], max_tokens: int) -> Any:
         merges=merges,
         model_max_length=max_tokens,
     )
+
+
+def tokenizer_files(tokenizer: Any) -> dict[str, str]:
+    """Returns a CLIPTokenizer as the texts of its files, by their names."""
+    with TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        return {path.name: path.read_text(encoding="utf-8") for path in sorted(Path(folder).iterdir())}
+
+
+def tokenizer_of_files(files: Mapping[str, str]) -> Any:
+    """Returns the CLIPTokenizer of the files that `tokenizer_files` returned."""
+    from transformers import CLIPTokenizer
+
+    with TemporaryDirectory() as folder:
+        for name, text in files.items():
+            Path(folder, name).write_text(text, encoding="utf-8")
+        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)

@@ -15,7 +15,7 @@ ACCURACY = "accuracy"
 BASELINE = "stablerep"
 # how the papers write the names that stand in the configuration
 _SPELLINGS = {"stablerep": "StableRep", "simclr": "SimCLR", "clip": "CLIP", "supcon": "SupCon"}
-_TITLES = {"knn": "nearest neighbours"}
+_TITLES = {"knn": "nearest neighbours", "zero_shot": "zero-shot"}
 
 
 @dataclass(frozen=True)
@@ -122,9 +122,10 @@ def list_tasks(metrics: pd.DataFrame) -> dict[str, list[str]]:
     return tasks
 
 
-def _choose_leading(evaluations: dict[str, str]) -> str:
-    """Returns the linear probe where there is one, else the first evaluation."""
-    return LINEAR_PROBE if LINEAR_PROBE in evaluations else next(iter(evaluations))
+def _choose_leading(shown: pd.DataFrame) -> str:
+    """Returns the linear probe where there is one, else the evaluation of most arms, the first of equals."""
+    num_arms = shown.groupby("evaluation", sort=False)["arm"].nunique()
+    return LINEAR_PROBE if LINEAR_PROBE in num_arms.index else str(num_arms.idxmax())
 
 
 def shown_metrics(rows: pd.DataFrame) -> dict[str, str]:
@@ -150,13 +151,13 @@ def make_table(content: ReportContent, set_name: str, task: str) -> ArmsTable:
     if rows.empty:
         raise DataError(f"metrics: task {task!r} of {set_name!r} has no row. Run the evaluation again.")
     evaluations = shown_metrics(rows)
-    leading = _choose_leading(evaluations)
     of_task = scores[(scores["set"] == set_name) & (scores["task"] == task)]
     resampled = {
         str(evaluation): Resampled(group, content.num_bootstrap, content.seeds[0])
         for evaluation, group in of_task.groupby("evaluation", sort=False)
     }
     shown = rows[rows["metric"] == rows["evaluation"].map(evaluations)]
+    leading = _choose_leading(shown)
     arms = _order(content, shown, leading)
     baseline = BASELINE if BASELINE in arms else arms[0]
     num_units = int(shown.loc[shown["evaluation"] == leading, "num_units"].iloc[0])

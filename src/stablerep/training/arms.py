@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stablerep.errors import ConfigError
 from stablerep.image_sets.source import ImageSource
@@ -22,8 +22,8 @@ from stablerep.methods.method import Method
 from stablerep.models.encoders import build_encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.settings import HeadSettings, TextSettings
-from stablerep.models.text import build_text_tower, tokenize
-from stablerep.models.tokenizer import build_tokenizer
+from stablerep.models.text import TrainedText, build_text_tower, tokenize
+from stablerep.models.tokenizer import build_tokenizer, tokenizer_files
 from stablerep.seeding import seed_everything
 from stablerep.training.checkpoint import Checkpoint, Row
 from stablerep.training.loop import Arm, run_arm
@@ -47,6 +47,7 @@ class TrainedArm:
         encoder_config: the argument of `models.encoders.build_encoder`.
         weights: the encoder's state.
         history: one row every `log_every` steps; columns as in `training.loop.run_arm`.
+        text: the text tower; None for methods without text.
     """
 
     name: str
@@ -56,6 +57,7 @@ class TrainedArm:
     encoder_config: dict[str, Any]
     weights: dict[str, Tensor]
     history: pd.DataFrame
+    text: TrainedText | None = None
 
 
 @dataclass(frozen=True)
@@ -115,42 +117,58 @@ def train_arm(
     stop.check_not_asked(plan.name)
     if plan.num_threads:
         torch.set_num_threads(plan.num_threads)
-    networks, encode_texts = _build_networks(plan, source.texts)
+    networks, tokenizer = _build_networks(plan, source.texts)
+    encode_texts = None if tokenizer is None else partial(tokenize, tokenizer)
     arm = Arm(plan.name, plan.method, *_split(plan, source))
     checkpoint = None if work is None else _checkpoint_of(plan, source, work / plan.name)
     on_row = _logged(plan, on_row)
     history = run_arm(arm, networks, plan.optimisation, encode_texts, on_row, checkpoint, stop)
-    weights = {k: v.detach().clone().contiguous() for k, v in networks.encoder.state_dict().items()}
     return TrainedArm(
         plan.name,
         plan.method_name,
         plan.images,
         plan.seed,
         plan.encoder_config,
-        weights,
+        _state_of(networks.encoder),
         pd.DataFrame(history),
+        _trained_text(plan, networks, tokenizer),
     )
 
 
-def _build_networks(
-    plan: ArmPlan, texts: Sequence[str]
-) -> tuple[Networks, Callable[[list[str]], Tensor] | None]:
-    """Returns the networks with their initial weights, and what maps captions to token ids, if any."""
+def _state_of(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone().contiguous() for name, value in network.state_dict().items()}
+
+
+def _trained_text(plan: ArmPlan, networks: Networks, tokenizer: Any) -> TrainedText | None:
+    tower = networks.projector.text
+    if tower is None:
+        return None
+    return TrainedText(_text_sizes(plan.text), _state_of(tower), tokenizer_files(tokenizer))
+
+
+def _text_sizes(text: TextSettings) -> dict[str, int]:
+    return {
+        "width": text.width,
+        "num_layers": text.num_layers,
+        "num_heads": text.num_heads,
+        "out": text.out_dim,
+    }
+
+
+def _build_networks(plan: ArmPlan, texts: Sequence[str]) -> tuple[Networks, Any]:
+    """Returns the networks with their initial weights, and the tokenizer; None for methods without text."""
     # all arms start from the same encoder; what they see afterwards differs by method and source
     seed_everything("weights", plan.seed)
     encoder = build_encoder(plan.encoder_config)
     seed_everything("arm", plan.seed, plan.name)
-    head = text = encode_texts = None
+    head = text = tokenizer = None
     features = encoder.num_features
     if plan.method.uses_head:
         head = ProjectionHead(features, plan.head.hidden_dim, plan.head.out_dim, plan.head.batch_norm)
     if plan.method.uses_text:
-        tokenizer, sizes = _load_tokenizer(plan, texts), plan.text
-        text = build_text_tower(
-            features, tokenizer, sizes.width, sizes.num_layers, sizes.num_heads, sizes.out_dim
-        )
-        encode_texts = partial(tokenize, tokenizer)
-    return Networks(encoder, head, text), encode_texts
+        tokenizer = _load_tokenizer(plan, texts)
+        text = build_text_tower(features, tokenizer, **_text_sizes(plan.text))
+    return Networks(encoder, head, text), tokenizer
 
 
 def _logged(plan: ArmPlan, on_row: Callable[[Row], None] | None) -> Callable[[Row], None]:

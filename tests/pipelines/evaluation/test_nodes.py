@@ -1,8 +1,10 @@
 """Adapters of the evaluation room: every arm and both references, on every evaluation set."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -11,12 +13,15 @@ from pipelines.config.evaluation import (
     build_evaluations,
     open_evaluation_set,
     rebuild_encoder,
+    rebuild_text_tower,
     untrained_encoder,
     validation_score,
 )
 from pipelines.evaluation.nodes import evaluate_encoders
 from stablerep.errors import ConfigError, DataError
 from stablerep.models.encoders import build_encoder
+from stablerep.models.text import TrainedText, build_text_tower, tokenize
+from stablerep.models.tokenizer import build_tokenizer, tokenizer_files, tokenizer_of_files
 from stablerep.seeding import seed_everything
 from stablerep.training.arms import TrainedArm
 from stablerep.validation.schemas import Metrics, UnitScores
@@ -43,9 +48,20 @@ EVALUATION = {
 }
 
 
+ZERO_SHOT = {"zero_shot": {"_target_": "stablerep.evaluation.zero_shot.ZeroShot"}}
+
+
 def an_arm(name: str = "mine", seed: int = 0) -> TrainedArm:
     weights = build_encoder(CONFIG).state_dict()
     return TrainedArm(name, "simclr", "real", seed, CONFIG, weights, pd.DataFrame())
+
+
+def an_arm_with_text(name: str = "clip") -> TrainedArm:
+    tokenizer = build_tokenizer(["a seven in red ink", "a nine"], max_tokens=12)
+    sizes = {"width": 8, "num_layers": 1, "num_heads": 2, "out": 4}
+    tower = build_text_tower(build_encoder(CONFIG).num_features, tokenizer, **sizes)
+    text = TrainedText(sizes, tower.state_dict(), tokenizer_files(tokenizer))
+    return replace(an_arm(name), method="clip", text=text)
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +71,12 @@ def table() -> pd.DataFrame:
     return index_of(build_evaluation_set("own", SET), "evaluation_sets.own", None)
 
 
-def evaluated(folder: Path, table: pd.DataFrame, **arms: TrainedArm) -> tuple[pd.DataFrame, pd.DataFrame]:
+def evaluated(
+    folder: Path, table: pd.DataFrame, evaluation: dict[str, Any] = EVALUATION, **arms: TrainedArm
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     return evaluate_encoders(
         folder,
-        EVALUATION,
+        evaluation,
         {"own": SET},
         {"backbone": CONFIG},
         {"num_bootstrap": 100},
@@ -101,6 +119,73 @@ def test_features_are_kept_for_the_next_run_and_no_others(
     again, _ = evaluated(tmp_path, table, encoder_of_mine_seed_3=arm)
     pd.testing.assert_frame_equal(again, first)
     assert {path.name for path in tmp_path.iterdir()} == kept
+
+
+def test_arms_with_a_text_tower_are_classified_zero_shot_and_no_others(
+    tmp_path: Path, table: pd.DataFrame, caplog: pytest.LogCaptureFixture
+) -> None:
+    arms = {"encoder_of_mine_seed_0": an_arm(), "encoder_of_clip_seed_0": an_arm_with_text()}
+    with caplog.at_level("INFO"):
+        metrics, units = evaluated(tmp_path, table, EVALUATION | ZERO_SHOT, **arms)
+    Metrics.validate(metrics)
+    UnitScores.validate(units)
+    assert metrics.groupby("evaluation")["arm"].unique().map(list).to_dict() == {
+        "linear_probe": ["mine", "clip", "untrained", "raw_pixels"],
+        "knn": ["mine", "clip", "untrained", "raw_pixels"],
+        "zero_shot": ["clip"],
+    }
+    assert metrics.query("evaluation == 'zero_shot'")["task"].tolist() == [
+        "digit",
+        "ink",
+        "ground",
+        "texture",
+    ]
+    for arm in ("mine", "untrained", "raw_pixels"):
+        assert f"{arm}: no zero_shot, it has no text tower" in caplog.text
+    again, _ = evaluated(tmp_path, table, EVALUATION | ZERO_SHOT, **arms)
+    pd.testing.assert_frame_equal(again, metrics)
+    without, _ = evaluated(tmp_path, table, **arms)
+    rest = metrics.query("evaluation != 'zero_shot'").reset_index(drop=True)
+    pd.testing.assert_frame_equal(without, rest)
+
+
+def test_text_towers_are_not_built_where_no_evaluation_needs_them(
+    tmp_path: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.evaluation.nodes.rebuild_text_tower", lambda *_: pytest.fail("built"))
+    evaluated(tmp_path, table, encoder_of_clip_seed_0=an_arm_with_text())
+
+
+def test_a_text_tower_embeds_in_evaluation_mode_and_leaves_the_random_state() -> None:
+    text = an_arm_with_text().text
+    assert text is not None
+    num_features = build_encoder(CONFIG).num_features
+    before = torch.get_rng_state()
+    towers = [rebuild_text_tower(text, num_features) for _ in range(2)]
+    assert torch.equal(torch.get_rng_state(), before)
+    first, second = (tower.embed_texts(["a seven", "a nine in red"]) for tower in towers)
+    assert first.tolist() == second.tolist()
+    tokenizer = tokenizer_of_files(text.tokenizer)
+    tower = build_text_tower(num_features, tokenizer, **text.sizes).eval()
+    tower.load_state_dict(dict(text.weights))
+    with torch.no_grad():
+        expected = tower.embed_text(tokenize(tokenizer, ["a seven", "a nine in red"])).numpy()
+    np.testing.assert_allclose(first, expected, atol=1e-6)
+
+
+def test_weights_of_another_text_tower_are_an_error() -> None:
+    text = an_arm_with_text().text
+    assert text is not None
+    with pytest.raises(DataError, match="text tower .*: its weights do not fit it"):
+        rebuild_text_tower(text, 3)
+
+
+def test_a_trial_is_scored_by_the_first_evaluation_that_every_arm_can_take(
+    tmp_path: Path, table: pd.DataFrame
+) -> None:
+    arm, sets = an_arm_with_text(), {"own": SET}
+    alone = validation_score(arm, table, sets, EVALUATION, tmp_path)
+    assert validation_score(arm, table, sets, ZERO_SHOT | EVALUATION, tmp_path) == alone
 
 
 def test_a_trial_is_scored_on_the_validation_split_and_the_test_split_stays_closed(

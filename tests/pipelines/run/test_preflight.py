@@ -376,6 +376,14 @@ def test_an_evaluation_that_refuses_its_settings_is_told(
     assert fault("training", **entry) is None
 
 
+@pytest.mark.parametrize("pipeline", ["__default__", "evaluation", "tuning"])
+def test_evaluations_that_all_need_text_are_told(pipeline: str) -> None:
+    told = r"evaluation: got zero_shot; at least one .*--params evaluation=\[linear_probe,zero_shot\]\."
+    with pytest.raises(ConfigError, match=told):
+        check(pipeline, evaluation=["zero_shot"])
+    assert fault(pipeline, evaluation=["zero_shot", "knn"]) is None
+
+
 @pytest.mark.parametrize("pipeline", ["__default__", "evaluation"])
 def test_more_neighbours_than_labelled_train_images_are_told(pipeline: str, tmp_path: Path) -> None:
     folder = image_folder(write_class_folders(tmp_path / "few", 20))

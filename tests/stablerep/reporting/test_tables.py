@@ -120,6 +120,30 @@ def test_figures_without_scores_by_unit_have_no_interval_over_seeds_and_no_diffe
     assert cell.difference is None
 
 
+@pytest.mark.parametrize("others", [("linear_probe", "knn"), ("knn",)])
+def test_an_evaluation_that_only_some_arms_take_leads_no_table(others):
+    content = make_content()
+    of_text = content.metrics.query("arm == 'clip_real' and evaluation == 'knn'").assign(
+        evaluation="zero_shot"
+    )
+    scores_of_text = content.unit_scores.query("arm == 'clip_real' and evaluation == 'knn'").assign(
+        evaluation="zero_shot"
+    )
+    metrics = content.metrics[content.metrics["evaluation"].isin(others)]
+    scores = content.unit_scores[content.unit_scores["evaluation"].isin(others)]
+    content = replace(
+        content,
+        metrics=pd.concat([of_text, metrics], ignore_index=True),
+        unit_scores=pd.concat([scores_of_text, scores], ignore_index=True),
+    )
+    table = make_table(content, "zoo", "species")
+    assert table.leading == others[0]
+    assert [row.arm for row in table.rows if "zero_shot" in row.cells] == ["clip_real"]
+    cell = table.row("clip_real").cells["zero_shot"]
+    assert cell.interval.value == table.row("clip_real").cells["knn"].interval.value
+    assert cell.difference is None, "the baseline has no text tower"
+
+
 def test_accuracy_is_shown_where_there_are_several_metrics():
     content = make_content()
     other = content.metrics.assign(metric="mean_class_accuracy", value=0.5)
@@ -141,3 +165,4 @@ def test_names_are_spelled_as_in_the_papers():
     assert title_of("stablerep_plus") == "StableRep+"
     assert title_of("simclr_real") == "SimCLR real"
     assert title_of("knn") == "nearest neighbours"
+    assert title_of("zero_shot") == "zero-shot"

@@ -17,7 +17,8 @@ from stablerep.methods.stablerep_plus import StableRepPlus
 from stablerep.methods.supcon import SupCon
 from stablerep.models.encoders import build_encoder
 from stablerep.models.settings import HeadSettings, TextSettings
-from stablerep.models.tokenizer import build_tokenizer
+from stablerep.models.text import build_text_tower, tokenize
+from stablerep.models.tokenizer import build_tokenizer, tokenizer_of_files
 from stablerep.storage.pixels import ImagesInMemory
 from stablerep.training.arms import ArmPlan, train_arm
 from stablerep.training.batches import GroupedSampler
@@ -89,6 +90,30 @@ def test_every_method_changes_the_encoder_and_keeps_a_history(method, data, toke
         not torch.equal(trained.weights[k], untouched.weights[k]) for k in trained.weights if "conv" in k
     ]
     assert all(moved)
+
+
+@pytest.mark.parametrize("of_folder", [True, False], ids=["given", "learned"])
+@pytest.mark.parametrize("method", [CLIP(), StableRepPlus(images_per_caption=2)], ids=["clip", "plus"])
+def test_methods_that_use_text_keep_the_trained_text_tower_and_its_tokenizer(
+    method, of_folder, data, tokenizer_folder
+):
+    batch = BatchSettings(captions=2, images_per_caption=2)
+    made = plan(method, tokenizer=tokenizer_folder if of_folder else None, batch=batch, num_images=16)
+    text = train_arm(made, data).text
+    assert text.sizes == {"width": 32, "num_layers": 1, "num_heads": 2, "out": 16}
+    tokenizer = tokenizer_of_files(text.tokenizer)
+    expected = build_tokenizer(TEXTS, 16) if of_folder else build_tokenizer(sorted(TEXTS), 64)
+    assert tokenize(tokenizer, TEXTS).tolist() == tokenize(expected, TEXTS).tolist()
+    tower = build_text_tower(build_encoder(ENCODER).num_features, tokenizer, **text.sizes)
+    tower.load_state_dict(text.weights)
+    still = replace(made, optimisation=made.optimisation.changed(learning_rate=0.0))
+    untouched = train_arm(still, data).text
+    for name in ("image_projection.weight", "transformer.text_projection.weight"):
+        assert not torch.equal(text.weights[name], untouched.weights[name])
+
+
+def test_methods_without_text_keep_no_text_tower(data):
+    assert train_arm(plan(SimCLR(), num_images=16), data).text is None
 
 
 @pytest.mark.parametrize("method", [SimCLR(), StableRep(images_per_caption=4)], ids=["views", "images"])
