@@ -1,0 +1,112 @@
+"""What a command did with damage: the words of the campaign's table."""
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SECONDS = 240  # after which a command counts as hung; the slowest case takes 40
+CLEAR, SURVIVED = "clear", "survived"
+# a clear message and a run that rightly goes on are good; the other four are faults
+GOOD = (CLEAR, SURVIVED)
+FAULTS = ("traceback", "silent", "hung", "lost")
+_SMOKE = ("--params", "experiment=smoke")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One damage to a finished project, a command, and what has to follow.
+
+    `says` is found in the message, whatever its case; it is what the user got wrong: a file, a key, a name.
+    `rewrites` are the paths below data/ that the command may change although it ends with a message.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    says: str = ""
+    spoil: Callable[[Path], None] = lambda project: None
+    expected: str = CLEAR
+    environment: Mapping[str, str] = field(default_factory=dict)
+    rewrites: tuple[str, ...] = ()
+
+
+def kedro_run(*options: str) -> tuple[str, ...]:
+    """Returns a run of the smoke experiment with further options; an option --params replaces its own."""
+    return ("kedro", "run", *(() if "--params" in options else _SMOKE), *options)
+
+
+def params(text: str, *options: str) -> tuple[str, ...]:
+    """Returns a run of the smoke experiment with further parameters."""
+    return ("kedro", "run", *options, "--params", f"experiment=smoke,{text}")
+
+
+def outcome_of(case: Case, project: Path) -> tuple[str, str]:
+    """Spoils the project, runs the command, and returns the outcome with what the command printed."""
+    case.spoil(project)
+    before = digests(project, case.rewrites)
+    code, printed = _run(case, project)
+    if code is None:
+        return "hung", printed
+    if "Traceback (most recent call last)" in printed:
+        return "traceback", printed
+    rightly_changed = code == 0 and case.expected == SURVIVED
+    after = digests(project, case.rewrites)
+    if not rightly_changed and any(after.get(path) != digest for path, digest in before.items()):
+        return "lost", printed
+    if code == 0:
+        return (SURVIVED if case.expected == SURVIVED else "silent"), printed
+    told = re.search(re.escape(case.says), " ".join(printed.split()), re.IGNORECASE)
+    return (CLEAR if told and code in (1, 2) else f"exit code {code} without {case.says!r}"), printed
+
+
+def environment_of(project: Path, further: Mapping[str, str]) -> dict[str, str]:
+    """Returns the environment of a user who stands in the project, its tools first on the path."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    return environment | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}",
+        "PYTHONPATH": str(project / "src"),
+        "DO_NOT_TRACK": "1",
+        "COLUMNS": "200",
+        **further,
+    }
+
+
+def _run(case: Case, project: Path) -> tuple[int | None, str]:
+    process = subprocess.Popen(
+        case.command,
+        cwd=project,
+        env=environment_of(project, case.environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        printed, _ = process.communicate(timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        return None, process.communicate()[0]
+    return process.returncode, printed
+
+
+def digests(project: Path, except_below: tuple[str, ...] = ()) -> dict[str, str]:
+    """Returns the digest of every file that a user would miss, by path below data/."""
+    root = project / "data"
+    ignored = ("02_intermediate/", "08_reporting/stage_seconds.json", ".run.lock", *except_below)
+    found = {}
+    if not root.is_dir():
+        return found
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        if path.is_file() and not name.startswith(ignored):
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found

@@ -1,0 +1,78 @@
+"""Runs that are killed at random moments, again and again, end as the one that nobody killed."""
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.campaign.outcome import environment_of, kedro_run
+
+pytestmark = pytest.mark.campaign
+_KILLS = 4  # of each run, each within the seconds below after a start
+_SECONDS = (3.0, 25.0)
+
+
+def _killed_after(seconds: float, project: Path) -> bool:
+    """Starts the run and kills it with every process of it; says whether it was still running."""
+    process = subprocess.Popen(
+        kedro_run(),
+        cwd=project,
+        env=environment_of(project, {}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.05)
+    running = process.poll() is None
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return running
+
+
+def _results(project: Path) -> dict[str, str]:
+    """Returns the digests of the images and of the weights, by path below data/."""
+    data = project / "data"
+    found = [*data.glob("05_model_input/*/shards/*.tar"), *data.glob("06_models/encoders/*/*/*.safetensors")]
+    return {
+        path.relative_to(data).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in found
+    }
+
+
+def _leftovers(project: Path) -> list[str]:
+    kept = {".gitkeep", ".run.lock"}
+    return [
+        path.relative_to(project).as_posix()
+        for room in sorted((project / "data").glob("0[1345678]_*"))
+        for path in room.rglob("*")
+        if (path.name.startswith(".") and path.name not in kept) or path.name.endswith(".partial")
+    ]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(
+    seed: int, finished: Path, project: Path, record_property
+):
+    record_property("cases", f"kills ({_KILLS} each)")
+    record_property("outcome", "lost")
+    moments = random.Random(seed)
+    # the copy is a finished project: what the run makes is removed, as `make clean` does
+    subprocess.run(["make", "clean"], cwd=project, check=True, capture_output=True)
+    subprocess.run(["rm", "-rf", "data/02_intermediate"], cwd=project, check=True)
+    killed = sum(_killed_after(moments.uniform(*_SECONDS), project) for _ in range(_KILLS))
+    assert killed, "no kill met a run"
+    ended = subprocess.run(
+        kedro_run(), cwd=project, env=environment_of(project, {}), capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr[-4000:]
+    assert _results(project) == _results(finished)
+    assert not _leftovers(project)
+    record_property("outcome", "survived")
