@@ -18,6 +18,7 @@ from pipelines.datasets import (
     CaptionEditsCSVDataset,
     CaptionFilesDataset,
     EncoderDataset,
+    EvaluationCaptionsCSVDataset,
     FigureDataset,
     FolderDataset,
     ImageSetDataset,
@@ -258,11 +259,25 @@ def test_a_missing_captions_file_is_the_users_to_mend(tmp_path: Path) -> None:
 def test_edits_are_read_with_the_line_of_a_fault(tmp_path: Path) -> None:
     path = tmp_path / "caption_edits.csv"
     dataset = CaptionEditsCSVDataset(str(path))
+    path.write_text("caption,action,text,reason,who\n")
     assert dataset.load().edits == []
     path.write_text("caption,action,text,reason,who\na nine,lose,,x,Ada\n")
     with pytest.raises(DatasetError) as caught:
         dataset.load()
     assert "line 2: action: got 'lose'" in str(first_cause(caught.value, StableRepError))
+
+
+def test_evaluation_captions_are_read_strictly_and_no_output_of_a_node(tmp_path: Path) -> None:
+    path = tmp_path / "evaluation_captions.csv"
+    dataset = EvaluationCaptionsCSVDataset(str(path))
+    path.write_text("caption\na brown zero, on paper\n")
+    with pytest.raises(DatasetError) as caught:
+        dataset.load()
+    assert "line 2: got 2 fields; must be 1" in str(first_cause(caught.value, StableRepError))
+    path.write_text('caption\n"a brown zero, on paper"\n')
+    assert dataset.load()["caption"].tolist() == ["a brown zero, on paper"]
+    with pytest.raises(DatasetError, match="must not be an output"):
+        dataset.save(dataset.load())
 
 
 def test_takedowns_are_read_and_no_output_of_a_node(tmp_path: Path) -> None:
