@@ -175,8 +175,8 @@ class UnseenSources:
         for source in sorted(self._unseen):
             near = nearest_name(source, self._known)
             logger.warning(
-                "takedown of source %r: no caption that was read has this source, and none is taken down by it."
-                "%s If it is misspelled, fix its line in data/01_raw/takedowns.csv",
+                "takedown of source %r: no caption that was read has this source, so that none is taken "
+                "down.%s If it is misspelled, fix its line in data/01_raw/takedowns.csv",
                 source,
                 f" The nearest source is {near!r}." if near else "",
             )
