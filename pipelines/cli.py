@@ -15,8 +15,9 @@ from kedro import KedroDeprecationWarning
 from kedro.framework.cli.project import run as kedro_run
 
 from pipelines.run.causes import causes, first_cause
+from pipelines.run.makers import fault_of_a_file, missing_file
 from pipelines.run.signals import EXIT_CODE
-from stablerep.errors import ConfigError, DataError, StableRepError, StoppedError
+from stablerep.errors import ConfigError, StableRepError, StoppedError
 
 PROJECT = Path(__file__).parents[1]
 _DATA = "data"
@@ -38,7 +39,7 @@ def in_one_message() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        known = _wrong_table(error) or first_cause(error, StableRepError) or _fault_in_kedros_words(error)
+        known = fault_of_a_file(error) or first_cause(error, StableRepError) or _fault_in_kedros_words(error)
         if known is None:
             raise
         click.secho(f"\n{type(known).__name__}: {known}", fg="red", err=True)
@@ -59,32 +60,8 @@ def _fault_in_kedros_words(error: BaseException) -> StableRepError | None:
                 f"{link}\n`kedro registry list` names the rooms and the items of the default run."
             )
         if isinstance(link, FileNotFoundError):
-            return DataError(
-                f"{link.filename or link}: missing; must be there before this pipeline runs. "
-                "Run what makes it first: `kedro run` runs everything."
-            )
+            return missing_file(str(link.filename or link))
     return None
-
-
-def _wrong_table(error: BaseException) -> StableRepError | None:
-    """Returns a message for a table that does not fit its pandera model: where it is, and who makes it."""
-    from kedro.validation.exceptions import DataValidationError
-
-    refusal = first_cause(error, DataValidationError)
-    if refusal is None:
-        return None
-    name = refusal.dataset_name
-    makers = _makers_of(name)
-    made = f", which {' and '.join(makers)} makes" if makers else ""
-    advice = f"Fix it, or have it made again: {makers[0]} runs in `kedro run`." if makers else "Fix its file."
-    return DataError(f"dataset {name!r}{made}, refused on {refusal.mode}: {refusal.message}\n{advice}")
-
-
-def _makers_of(dataset: str) -> list[str]:
-    from kedro.framework.project import pipelines
-
-    nodes = pipelines["__default__"].nodes if "__default__" in pipelines else []
-    return [f"node {node.name!r}" for node in nodes if dataset in node.outputs]
 
 
 def _check_pipelines(names: list[str]) -> None:

@@ -1,6 +1,7 @@
 """Text files, JSON files and the seconds of nodes."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any, NewType
 
@@ -31,7 +32,10 @@ class JSONDataset(WholeFileDataset):
         beside.write_text(json.dumps(data, indent=2), encoding="utf-8")
 
     def _read(self, path: Path) -> Any:
-        return json.loads(path.read_text(encoding="utf-8"))
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except RecursionError as error:
+            raise ValueError("its brackets are too deep") from error
 
     def preview(self) -> JSONPreview:
         """Returns the data as a string for kedro-viz."""
@@ -43,7 +47,15 @@ class SecondsDataset(JSONDataset):
 
     def _read(self, path: Path) -> dict[str, float]:
         """Returns node name -> seconds; nothing where no run has written yet."""
-        return dict(super()._read(path)) if path.exists() else {}
+        if not path.exists():
+            return {}
+        seconds = super()._read(path)
+        if not isinstance(seconds, dict):
+            raise TypeError("must be a mapping of nodes to seconds")
+        for node, value in seconds.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+                raise ValueError(f"got {value!r} seconds for node {node!r}; must be a number >= 0")
+        return seconds
 
     def _write(self, beside: Path, data: dict[str, float]) -> None:
         """Adds to what is there; a node's newer figure replaces its older one."""

@@ -30,6 +30,7 @@ class CurrentRun:
 
     Attributes:
         parameters: as composed; None before there is a run.
+        catalog: of the run; None before there is one.
         stop: a signal that comes while an arm is trained; the arms after it do not start.
         followers: called with an arm's name, its seed and each row of its history as it is made. Kedro's
             hooks see what a node returns when the node is done, which for an arm may be days later.
@@ -38,6 +39,7 @@ class CurrentRun:
     def __init__(self) -> None:
         self.stop = StopSignal()
         self.parameters: dict[str, Any] | None = None
+        self.catalog: DataCatalog | None = None
         self.followers: list[Follower] = []
 
     def parameters_to_register(self) -> dict[str, Any]:
@@ -82,11 +84,15 @@ class ItemsHooks:
 
     @hook_impl
     def after_catalog_created(self, catalog: "DataCatalog") -> None:
-        """In a launcher's further processes encoders are not kept: the first process keeps them."""
+        """Keeps the catalog for messages.
+
+        In a launcher's further processes encoders are not kept: the first process keeps them.
+        """
         from kedro.io import MemoryDataset
 
         from pipelines.run.launcher import is_follower
 
+        CURRENT.catalog = catalog
         if is_follower():
             for name in encoder_names(CURRENT.parameters_to_register()):
                 catalog[name] = MemoryDataset()

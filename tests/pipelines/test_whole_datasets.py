@@ -16,10 +16,10 @@ from kedro.io.core import parse_dataset_definition
 from parse import parse
 
 import pipelines.datasets
-from pipelines.cli import _wrong_table
 from pipelines.datasets import WholeFileDataset
 from pipelines.pipeline_registry import register_pipelines
 from pipelines.run.causes import first_cause
+from pipelines.run.makers import fault_of_a_file
 from stablerep.errors import DataError
 from tests.pipelines.dying_saves import FAULTS, SAMPLES, Saver
 
@@ -190,7 +190,7 @@ def test_a_lazy_table_damaged_in_its_middle_is_named_with_the_node_that_makes_it
     path.write_bytes(DAMAGES["garbage in its middle"](path.read_bytes()))
     with pytest.raises(DatasetError) as caught:
         catalog.load("caption_scores")
-    told = str(_wrong_table(caught.value))
+    told = str(fault_of_a_file(caught.value))
     assert "dataset 'caption_scores', which node 'curate_captions' makes, refused on load: parquet" in told
 
 
