@@ -84,7 +84,9 @@ class WholeFileDataset(PathDataset):
                 raise FileNotFoundError(
                     errno.ENOENT, os.strerror(errno.ENOENT), str(self._filepath)
                 ) from error
-            fault = f"{self._filepath}: cannot be read as {self.form} ({error})."
+            # pandas says the path alone
+            why = f"{error.filename or error} is missing" if isinstance(error, FileNotFoundError) else error
+            fault = f"{self._filepath}: cannot be read as {self.form} ({why})."
             raise DamagedFileError(self._filepath, fault, self._advice()) from error
 
     def _advice(self) -> str:

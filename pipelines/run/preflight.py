@@ -94,6 +94,9 @@ def check_before_run(
     corpus: Corpus | None = None
     nodes = {node.name.rsplit(".", 1)[-1] for node in pipeline.nodes}
     taken = pipeline.inputs()
+    if "curate_captions" in nodes:
+        # first, for it takes no time and needs no model
+        check_captions_files(parameters)
     if not any("params:generator" in node.inputs for node in pipeline.nodes if node.name != _REPORTING):
         check_generator_is_used(given, parameters)
     if any(name.startswith("params:method") for name in taken):
@@ -141,6 +144,13 @@ def check_generator_is_used(given: Mapping[str, Any], parameters: dict[str, Any]
                 "experiment=own_images_generated, or add image_sets.synthetic={source: generated} and an arm "
                 f"that is trained on it, or leave {shown} out."
             )
+
+
+def check_captions_files(parameters: dict[str, Any]) -> None:
+    """Raises StableRepError where the corpus's captions files are missing or of a format that is not read."""
+    from stablerep.curation.settings import Reading
+
+    build_corpus(parameters["corpus"]).check_captions(Reading.read(parameters["curation"]["reading"]))
 
 
 def check_encoder(backbone: dict[str, Any]) -> None:
