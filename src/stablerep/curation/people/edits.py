@@ -16,7 +16,7 @@ import polars as pl
 from stablerep.caption_ids import caption_id_of, is_caption_id
 from stablerep.curation.filter import Applied, Step
 from stablerep.curation.people.takedowns import TakenDown, in_words_of_rejects
-from stablerep.curation.reading.csv_lines import NamedRow, read_hand_written, read_named_rows
+from stablerep.curation.reading.csv_lines import NamedRow, read_file_of_people, read_named_rows
 from stablerep.errors import DataError
 
 COLUMNS = ("caption", "action", "text", "reason", "who")
@@ -58,7 +58,7 @@ def read_edits(path: Path) -> list[Edit]:
         DataError: the file is missing (an absent file must not bring back what people dropped), unreadable
             or malformed, or a line does not describe an edit; the line is named.
     """
-    _, rows = read_named_rows(path, read_hand_written(path, COLUMNS, _KEEPS), COLUMNS)
+    _, rows = read_named_rows(path, read_file_of_people(path, COLUMNS, _KEEPS), COLUMNS)
     return [_edit(path, row) for row in rows]
 
 

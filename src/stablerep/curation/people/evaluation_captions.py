@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from stablerep.curation.reading.csv_lines import read_hand_written, read_named_rows
+from stablerep.curation.reading.csv_lines import read_file_of_people, read_named_rows
 from stablerep.errors import DataError
 
 COLUMNS = ("caption",)
@@ -23,7 +23,7 @@ def read_evaluation_captions(path: Path) -> pd.DataFrame:
     Raises:
         DataError: the file is missing, unreadable or malformed, or a caption is empty; the line is named.
     """
-    _, rows = read_named_rows(path, read_hand_written(path, COLUMNS, _KEEPS), COLUMNS)
+    _, rows = read_named_rows(path, read_file_of_people(path, COLUMNS, _KEEPS), COLUMNS)
     for row in rows:
         if not row.values["caption"]:
             raise DataError(

@@ -21,7 +21,7 @@ import polars as pl
 
 from stablerep.caption_ids import is_caption_id
 from stablerep.curation.filter import Applied, CaptionFilter, split_off
-from stablerep.curation.reading.csv_lines import NamedRow, read_hand_written, read_named_rows
+from stablerep.curation.reading.csv_lines import NamedRow, read_file_of_people, read_named_rows
 from stablerep.errors import DataError
 from stablerep.nearest_name import nearest_name
 from stablerep.storage.whole_files import written_whole
@@ -219,7 +219,7 @@ class TakenDown(CaptionFilter):
 
 
 def _read(path: Path) -> bytes:
-    return read_hand_written(path, COLUMNS, "nothing that was taken down comes back")
+    return read_file_of_people(path, COLUMNS, "nothing that was taken down comes back")
 
 
 def _parse(path: Path, data: bytes) -> tuple[list[str], list[Takedown]]:

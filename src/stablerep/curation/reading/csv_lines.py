@@ -27,7 +27,7 @@ def _line_of(data: bytes, offset: int) -> int:
     return 1 + before.count(b"\n") + before.count(b"\r") - before.count(b"\r\n")
 
 
-def read_hand_written(path: Path, columns: Sequence[str], keeps: str) -> bytes:
+def read_file_of_people(path: Path, columns: Sequence[str], keeps: str) -> bytes:
     """Returns the bytes of a file that people keep in git, even where it has no line but the header.
 
     Args:

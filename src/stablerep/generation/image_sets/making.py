@@ -59,7 +59,7 @@ class Made:
     def rate(self) -> dict[str, float]:
         """Returns seconds before the first image, and images per second from then on."""
         rate = self.num_images / max(1e-3, self.seconds - self.load_s)
-        # digits that count: a slow model draws an image in minutes
+        # four significant figures: a slow model draws an image in minutes
         return {"start_s": round(self.load_s, 2), "images_per_second": float(f"{rate:.4g}")}
 
     def outlook(self, num_images: int, ledger: Ledger) -> str:
