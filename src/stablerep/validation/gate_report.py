@@ -32,4 +32,5 @@ def check_gate_report(report: Any) -> None:
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         key = ".".join(map(str, fault["loc"])) or "the whole"
-        raise DataError(f"report of a gate: {key}: {fault['msg']}; got {fault['input']!r:.60}") from error
+        told = fault["msg"].partition(" or instance of")[0]
+        raise DataError(f"report of a gate: {key}: {told}; got {fault['input']!r:.60}") from error

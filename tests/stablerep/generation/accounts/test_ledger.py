@@ -107,6 +107,7 @@ def test_figures_of_a_run_replace_those_that_it_counted_before(tmp_path):
     [
         ({}, 0),
         ({"2.tar": FoundShard("old", 1)}, 0),  # as it was
+        ({"2.tar": FoundShard("old", 5)}, 0),  # likewise: as many images were to leave as to be drawn
         ({"2.tar": FoundShard("new", 5)}, 4),  # as it was to be
         ({"2.tar": FoundShard("new", 3)}, 0),  # changed by something else
         ({"2.tar": FoundShard("", 0)}, 0),  # damaged
