@@ -1,11 +1,14 @@
 """Text files, JSON files and the seconds of nodes."""
 
 import json
+import logging
 import math
 from pathlib import Path
 from typing import Any, NewType
 
 from pipelines.datasets.whole import WholeFileDataset
+
+logger = logging.getLogger(__name__)
 
 # kedro-viz tells a preview's kind from the name of this type
 JSONPreview = NewType("JSONPreview", str)
@@ -58,8 +61,17 @@ class SecondsDataset(JSONDataset):
         return seconds
 
     def _write(self, beside: Path, data: dict[str, float]) -> None:
-        """Adds to what is there; a node's newer figure replaces its older one."""
-        super()._write(beside, {**self.load(), **data})
+        """Adds to what is there; a node's newer figure replaces its older one. A damaged file is replaced."""
+        super()._write(beside, {**self._before(), **data})
+
+    def _before(self) -> dict[str, float]:
+        # not self.load(): Kedro wraps what that raises in an error of its own
+        try:
+            return self._read(self._filepath)
+        except (OSError, TypeError, ValueError) as error:
+            # the run must not end for them: its first node has done its work by now
+            logger.warning("%s: cannot be read (%s); it is written again", self._filepath, error)
+            return {}
 
     def _advice(self) -> str:
         return "Remove it: the next run writes a new one."

@@ -231,6 +231,15 @@ def test_seconds_are_added_to_those_that_are_there(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["seconds.json"]
 
 
+@pytest.mark.parametrize("text", ["{", "[1]", '{"a": "b"}'])
+def test_damaged_seconds_stop_no_run(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "seconds.json"
+    path.write_text(text)
+    SecondsDataset(str(path)).save({"b": 2.0})
+    assert SecondsDataset(str(path)).load() == {"b": 2.0}
+    assert "it is written again" in caplog.text
+
+
 def test_seconds_that_are_no_json_say_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "seconds.json"
     path.write_text("{")
