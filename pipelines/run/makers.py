@@ -28,7 +28,7 @@ def fault_of_a_file(error: BaseException) -> DataError | None:
     damaged = first_cause(error, DamagedFileError)
     if damaged is not None:
         how = how_to_make(damaged.path)
-        return DataError(f"{damaged.fault} {how}") if how else damaged
+        return DataError(f"{damaged.fault} {how}" if how else str(damaged))
     return None
 
 
