@@ -9,8 +9,6 @@ import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from stablerep.storage.whole_files import written_whole
-
 DIGESTS_FILE = "SHA256SUMS"
 # digest, a space, "*" for a file that was read as bytes or another space, path
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
@@ -24,13 +22,12 @@ def write_digests(folder: Path, parts: Iterable[str] = ("",)) -> None:
         parts: its files and folders that are recorded; all of it where there are none.
 
     Raises:
-        DataError: the disk refuses.
+        OSError: the disk refuses.
     """
     found = {each for part in parts for each in (folder / part, *(folder / part).rglob("*"))}
     files = sorted(path for path in found if path.is_file() and path != folder / DIGESTS_FILE)
     lines = [f"{_digest(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
-    with written_whole(folder / DIGESTS_FILE) as beside:
-        beside.write_text("".join(lines), encoding="utf-8", newline="\n")
+    (folder / DIGESTS_FILE).write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
 def has_digests(folder: Path) -> bool:
