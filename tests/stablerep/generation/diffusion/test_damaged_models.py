@@ -219,13 +219,19 @@ def test_the_generator_id_does_not_depend_on_the_digests_beside_the_weights(
     assert describe_generator(folder, settings()) == describe_generator(tiny_generator, settings())
 
 
-def test_positions_that_older_files_hold_as_a_tensor_are_not_left_over(tiny_generator, tmp_path, settings):
+def test_the_names_of_older_files_are_neither_missing_nor_left_over(tiny_generator, tmp_path, settings):
     """As in Stable Diffusion 1.5's file of the text encoder, which older releases of transformers wrote."""
     folder = shutil.copytree(tiny_generator, tmp_path / "model")
-    positions = torch.arange(16)[None]
-    add = {"text_model.embeddings.position_ids": positions}.items()
-    change_weights("text_encoder", lambda tensors: tensors.update(add))(folder)
-    DiffusersGenerator(folder, settings())
+
+    def of_older_releases(tensors):
+        for name in list(tensors):
+            tensors[f"text_model.{name}"] = tensors.pop(name)
+        tensors["text_model.embeddings.position_ids"] = torch.arange(16)[None]
+
+    change_weights("text_encoder", of_older_releases)(folder)
+    older, newer = (DiffusersGenerator(each, settings()) for each in (folder, tiny_generator))
+    each = zip(*(model.pipeline.text_encoder.parameters() for model in (older, newer)), strict=True)
+    assert all(torch.equal(one, other) for one, other in each)
 
 
 @pytest.mark.parametrize(
