@@ -7,8 +7,8 @@ A row is printed as soon as it is measured; a check that fails or runs out of ti
 Every figure is of random data: weights and images do not change how long arithmetic takes.
 
     peak        a product of bf16 matrices: what the shares of peak are shares of
-    training    StableRep of a ViT-B/16, 258 views a step, as `run_arm` trains, setting by setting; the share of
-                peak counts three times the encoder's forward pass
+    training    StableRep of a ViT-B/16, 258 views a step, as `run_arm` trains, setting by setting; the share
+                of peak counts three times the encoder's forward pass
     loss        the multi-positive loss with its gradient: the full matrix as far as it fits, and streamed
     step        a step of the paper's 8,256 views in chunks of 258
     generation  Stable Diffusion 1.5's architecture, 512 px: the authors' recipe, plain diffusers, ours
