@@ -1,21 +1,26 @@
-"""Adapters of the pretraining room: makes the embedded generator and measures it."""
+"""Adapters of the pretraining room: makes a generator and measures it."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.config.build import build
 from stablerep.generation.diffusion.settings import GeneratorSettings
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def pretrain_generator(
-    recipe: dict[str, Any], pretraining_work: Path, place_of_generator: Path
+    recipe: dict[str, Any], takedowns: "pd.DataFrame", work: Path, place: Path
 ) -> tuple[Path, dict[str, float]]:
-    """Trains the generator; returns its folder and its seconds by part."""
+    """Trains the generator on what was not taken down; returns its folder and its seconds by part."""
+    from stablerep.curation.people.takedowns import CAPTION, SOURCE, taken_down
+    from stablerep.generation.pretraining.captioned_pixels import TakenDown
     from stablerep.generation.pretraining.launch import pretrain_generator as pretrain
     from stablerep.generation.pretraining.recipe import PretrainingRecipe
 
-    seconds = pretrain(PretrainingRecipe.read(recipe), pretraining_work, place_of_generator)
-    return place_of_generator, seconds
+    gone = TakenDown(*(frozenset(taken_down(takedowns, kind)) for kind in (CAPTION, SOURCE)))
+    return place, pretrain(PretrainingRecipe.read(recipe), work, place, gone)
 
 
 def measure_generator(
