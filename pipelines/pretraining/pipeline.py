@@ -22,7 +22,7 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
             ),
             node(
                 measure_generator,
-                [seconds, folder, "params:pretraining", "params:generator"],
+                [seconds, folder, "takedowns", "params:pretraining", "params:generator"],
                 [pretrained(what, name) for what in ("card", "picture", "figures")],
                 name="measure_generator",
             ),

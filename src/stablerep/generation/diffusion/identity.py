@@ -116,8 +116,9 @@ def _hint(folder: Path, repository: str | None) -> str:
         )
     return (
         "The embedded generator comes with the project (`git checkout -- data/06_models/generator` restores "
-        "it, `make generator` trains it anew); any other model has to be downloaded whole, as safetensors, "
-        f"into {folder}."
+        "it, `make generator` trains it anew); one that your own images train is made by `kedro run "
+        "--pipelines pretraining` with the same --params; any other model has to be downloaded whole, as "
+        f"safetensors, into {folder}."
     )
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from stablerep.caption_ids import caption_id_of
 from stablerep.generation.diffusion.generator import DiffusersGenerator, ImageRequest
 from stablerep.generation.diffusion.settings import GeneratorSettings
+from stablerep.generation.pretraining.captioned_pixels import TakenDown
 from stablerep.generation.pretraining.corpus_pixels import CorpusPixels
 from stablerep.seeding import torch_generator
 
@@ -37,6 +38,10 @@ class CorpusCard:
     def __init__(self, images: CorpusPixels) -> None:
         """Takes the images."""
         self.images = images
+
+    def without(self, taken_down: TakenDown) -> "CorpusCard":
+        """Returns a card that shows nothing that was taken down."""
+        return CorpusCard(self.images.without(taken_down))
 
     def measure(self, folder: Path, settings: GeneratorSettings, seed: int) -> dict[str, Any]:
         """Measures speed and spread over guidance scales.

@@ -118,7 +118,7 @@ class TextSizes(Settings):
 def _named_generator(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise SettingError(
-            "", f"got {name!r}; must be generator, or letters, digits, _ and - that end in _generator"
+            "", f"got {name!r}; must be generator, or letters, 0 to 9, _ and - that end in _generator"
         )
     return name
 
