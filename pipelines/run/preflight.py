@@ -86,10 +86,12 @@ def check_before_run(
     Raises:
         ConfigError: a generator is given that nothing uses; a method, the encoder, the executor, the corpus,
             an evaluation or an evaluation set refuses its settings; an evaluation set has no labels or too
-            few; or an arm cannot be trained on its image set.
+            few; an arm cannot be trained on its image set; or a generator is to learn from images that
+            cannot be made.
         GeneratorError: images are to be drawn, and the model is missing, incomplete or damaged.
-        DataError: the corpus or an evaluation set cannot be read, the scorer is missing or damaged, or arms
-            are to be trained on captions or images that are too few.
+        DataError: the corpus or an evaluation set cannot be read, the scorer is missing or damaged, arms
+            are to be trained on captions or images that are too few, or a generator is to learn from a
+            corpus without captioned images.
     """
     from pipelines.run.evaluation_checks import EVALUATING, check_evaluation_sets, check_evaluations
     from pipelines.run.image_checks import check_corpus_images
@@ -110,6 +112,8 @@ def check_before_run(
         check_image_sets(corpus, parameters)
         check_arms(corpus, parameters)
         check_corpus_images(pipeline, corpus, parameters)
+    if "params:pretraining" in taken:
+        check_pretraining(parameters["pretraining"], parameters["generator"])
     evaluation_sets = check_evaluation_sets(pipeline, parameters, corpus)
     if not nodes.isdisjoint(EVALUATING):
         check_evaluations(parameters["evaluation"], evaluation_sets)
@@ -146,6 +150,31 @@ def check_generator_is_used(given: Mapping[str, Any], parameters: dict[str, Any]
                 "experiment=own_images_generated, or add image_sets.synthetic={source: generated} and an arm "
                 f"that is trained on it, or leave {shown} out."
             )
+
+
+def check_pretraining(recipe: dict[str, Any], generator: dict[str, Any]) -> None:
+    """Checks what a generator is to learn from, and the size at which it is measured.
+
+    Args:
+        recipe: the section `pretraining`.
+        generator: the section `generator`, by which the trained generator is measured.
+
+    Raises:
+        ConfigError: the images cannot be made, their size does not fit the networks, or `generator.size_px`
+            is another one.
+        DataError: a corpus has no images in train with captions.
+    """
+    from stablerep.generation.pretraining.captioned_pixels import build_captioned_pixels
+    from stablerep.generation.pretraining.recipe import PretrainingRecipe
+
+    read = PretrainingRecipe.read(recipe)
+    images = build_captioned_pixels(read.images, read.size_step_px)
+    if generator["size_px"] != images.size_px:
+        raise ConfigError(
+            f"generator.size_px: got {generator['size_px']}; must be {images.size_px}, the side of the "
+            "images that pretraining learns from: the generator is measured at this size. Set it in "
+            "conf/params/generator/<name>.yaml."
+        )
 
 
 def check_encoder(backbone: dict[str, Any]) -> None:

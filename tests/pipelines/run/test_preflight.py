@@ -13,6 +13,7 @@ from kedro.io import DataCatalog, MemoryDataset
 
 from pipelines.config.loader import compose
 from pipelines.pipeline_registry import register_pipelines
+from pipelines.pretraining.pipeline import create_pipeline
 from pipelines.run.current import CURRENT
 from pipelines.run.evaluation_checks import EVALUATING
 from pipelines.run.preflight import DRAWING, check_arms, check_before_run, check_generator_is_used
@@ -597,3 +598,52 @@ def test_a_generator_that_nothing_uses_is_told() -> None:
         ConfigError, match=r"got generator=sdxl_turbo, but experiment 'mine' generates no images"
     ):
         check_generator_is_used({"generator": "sdxl_turbo"}, parameters)
+
+
+def fault_of_pretraining(folder: Path, **runtime: Any) -> str | None:
+    return fault_of_recipe(corpus="image_folder", **{"corpus.path": str(folder), **runtime})
+
+
+def fault_of_recipe(**runtime: Any) -> str | None:
+    parameters = compose(PROJECT / "conf/params", {"experiment": "photographs", **runtime})
+    try:
+        check_before_run(create_pipeline(parameters), catalog(), parameters, runtime)
+    except StableRepError as error:
+        return str(error)
+    return None
+
+
+def test_a_generator_learns_from_labelled_images_by_templates(tmp_path: Path) -> None:
+    assert fault_of_pretraining(write_class_folders(tmp_path)) is None
+
+
+def test_a_generator_that_has_no_captions_to_learn_from_is_reported(tmp_path: Path) -> None:
+    told = fault_of_pretraining(write_class_folders(tmp_path), **{"corpus.caption_templates": None})
+    assert told is not None
+    assert "corpus 'images' has no image with a caption in train" in told
+    assert "set corpus.caption_templates" in told
+
+
+def test_templates_of_images_without_labels_are_reported(tmp_path: Path) -> None:
+    for number in range(30):
+        write_png(tmp_path / f"{number}.png", number)
+    told = fault_of_pretraining(tmp_path)
+    assert told is not None and "corpus.caption_templates: got" in told and "no labels" in told
+
+
+def test_a_corpus_of_captions_alone_trains_no_generator() -> None:
+    recipe = {"pretraining": "photographs_cpu", "generator": "photographs"}
+    concepts = {"experiment": "own_captions", "corpus": "concepts", "corpus.classes": ["cat", "dog"]}
+    told = fault_of_recipe(**recipe, **concepts)
+    assert told is not None and "corpus 'concepts' has no images of its own" in told
+
+
+@pytest.mark.parametrize("runtime", [{"generator.size_px": 16}, {"pretraining.images.size_px": 64}])
+def test_a_generator_is_measured_at_the_size_of_its_images(runtime: dict[str, int], tmp_path: Path) -> None:
+    told = fault_of_pretraining(write_class_folders(tmp_path), **runtime)
+    assert told is not None and told.startswith("generator.size_px: got ")
+
+
+def test_images_whose_side_the_networks_cannot_halve_are_reported(tmp_path: Path) -> None:
+    told = fault_of_pretraining(write_class_folders(tmp_path), **{"pretraining.images.size_px": 30})
+    assert told is not None and "30 pixels a side, which must be a multiple of 4" in told
