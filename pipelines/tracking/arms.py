@@ -78,7 +78,7 @@ class TrackedArms:
                 self._client.log_batch(run_id, metrics=part, synchronous=False)
                 for part in in_calls(_row_metrics(row))
             ]
-        except MlflowException as error:
+        except (MlflowException, OSError) as error:
             self._unanswered.add(key)
             logger.warning("%s: MLflow has its metrics at its end, not before: %s", arm, error)
 

@@ -461,7 +461,7 @@ def test_a_tracking_uri_of_the_environment_is_honoured(
 ) -> None:
     import mlflow
 
-    from pipelines.tracking.run import point_to_store
+    from pipelines.tracking.store import point_to_store
 
     uri = f"sqlite:///{project / 'mlflow' / 'mlflow.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
