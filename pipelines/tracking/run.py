@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 from mlflow.exceptions import MlflowException
-from mlflow.utils.logging_utils import disable_logging
 
 from pipelines.config.loader import write_parameters
 from pipelines.run.causes import first_cause
@@ -22,8 +21,6 @@ from pipelines.tracking.store import EXPERIMENT, point_to_store
 from pipelines.tracking.values import flatten, in_calls, log_params, metrics_of
 from stablerep.errors import ConfigError, GateError, StoppedError
 
-# what it prints without a logger: that each encoder is a further version of a registered model
-disable_logging()
 # it logs a traceback of each fault that it raises
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 # for each arm it warns that the environment has no pip (uv's has none)

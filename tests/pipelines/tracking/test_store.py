@@ -30,15 +30,20 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def no_address() -> Iterator[None]:
+    """MLflow sets the variable, also in tests before this one."""
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    yield
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+
 @pytest.fixture
-def project(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def project(tmp_path: Path, empty_store: Path) -> Path:
     """A project's folder with a store of its own."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     (tmp_path / "mlflow").mkdir()
     shutil.copy(empty_store, tmp_path / "mlflow" / "mlflow.db")
-    yield tmp_path
-    # MLflow sets it, and monkeypatch knows nothing of that
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    return tmp_path
 
 
 def file_in(project: Path) -> Path:
@@ -347,6 +352,20 @@ def test_a_store_that_cannot_be_used_is_met_before_the_corpus(
     hooks._project = project
     with pytest.raises(DataError, match="file is not a database"):
         hooks.before_pipeline_run(pipeline=None, catalog=None)
+
+
+def test_a_dead_server_ends_the_command_before_anything_is_written(
+    bare_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{dead_port()}")
+    kedro = Path(sys.executable).with_name("kedro")
+    command = [kedro, "run", "--namespaces", "evaluation_sets.scenes", "--params", "experiment=smoke"]
+    done = subprocess.run(command, cwd=bare_project, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "cannot be used as the store of runs (Connection refused)" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert [path.name for path in (bare_project / "data").iterdir()] == [".run.lock"]
+    assert not (bare_project / "mlflow").exists()
 
 
 def test_a_fault_of_ours_in_a_call_keeps_its_traceback(project: Path) -> None:
