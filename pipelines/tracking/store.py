@@ -56,10 +56,10 @@ def check_store(project: Path) -> None:
     uri = store_uri(project)
     split = _split(uri)
     file = file_of(uri)
-    if file is not None:
-        check_file(file)
-    elif split.scheme != "sqlite":
-        with store_faults(project):
+    with store_faults(project):
+        if file is not None:
+            check_file(file)
+        elif split.scheme != "sqlite":  # in memory
             _contact(uri, split)
 
 
@@ -212,7 +212,7 @@ def _check_schema(file: Path) -> None:
 
 
 def _is_the_stores(error: Exception) -> bool:
-    if isinstance(error, OSError):  # as the errors of requests are
+    if isinstance(error, OSError | sqlite3.Error):  # those of requests are OSErrors
         return True
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError

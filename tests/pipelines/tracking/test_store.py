@@ -148,6 +148,20 @@ def store_root() -> Path:
     return Path(__file__).parents[3]
 
 
+def test_a_store_without_a_version_is_one_message(project: Path) -> None:
+    with closing(sqlite3.connect(file_in(project))) as database:
+        database.execute("ALTER TABLE alembic_version RENAME COLUMN version_num TO number")
+        database.commit()
+    with pytest.raises(DataError, match="no such column: version_num"), store_faults(project):
+        point_to_store(project)
+
+
+def test_a_path_that_is_too_long_is_one_message(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/{'x' * 300}.db")
+    with pytest.raises(ConfigError, match="File name too long"):
+        check_store(project)
+
+
 @pytest.mark.parametrize("version", ["0123456789ab", None])
 def test_a_store_of_another_version_of_mlflow_is_not_changed(project: Path, version: str | None) -> None:
     path = file_in(project)
