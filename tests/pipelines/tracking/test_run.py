@@ -539,8 +539,11 @@ def test_a_node_that_fails_is_reported_also_where_the_store_fails(
     monkeypatch.undo()
 
 
-def test_a_new_store_is_made_without_a_line_of_mlflows(project: Path) -> None:
-    # in a process of its own, with the project's logging
+def test_an_experiment_is_made_without_a_line_of_mlflows(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # in a process of its own, with the project's logging, and a store of the user's
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project / 'mlflow' / 'mlflow.db'}")
     code = (
         "import logging.config, sys, yaml\n"
         "from pathlib import Path\n"
@@ -551,11 +554,10 @@ def test_a_new_store_is_made_without_a_line_of_mlflows(project: Path) -> None:
         "mlflow.start_run()\n"
         "mlflow.end_run()\n"
     )
-    (project / "mlflow" / "mlflow.db").unlink()
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(project)], cwd=PROJECT, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-c", code, str(project / "elsewhere")]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert len(runs(project)) == 1
 
 
 def test_a_tracking_uri_of_the_environment_is_honoured(
