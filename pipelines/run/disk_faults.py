@@ -8,6 +8,7 @@ import errno
 import os
 import re
 import shutil
+import sqlite3
 import tempfile
 from pathlib import Path
 
@@ -21,6 +22,11 @@ _BROKEN = {errno.EIO, errno.ESTALE}
 # numpy's tofile gives no number and no file; libraries in Rust, such as polars, give the number in their text
 _CUT_WRITE = re.compile(r"\d+ requested and \d+ written")
 _NUMBER_IN_RUST = re.compile(r"os error (\d+)")
+_OF_SQLITE = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+}
 _LEAST_FREE = 1 << 20  # bytes; below it a disk is called full
 _AGAIN = "Run the same command again: files that are whole are kept."
 
@@ -42,6 +48,9 @@ def disk_fault(error: BaseException, project: Path) -> DataError | None:
 
 
 def _number_of(error: BaseException) -> int | None:
+    if isinstance(error, sqlite3.Error):  # of the guidance study
+        # without a code where Python raises it itself; the upper bits are a detail of the lowest byte
+        return _OF_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
     if isinstance(error, OSError):
         return errno.ENOSPC if _CUT_WRITE.fullmatch(str(error)) else error.errno
     found = _NUMBER_IN_RUST.search(str(error))

@@ -3,8 +3,9 @@
 import errno
 import os
 import resource
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,17 @@ def write_arrow(path: Path) -> None:
     pl.DataFrame({"x": np.random.default_rng(0).random(10_000)}).to_pandas().to_parquet(path)
 
 
-@pytest.mark.parametrize("write", [write_text, write_array, write_table, write_arrow])
+def write_database(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA max_page_count = 2")
+        database.execute("CREATE TABLE x (y)")
+        database.execute("INSERT INTO x VALUES (zeroblob(100000))")
+
+
+@pytest.mark.parametrize("write", [write_text, write_array, write_table, write_arrow, write_database])
 def test_a_full_disk_says_to_free_space(tmp_path: Path, write: Any) -> None:
-    with files_of_at_most(64), pytest.raises(Exception) as raised:
+    # SQLite writes a page at a time
+    with files_of_at_most(10_000 if write is write_database else 64), pytest.raises(Exception) as raised:
         write(tmp_path / "x")
     wrapped = DatasetError("wrapped")
     wrapped.__cause__ = raised.value
