@@ -15,6 +15,7 @@ from kedro import KedroDeprecationWarning
 from kedro.framework.cli.project import run as kedro_run
 
 from pipelines.run.causes import causes, first_cause
+from pipelines.run.disk_faults import disk_fault
 from pipelines.run.signals import EXIT_CODE
 from stablerep.errors import ConfigError, DataError, StableRepError, StoppedError
 
@@ -38,7 +39,12 @@ def in_one_message() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        known = _wrong_table(error) or first_cause(error, StableRepError) or _fault_in_kedros_words(error)
+        known = (
+            _wrong_table(error)
+            or first_cause(error, StableRepError)
+            or _fault_in_kedros_words(error)
+            or disk_fault(error, PROJECT)
+        )
         if known is None:
             raise
         click.secho(f"\n{type(known).__name__}: {known}", fg="red", err=True)

@@ -5,6 +5,7 @@ A fault found here leaves everything under data/ as it was, and starts no run in
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from pipelines.config.build import build, build_method
 from pipelines.config.corpus import CORPORA, build_corpus
 from pipelines.config.possible_arms import lacks_captions
 from pipelines.run.items import is_encoder
+from pipelines.run.launcher import is_follower
+from pipelines.tracking.store import check_store
 from stablerep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,10 +43,12 @@ class PreflightHooks:
     def __init__(self) -> None:
         self._parameters: dict[str, Any] = {}
         self._given: dict[str, Any] = {}
+        self._project = Path()
 
     @hook_impl
     def after_context_created(self, context: "KedroContext") -> None:
-        """Keeps the parameters, and what `--params` gave of them."""
+        """Keeps the parameters, what `--params` gave of them, and where the project is."""
+        self._project = context.project_path
         self._parameters = context.config_loader["parameters"]
         self._given = context.config_loader.runtime_params or {}
 
@@ -51,6 +56,8 @@ class PreflightHooks:
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: "Pipeline", catalog: "DataCatalog") -> None:
         """Raises a StableRepError for a run that cannot come to its end; else the nodes share its corpora."""
+        if not is_follower():  # of a launcher's processes the first alone tracks
+            check_store(self._project)
         CORPORA.keep()
         try:
             check_before_run(pipeline, catalog, self._parameters, self._given)
@@ -89,14 +96,16 @@ def check_before_run(
             few; an arm cannot be trained on its image set; or a generator is to learn from images that
             cannot be made.
         GeneratorError: images are to be drawn, and the model is missing, incomplete or damaged.
-        DataError: the corpus or an evaluation set cannot be read, the scorer is missing or damaged, arms
-            are to be trained on captions or images that are too few, or a generator is to learn from a
-            corpus without captioned images.
+        DataError: an output cannot be written, the corpus or an evaluation set cannot be read, the scorer is
+            missing or damaged, arms are to be trained on captions or images that are too few, or a generator
+            is to learn from a corpus without captioned images.
     """
     from pipelines.run.evaluation_checks import EVALUATING, check_evaluation_sets, check_evaluations
     from pipelines.run.image_checks import check_corpus_images
+    from pipelines.run.output_checks import check_outputs
 
     corpus: Corpus | None = None
+    check_outputs(pipeline, catalog)
     nodes = {node.name.rsplit(".", 1)[-1] for node in pipeline.nodes}
     taken = pipeline.inputs()
     if not any("params:generator" in node.inputs for node in pipeline.nodes if node.name != _REPORTING):

@@ -50,7 +50,8 @@ class Loader(dict[str, Any]):
 
 def hooks_of(parameters: dict[str, Any]) -> PreflightHooks:
     hooks = PreflightHooks()
-    hooks.after_context_created(SimpleNamespace(config_loader=Loader(parameters=parameters)))
+    context = SimpleNamespace(config_loader=Loader(parameters=parameters), project_path=Path("nowhere"))
+    hooks.after_context_created(context)
     return hooks
 
 
