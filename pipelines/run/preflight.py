@@ -3,15 +3,21 @@
 A fault found here leaves everything under data/ as it was, and starts no run in MLflow.
 """
 
+import logging
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
-from pipelines.config.build import build, build_method
+from pipelines.config.arguments import check_arguments
+from pipelines.config.build import build_method
+from pipelines.config.catalog import check_datasets, entries_of_catalog
 from pipelines.config.corpus import CORPORA, build_corpus
+from pipelines.config.executor import build_executor
 from pipelines.config.possible_arms import lacks_captions
+from pipelines.run.chosen_parts import check_chosen_parts
+from pipelines.run.current import CURRENT
 from pipelines.run.items import is_encoder
 from stablerep.errors import ConfigError
 
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
 
     from stablerep.corpora.corpus import Corpus
 
+logger = logging.getLogger(__name__)
 # The last part of the names of the nodes that draw images with the model.
 DRAWING = {"generate_images", "tune_guidance"}
 _REPORTING = "build_report"  # is given the whole configuration
@@ -37,12 +44,22 @@ class PreflightHooks:
     def __init__(self) -> None:
         self._parameters: dict[str, Any] = {}
         self._given: dict[str, Any] = {}
+        self._entries: dict[str, Any] = {}
 
     @hook_impl
     def after_context_created(self, context: "KedroContext") -> None:
-        """Keeps the parameters, and what `--params` gave of them."""
+        """Checks what the command's options name; keeps the parameters, and what `--params` gave of them."""
+        from kedro.framework.project import pipelines
+
         self._parameters = context.config_loader["parameters"]
         self._given = context.config_loader.runtime_params or {}
+        if CURRENT.options:
+            check_chosen_parts(CURRENT.options, pipelines, entries_of_catalog(context.config_loader))
+
+    @hook_impl
+    def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
+        """Keeps the entries of the catalog."""
+        self._entries = conf_catalog
 
     # first of all: tracking must not start a run that ends here
     @hook_impl(tryfirst=True)
@@ -50,6 +67,7 @@ class PreflightHooks:
         """Raises a StableRepError for a run that cannot come to its end; else the nodes share its corpora."""
         CORPORA.keep()
         try:
+            check_datasets(pipeline, catalog, self._entries)
             check_before_run(pipeline, catalog, self._parameters, self._given)
         except BaseException:  # Kedro calls on_pipeline_error for faults of nodes only
             CORPORA.forget()
@@ -110,12 +128,30 @@ def check_before_run(
     evaluation_sets = check_evaluation_sets(pipeline, parameters, corpus)
     if not nodes.isdisjoint(EVALUATING):
         check_evaluations(parameters["evaluation"], evaluation_sets)
+    if "curate_captions" in nodes:
+        check_filters(parameters["curation"])
     if not nodes.isdisjoint(DRAWING):
-        # built, not started: executors connect to nothing until they are given images to draw
-        build("executor", parameters["executor"], "conf/params/executor/<name>.yaml")
+        build_executor(parameters["executor"])
         _check_models(catalog, parameters, nodes)
     if corpus and any(map(is_encoder, pipeline.all_outputs())) and "curate_captions" in nodes:
         _check_captions(corpus, parameters)
+
+
+def check_filters(curation: Mapping[str, Any]) -> None:
+    """Makes the filters of captions; warns where there are none.
+
+    Raises:
+        ConfigError: an entry names no filter, or has an argument that it does not take.
+    """
+    if not curation["filters"]:
+        logger.warning(
+            "curation.filters is empty: every caption that can be read is kept. "
+            "Set filters in conf/params/curation/<name>.yaml."
+        )
+    for index, entry in enumerate(curation["filters"]):
+        # where model_folder is null, it is the catalog's generator
+        filled = {**entry, "model_folder": entry["model_folder"] or "."} if "model_folder" in entry else entry
+        check_arguments(f"curation.filters[{index}]", filled, "conf/params/curation/<name>.yaml")
 
 
 def check_generator_is_used(given: Mapping[str, Any], parameters: dict[str, Any]) -> None:
@@ -213,7 +249,9 @@ def _why_not(method: Any, images: str, corpus: "Corpus", parameters: dict[str, A
 
 
 def _check_models(catalog: "DataCatalog", parameters: dict[str, Any], nodes: set[str]) -> None:
+    from pipelines.config.chosen_scorer import find_scorer
     from pipelines.config.generator import generator_of, model_folder
+    from stablerep.alignment.settings import AlignmentSettings
     from stablerep.generation.diffusion.identity import check_model_folder
     from stablerep.generation.diffusion.settings import GeneratorSettings
 
@@ -223,6 +261,8 @@ def _check_models(catalog: "DataCatalog", parameters: dict[str, Any], nodes: set
         for name, settings in parameters["image_sets"].items()
         if settings["source"] == "generated" and "generate_images" in nodes
     ]
+    if "generate_images" in nodes:
+        find_scorer(AlignmentSettings.read(parameters["alignment"]), catalog.load("scorer_folder"))
     for generator in sections or [GeneratorSettings.read(base)]:
         folder = model_folder(generator, catalog.load("generator_folder"))
         check_model_folder(folder, generator)
