@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from stablerep.corpora.corpus import Corpus
 
 logger = logging.getLogger(__name__)
+
 # The last part of the names of the nodes that draw images with the model.
 DRAWING = {"generate_images", "tune_guidance"}
 _REPORTING = "build_report"  # is given the whole configuration
@@ -102,9 +103,9 @@ def check_before_run(
         ConfigError: a generator is given that nothing uses; a method, the encoder, the executor, the corpus,
             an evaluation or an evaluation set refuses its settings; an evaluation set has no labels or too
             few; or an arm cannot be trained on its image set.
-        GeneratorError: images are to be drawn, and the model is missing or incomplete.
-        DataError: the corpus or an evaluation set cannot be read, or arms are to be trained on captions or
-            images that are too few.
+        GeneratorError: images are to be drawn, and the model is missing, incomplete or damaged.
+        DataError: the corpus or an evaluation set cannot be read, the scorer is missing or damaged, or arms
+            are to be trained on captions or images that are too few.
     """
     from pipelines.run.evaluation_checks import EVALUATING, check_evaluation_sets, check_evaluations
     from pipelines.run.image_checks import check_corpus_images
@@ -130,9 +131,7 @@ def check_before_run(
         check_evaluations(parameters["evaluation"], evaluation_sets)
     if "curate_captions" in nodes:
         check_filters(parameters["curation"])
-    if not nodes.isdisjoint(DRAWING):
-        build_executor(parameters["executor"])
-        _check_models(catalog, parameters, nodes)
+    _check_drawing_and_scoring(catalog, parameters, nodes, taken)
     if corpus and any(map(is_encoder, pipeline.all_outputs())) and "curate_captions" in nodes:
         _check_captions(corpus, parameters)
 
@@ -248,12 +247,21 @@ def _why_not(method: Any, images: str, corpus: "Corpus", parameters: dict[str, A
     return None
 
 
+def _check_drawing_and_scoring(
+    catalog: "DataCatalog", parameters: dict[str, Any], nodes: set[str], taken: set[str]
+) -> None:
+    if not nodes.isdisjoint(DRAWING):
+        build_executor(parameters["executor"])
+        _check_models(catalog, parameters, nodes)
+    if "scorer_folder" in taken:
+        _check_scorer(catalog, parameters)
+
+
 def _check_models(catalog: "DataCatalog", parameters: dict[str, Any], nodes: set[str]) -> None:
-    from pipelines.config.chosen_scorer import find_scorer
     from pipelines.config.generator import generator_of, model_folder
-    from stablerep.alignment.settings import AlignmentSettings
     from stablerep.generation.diffusion.identity import check_model_folder
     from stablerep.generation.diffusion.settings import GeneratorSettings
+    from stablerep.storage.digests import DIGESTS_FILE, has_digests
 
     base = parameters["generator"]
     sections = [
@@ -261,11 +269,21 @@ def _check_models(catalog: "DataCatalog", parameters: dict[str, Any], nodes: set
         for name, settings in parameters["image_sets"].items()
         if settings["source"] == "generated" and "generate_images" in nodes
     ]
-    if "generate_images" in nodes:
-        find_scorer(AlignmentSettings.read(parameters["alignment"]), catalog.load("scorer_folder"))
     for generator in sections or [GeneratorSettings.read(base)]:
         folder = model_folder(generator, catalog.load("generator_folder"))
         check_model_folder(folder, generator)
+        if generator.model_folder is None and not has_digests(folder):
+            logger.warning("%s: no %s; whether its files changed is not known", folder, DIGESTS_FILE)
+
+
+def _check_scorer(catalog: "DataCatalog", parameters: dict[str, Any]) -> None:
+    """Loads the scorer: one that is damaged would be noticed after all images were drawn."""
+    from pipelines.config.chosen_scorer import find_scorer
+    from stablerep.alignment.settings import AlignmentSettings
+
+    scorer = find_scorer(AlignmentSettings.read(parameters["alignment"]), catalog.load("scorer_folder"))
+    if scorer is not None:
+        scorer.check()
 
 
 def _check_captions(corpus: "Corpus", parameters: dict[str, Any]) -> None:
