@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pipelines.config.nested import merged
 from stablerep.alignment.settings import AlignmentSettings, ScorerRecipe
 from stablerep.curation.settings import CurationSettings
+from stablerep.errors import shortened
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.image_sets.settings import ImageSetSettings
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
@@ -26,7 +27,8 @@ from stablerep.validation.settings import ValidationSettings
 
 T = TypeVar("T")
 # They become names of files and folders, of MLflow runs, and anchors of the report.
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_MAX_NAME = 100
+_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{_MAX_NAME}}}")
 _SEED_MARK = "_seed_"  # between an arm's name and its seed in the names of datasets and folders
 
 
@@ -43,7 +45,7 @@ Named = Annotated[dict[str, T], BeforeValidator(_without_removed)]
 class Parameters(Settings):
     """Everything that nodes are given, one field for each `params:<key>`."""
 
-    experiment_name: str = Field(min_length=1)
+    experiment_name: str
     size_name: str = Field("full", description="of the group `size`; figures of a smoke run say nothing")
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=2**63 - 1)], ...], Values] = Field(
         min_length=1,
@@ -71,6 +73,8 @@ class Parameters(Settings):
     def _check_what_must_fit(self) -> "Parameters":
         if len(set(self.seeds)) < len(self.seeds):
             raise SettingError("seeds", f"got {list(self.seeds)!r}; must differ from each other")
+        for key in ("experiment_name", "size_name"):
+            _check_name(key, getattr(self, key))
         for section in ("image_sets", "arms", "evaluation_sets"):
             _check_names(section, getattr(self, section))
         for name in self.image_sets:
@@ -153,12 +157,20 @@ def _check_names(section: str, entries: Mapping[str, Any]) -> None:
     if not entries:
         raise SettingError(section, "got none; must name at least one")
     for name in entries:
-        if not _NAME.fullmatch(name) or _SEED_MARK in name:
+        _check_name(section, name)
+        if _SEED_MARK in name:
             raise SettingError(
-                section,
-                f"got the name {name!r}; must be of the letters A to Z and a to z, 0 to 9, _ and -, without "
-                f"{_SEED_MARK!r}: files are named after it",
+                section, f"got the name {name!r}; must be without {_SEED_MARK!r}, which stands before a seed"
             )
+
+
+def _check_name(key: str, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise SettingError(
+            key,
+            f"got the name {shortened(name)}; must be of the letters A to Z and a to z, 0 to 9, _ and -, at "
+            f"most {_MAX_NAME} of them: files are named after it",
+        )
 
 
 def _count(method: str, settings: Mapping[str, Any], name: str) -> int:
