@@ -54,6 +54,29 @@ class AugmentationSettings(Settings):
         return self
 
 
+class SpeedSettings(Settings):
+    """What makes a step faster or smaller on a GPU; none of it changes what is computed, but for rounding."""
+
+    section: ClassVar[str] = "training.speed"
+
+    compile: bool = Field(
+        False, description="torch.compile of the encoder: about a minute at the start of each arm"
+    )
+    channels_last: bool = Field(
+        False, description="convolutions with the channels of a pixel side by side in memory"
+    )
+    tf32: bool = Field(
+        False,
+        description="float32 products of a GPU with 10 bits of mantissa instead of 23, in the loss as well; "
+        "what `mixed_precision` covers is not concerned, nor is a CPU",
+    )
+    gradient_checkpointing: bool = Field(
+        False,
+        description="the encoder's blocks keep their inputs alone and are computed again in the backward "
+        "pass: a third more arithmetic, a fraction of the memory. `batch.chunk` does so for whole chunks",
+    )
+
+
 class TrainingSettings(Settings):
     """How an arm is trained; the same for every arm of an experiment, unless an arm overrides a key."""
 
@@ -116,6 +139,7 @@ class TrainingSettings(Settings):
     augmentation_by_method: Annotated[dict[str, dict[str, Any]], BeforeValidator(_without_removed)] = Field(
         default_factory=dict, description="keys of `augmentation` that are different for a method's arms"
     )
+    speed: SpeedSettings = Field(default_factory=SpeedSettings, description="of the encoder, for GPUs")
 
     @model_validator(mode="after")
     def _check_length(self) -> Self:

@@ -80,7 +80,7 @@ def test_the_head_gives_the_authors_embeddings_and_statistics_for_the_same_weigh
     # eight captions with three images each: theirs view by view, ours caption by caption as batches are
     features = torch.randn(8, 3, 24) * torch.tensor([1.0, 2.0, 3.0])[:, None] + torch.randn(3, 1)
     expected = theirs(features.unbind(1)).unflatten(0, (3, 8)).transpose(0, 1)
-    embedded = ours(features.flatten(0, 1), torch.arange(3).repeat(8))
+    embedded = ours(features.flatten(0, 1), torch.arange(3).repeat(8), 3)
     torch.testing.assert_close(embedded, expected.flatten(0, 1))
     for number, name in ((layers[1], "norm_1"), (layers[3], "norm_2")):
         for statistic in ("running_mean", "running_var"):
