@@ -26,9 +26,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
-from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import v2
 
+from benchmarks.flops import flops_of
 from pipelines.config.loader import compose
 from stablerep.caption_ids import caption_id_of
 from stablerep.digit_scenes.grammar import draw_distinct_captions
@@ -116,13 +116,6 @@ def train_ours(given: argparse.Namespace) -> dict[str, float]:
     return figures
 
 
-def flops_of(encoder: Encoder, size: int) -> float:
-    """Returns floating point operations of one image's forward pass."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        encoder(torch.zeros(2, 3, size, size))
-    return counter.get_total_flops() / 2
-
-
 class PlainBatches(Dataset[Tensor]):
     """A batch at a time from image files, with torchvision's views, as a worker makes it."""
 
@@ -179,7 +172,7 @@ def train_plainly(given: argparse.Namespace) -> dict[str, float]:
         images = next(iterator).to(device)
         waited += time.monotonic() - asked
         with torch.autocast(device.type, torch.bfloat16, enabled=given.bf16):
-            z = head(encoder(images).flatten(1), slices)
+            z = head(encoder(images).flatten(1), slices, PER_CAPTION)
         loss = multi_positive_loss(z.float(), labels, TEMPERATURE, None)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

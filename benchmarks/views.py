@@ -20,7 +20,6 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from pipelines.config.loader import compose
 from stablerep.training.settings import AugmentationSettings
 from stablerep.training.views import Augmentation, blur_kernel_px
 
@@ -67,6 +66,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
+    from pipelines.config.loader import compose  # here: the checks of a GPU import `rate_of` without Hydra
+
     parameters = compose(ROOT / "conf/params", {"experiment": given.experiment} if given.experiment else {})
     values = parameters["training"]["augmentation"]
     settings = AugmentationSettings(**values | {"downsample_probability": 0.0})

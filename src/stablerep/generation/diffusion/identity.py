@@ -12,7 +12,6 @@ from typing import Any
 
 import pandas as pd
 
-from stablerep.curation.people.takedowns import GENERATOR
 from stablerep.errors import GeneratorError
 from stablerep.generation.diffusion.settings import GeneratorSettings
 
@@ -161,6 +160,9 @@ def check_not_taken_down(generator: Mapping[str, Any], takedowns: pd.DataFrame) 
         generator: as `describe_generator` gives it.
         takedowns: as `stablerep.curation.people.takedowns.read_takedowns` gives them.
     """
+    # here: it brings polars, which drawing alone does without
+    from stablerep.curation.people.takedowns import GENERATOR
+
     ids = (generator["generator_id"], model_id_of(generator))
     for row in takedowns[takedowns["kind"] == GENERATOR].to_dict("records"):
         if row["what"] in ids:
