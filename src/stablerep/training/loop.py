@@ -127,10 +127,7 @@ class _Training:
         self.average = Average(networks, settings.ema_decay)
         self.progress = Progress()
         self.measured = Measured()
-        # a CPU computes at once what is asked for; a GPU would be waited for
-        self.looks_every = (
-            1 if self.accelerator.device.type == "cpu" else min(settings.log_every, MOST_UNSEEN)
-        )
+        self.looks_every = looks_every(self.accelerator.device, settings)
         if checkpoint is not None:
             with self.accelerator.main_process_first():  # it moves another run's files away
                 self.progress = checkpoint.restore(networks, self.optimizer, self.average.weights)
@@ -297,6 +294,11 @@ class _Training:
             f"step {fault.step}; must be finite. {told} Lower training.learning_rate, or set "
             "training.max_grad_norm: the arm then starts from the beginning."
         )
+
+
+def looks_every(device: torch.device, settings: TrainingSettings) -> int:
+    """Returns after how many steps the host reads what they measured: a CPU is not waited for, a GPU is."""
+    return 1 if device.type == "cpu" else min(settings.log_every, MOST_UNSEEN)
 
 
 class _BeforeStep:
