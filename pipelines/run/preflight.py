@@ -3,6 +3,7 @@
 A fault found here leaves everything under data/ as it was, and starts no run in MLflow.
 """
 
+import logging
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
 
     from stablerep.corpora.corpus import Corpus
+
+logger = logging.getLogger(__name__)
 
 # The last part of the names of the nodes that draw images with the model.
 DRAWING = {"generate_images", "tune_guidance"}
@@ -84,9 +87,9 @@ def check_before_run(
         ConfigError: a generator is given that nothing uses; a method, the encoder, the executor, the corpus,
             an evaluation or an evaluation set refuses its settings; an evaluation set has no labels or too
             few; or an arm cannot be trained on its image set.
-        GeneratorError: images are to be drawn, and the model is missing or incomplete.
-        DataError: the corpus or an evaluation set cannot be read, or arms are to be trained on captions or
-            images that are too few.
+        GeneratorError: images are to be drawn, and the model is missing, incomplete or damaged.
+        DataError: the corpus or an evaluation set cannot be read, the scorer is missing or damaged, or arms
+            are to be trained on captions or images that are too few.
     """
     from pipelines.run.evaluation_checks import EVALUATING, check_evaluation_sets, check_evaluations
     from pipelines.run.image_checks import check_corpus_images
@@ -114,6 +117,8 @@ def check_before_run(
         # built, not started: executors connect to nothing until they are given images to draw
         build("executor", parameters["executor"], "conf/params/executor/<name>.yaml")
         _check_models(catalog, parameters, nodes)
+    if "scorer_folder" in taken:
+        _check_scorer(catalog, parameters)
     if corpus and any(map(is_encoder, pipeline.all_outputs())) and "curate_captions" in nodes:
         _check_captions(corpus, parameters)
 
@@ -216,6 +221,7 @@ def _check_models(catalog: "DataCatalog", parameters: dict[str, Any], nodes: set
     from pipelines.config.generator import generator_of, model_folder
     from stablerep.generation.diffusion.identity import check_model_folder
     from stablerep.generation.diffusion.settings import GeneratorSettings
+    from stablerep.storage.digests import DIGESTS_FILE, has_digests
 
     base = parameters["generator"]
     sections = [
@@ -226,6 +232,18 @@ def _check_models(catalog: "DataCatalog", parameters: dict[str, Any], nodes: set
     for generator in sections or [GeneratorSettings.read(base)]:
         folder = model_folder(generator, catalog.load("generator_folder"))
         check_model_folder(folder, generator)
+        if generator.model_folder is None and not has_digests(folder):
+            logger.warning("%s: no %s; whether its files changed is not known", folder, DIGESTS_FILE)
+
+
+def _check_scorer(catalog: "DataCatalog", parameters: dict[str, Any]) -> None:
+    """Loads the scorer: one that is damaged would be noticed after all images were drawn."""
+    from pipelines.config.chosen_scorer import find_scorer
+    from stablerep.alignment.settings import AlignmentSettings
+
+    scorer = find_scorer(AlignmentSettings.read(parameters["alignment"]), catalog.load("scorer_folder"))
+    if scorer is not None:
+        scorer.check()
 
 
 def _check_captions(corpus: "Corpus", parameters: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """A fault that would stop a run later is reported before its first node, and the data stay as they were."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from tests.stablerep.corpora.images import write_class_folders, write_png
 
 PROJECT = Path(__file__).parents[3]
 GENERATOR = PROJECT / "data/06_models/generator"
+SCORER = PROJECT / "data/06_models/scorer"
 DEFAULT = compose(PROJECT / "conf/params", {})
 
 
@@ -56,8 +58,9 @@ def sentences(num: int) -> dict[str, Any]:
     return {"_target_": f"{__name__}.Sentences", "num_captions": num}
 
 
-def catalog(generator: Path = GENERATOR) -> DataCatalog:
-    return DataCatalog({"generator_folder": MemoryDataset(generator, copy_mode="assign")})
+def catalog(generator: Path = GENERATOR, scorer: Path = SCORER) -> DataCatalog:
+    folders = {"generator_folder": generator, "scorer_folder": scorer}
+    return DataCatalog({name: MemoryDataset(each, copy_mode="assign") for name, each in folders.items()})
 
 
 def check(pipeline: str, given: DataCatalog | None = None, corpus: Any = None, **runtime: Any) -> None:
@@ -122,6 +125,38 @@ def test_a_missing_model_is_told_where_images_are_drawn(pipeline: str, tmp_path:
 @pytest.mark.parametrize("pipeline", ["curation", "evaluation", "pretraining"])
 def test_a_missing_model_hinders_no_run_that_draws_nothing(pipeline: str, tmp_path: Path) -> None:
     assert fault(pipeline, catalog(tmp_path / "nowhere")) is None
+
+
+@pytest.mark.parametrize("model", ["generator", "scorer"])
+def test_a_flipped_byte_of_a_shipped_model_is_found_before_the_first_node(model: str, tmp_path: Path) -> None:
+    folder = shutil.copytree(PROJECT / "data/06_models" / model, tmp_path / model)
+    path = next(folder.rglob("*model.safetensors"))
+    data = bytearray(path.read_bytes())
+    data[-100] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(StableRepError, match=rf"{path.name} is not the file that SHA256SUMS records"):
+        check("image_sets", catalog(**{model: folder}))
+
+
+def test_an_embedded_generator_without_digests_is_used_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = shutil.copytree(GENERATOR, tmp_path / "generator")
+    (folder / "SHA256SUMS").unlink()
+    check("image_sets", catalog(folder))
+    assert "generator: no SHA256SUMS; whether its files changed is not known" in caplog.text
+
+
+def test_a_scorer_that_is_damaged_and_has_no_digests_is_found_where_images_are_to_be_scored(
+    tmp_path: Path,
+) -> None:
+    folder = shutil.copytree(SCORER, tmp_path / "scorer")
+    (folder / "SHA256SUMS").unlink()
+    (folder / "model.safetensors").write_bytes(b"short")
+    with pytest.raises(DataError, match="scorer: no whole scorer .*SafetensorError"):
+        check("image_sets", catalog(scorer=folder))
+    assert fault("training", catalog(scorer=folder)) is None
+    assert fault("image_sets", catalog(scorer=folder), alignment="unscored") is None
 
 
 def test_the_model_of_each_generated_set_is_looked_for(tmp_path: Path) -> None:

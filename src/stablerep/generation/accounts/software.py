@@ -1,7 +1,7 @@
 """Which software made which image of a set: `software.json` beside the shards.
 
-Not in the shards: equal pixels are to be equal bytes, whatever release drew them. Written before anything is
-drawn, so that a killed run does not leave images that a later release claims.
+Not in the shards: equal pixels are to be equal bytes, whatever release drew them. Written before the first
+shard, so that a killed run does not leave images that a later release claims.
 """
 
 import hashlib

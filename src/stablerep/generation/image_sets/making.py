@@ -89,6 +89,7 @@ def carry_out(plan: ImageSetPlan, workshop: Workshop, executor: Executor, ledger
     for path in plan.stale:
         if path.name.endswith(PARTIAL_SUFFIX):
             path.unlink()
+    _remove_unfinished(workshop)
     to_write = [shard for shard in plan.shards if shard.records is None]
     made = Made({shard.name: shard.records for shard in plan.shards if shard.records is not None})
     started, counters = time.monotonic(), processor_counters_j()
@@ -101,7 +102,7 @@ def carry_out(plan: ImageSetPlan, workshop: Workshop, executor: Executor, ledger
                 made.outlook(plan.num_images_to_make, ledger),
             )  # fmt: skip
     finally:
-        _remove_unfinished(workshop.store)
+        _remove_unfinished(workshop)
     made.processor_energy_j = processor_energy_j(counters, processor_counters_j())
     return made
 
@@ -115,7 +116,9 @@ def prune(plan: ImageSetPlan, store: Path) -> None:
         logger.warning("%s: left alone, not shards: %s", store / SHARDS_FOLDER, ", ".join(stray[:5]))
 
 
-def _remove_unfinished(store: Path) -> None:
+def _remove_unfinished(workshop: Workshop) -> None:
     """Removes the files that processes were writing when they died."""
-    for path in (store / SHARDS_FOLDER).glob(f"*{PARTIAL_SUFFIX}"):
+    store = workshop.store
+    patterns = [f"{SHARDS_FOLDER}/*", *(f"{name}.*" for name in workshop.description)]
+    for path in (each for pattern in patterns for each in store.glob(pattern + PARTIAL_SUFFIX)):
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Puts the trained parts into one folder in diffusers' format, float16 safetensors."""
+"""Puts the trained parts into one folder in diffusers' format, float16 safetensors, with their digests."""
 
 import shutil
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from stablerep.generation.pretraining.architecture import Denoiser, build_noise_scheduler
+from stablerep.storage.digests import write_digests
 
 
 def assemble_pipeline(
@@ -40,6 +41,7 @@ def assemble_pipeline(
     beside = folder.with_name(folder.name + ".partial")
     shutil.rmtree(beside, ignore_errors=True)
     pipeline.to(torch.float16).save_pretrained(beside, safe_serialization=True)
+    write_digests(beside)
     # two renames: the old folder is gone only for the moment between them, and stays on disk until the end
     old = folder.with_name(folder.name + ".old")
     shutil.rmtree(old, ignore_errors=True)

@@ -301,7 +301,7 @@ def test_a_caption_that_shows_nothing_is_named(make, settings, captions_of, stor
         make_image_set(ImageSetRequest(frame, settings(), tiny_generator, store, 0))
 
 
-# what says how images are drawn is written before the first one, the table after the last
+# what says how images are drawn is written before the first shard, the table after the last
 @pytest.mark.parametrize(("file", "num_lost"), [("manifest.parquet", 0), ("generator.json", 6)])
 def test_a_disk_that_fills_up_keeps_shards_and_table(make, store, texts, monkeypatch, file, num_lost):
     make(texts[:3])

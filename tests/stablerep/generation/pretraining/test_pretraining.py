@@ -18,6 +18,7 @@ from stablerep.generation.pretraining.stage import learning_rate_at, run_stage
 from stablerep.generation.pretraining.worker import main, read_recipe
 from stablerep.models.tokenizer import build_tokenizer
 from stablerep.seeding import torch_generator
+from stablerep.storage.digests import DIGESTS_FILE, faults_of_files
 
 
 def loss_of_step(network, step, num, process):
@@ -115,6 +116,11 @@ def test_the_result_is_a_stable_diffusion_pipeline_in_float16(tmp_path):
     assert len(weights) == 3
     assert sum(file.stat().st_size for file in weights) < 16 * 2**20
     assert not list(tmp_path.rglob("*.bin"))
+    recorded = {
+        line.split("  ")[1] for line in (tmp_path / "generator" / DIGESTS_FILE).read_text().splitlines()
+    }
+    assert recorded >= {str(file.relative_to(tmp_path / "generator")) for file in weights}
+    assert "model_index.json" in recorded and not faults_of_files(tmp_path / "generator")
     assert set(json.loads((work / "seconds.json").read_text())) == {"autoencoder_s", "denoiser_s"}
 
 
