@@ -136,8 +136,7 @@ class _Training:
         rank, num = self.accelerator.process_index, self.accelerator.num_processes
         if num > 1:  # otherwise every process would draw the same crops
             seed_everything("views", arm.seed, arm.name, rank, self.first)
-        own = (batch.part(rank, num) for batch in sampler.batches(self.first))
-        self.batches = read_ahead(arm.source, own, settings.num_workers)
+        self.batches = read_ahead(arm.source, sampler.batches(self.first, rank, num), settings.num_workers)
         self.left_out: set[str] = set()
         self.started, self.waited_s = time.monotonic(), 0.0
 
