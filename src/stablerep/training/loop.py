@@ -134,10 +134,7 @@ class _Training:
         self.average = Average(networks, settings.ema_decay)
         self.progress = Progress()
         self.measured = Measured()
-        # a CPU computes at once what is asked for; a GPU would be waited for
-        self.looks_every = (
-            1 if self.accelerator.device.type == "cpu" else min(settings.log_every, MOST_UNSEEN)
-        )
+        self.looks_every = looks_every(self.accelerator.device, settings)
         if checkpoint is not None:
             with self.accelerator.main_process_first():  # it moves another run's files away
                 self.progress = checkpoint.restore(networks, self.optimizer, self.average.weights)
@@ -146,8 +143,7 @@ class _Training:
         rank, num = self.accelerator.process_index, self.accelerator.num_processes
         if num > 1:  # otherwise every process would draw the same crops
             seed_everything("views", arm.seed, arm.name, rank, self.first)
-        own = (batch.part(rank, num) for batch in sampler.batches(self.first))
-        self.batches = read_ahead(arm.source, own, settings.num_workers)
+        self.batches = read_ahead(arm.source, sampler.batches(self.first, rank, num), settings.num_workers)
         self.left_out: set[str] = set()
         self.started, self.waited_s = time.monotonic(), 0.0
 
@@ -305,6 +301,11 @@ class _Training:
             f"step {fault.step}; must be finite. {told} Lower training.learning_rate, or set "
             "training.max_grad_norm: the arm then starts from the beginning."
         )
+
+
+def looks_every(device: torch.device, settings: TrainingSettings) -> int:
+    """Returns after how many steps the host reads what they measured: a CPU is not waited for, a GPU is."""
+    return 1 if device.type == "cpu" else min(settings.log_every, MOST_UNSEEN)
 
 
 class _BeforeStep:
