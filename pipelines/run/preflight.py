@@ -257,12 +257,17 @@ def check_image_sets(corpus: "Corpus", parameters: dict[str, Any]) -> None:
 
 
 def _check_no_flips(corpus: "Corpus", parameters: dict[str, Any]) -> None:
-    own = {f"arms.{name}.training": arm["training"] for name, arm in parameters["arms"].items()}
-    for key, training in {"training": parameters["training"], **own}.items():
-        flips = training.get("augmentation", {}).get("flip_probability", 0)
+    training = parameters["training"]
+    views = {"training.augmentation": training["augmentation"]}
+    for method, own in training["augmentation_by_method"].items():
+        views[f"training.augmentation_by_method.{method}"] = own
+    for name, arm in parameters["arms"].items():
+        views[f"arms.{name}.training.augmentation"] = arm["training"].get("augmentation", {})
+    for key, augmentation in views.items():
+        flips = augmentation.get("flip_probability", 0)
         if flips > 0:
             raise ConfigError(
-                f"{key}.augmentation.flip_probability: got {flips:g}; must be 0 for corpus {corpus.name!r}, "
+                f"{key}.flip_probability: got {flips:g}; must be 0 for corpus {corpus.name!r}, "
                 "whose mirrored images do not show the same. Set it to 0, or choose another corpus."
             )
 

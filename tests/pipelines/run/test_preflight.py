@@ -233,6 +233,13 @@ def test_flips_are_refused_where_a_mirror_image_shows_something_else() -> None:
     check("training", corpus=sentences(9), **{flips: 0.5})
 
 
+def test_flips_of_one_method_are_refused_too() -> None:
+    signs = {"_target_": f"{__name__}.Signs"}
+    told = r"training\.augmentation_by_method\.clip\.flip_probability: got 0\.5; must be 0 for corpus 'signs'"
+    with pytest.raises(ConfigError, match=told):
+        check("training", corpus=signs, **{"training.augmentation_by_method.clip.flip_probability": 0.5})
+
+
 def test_flips_of_one_arm_are_refused_too() -> None:
     signs = {"_target_": f"{__name__}.Signs"}
     own = {"arms.clip_real.training": {"augmentation": {"flip_probability": 0.25}}}
