@@ -123,6 +123,8 @@ def run(**options: Any) -> Any:
                 _end_tracking()
                 _say_stopped()
                 sys.exit(EXIT_CODE)
+            finally:
+                CURRENT.options = {}
 
 
 # Kedro's own name: it merges groups of one name, so that `kedro --help` has one `run`
