@@ -3,15 +3,19 @@
 import logging
 import time
 from collections import deque
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 from stablerep.generation.accounts.energy import gpu_energy_j
 from stablerep.generation.accounts.ledger import duration
 from stablerep.generation.diffusion.generator import DiffusersGenerator
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.image_sets.assembly import Assembly
+from stablerep.generation.image_sets.manifest import write_facts
 from stablerep.generation.image_sets.plan import ShardPlan
 from stablerep.generation.image_sets.wanted import Wanted
 from stablerep.storage.shards import SHARDS_FOLDER, Record, member_name, open_shard, read_members
@@ -30,12 +34,26 @@ class Workshop:
         settings: of the generation.
         wanted: what the images of the set have in common.
         store: the image set's folder.
+        description: of what makes the images, file name -> content. It is written to the store when the
+            images of a process's first shard are drawn, before the shard gets its name: a model that cannot
+            draw does not change the description of the images that are there, and a killed run leaves no
+            images that a later release claims.
     """
 
     folder: Path
     settings: GeneratorSettings
     wanted: Wanted
     store: Path
+    description: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def describe(self) -> None:
+        """Writes the description; several processes may do so at the same time.
+
+        Raises:
+            DataError: the disk refuses.
+        """
+        for name, facts in self.description.items():
+            write_facts(self.store / name, facts, uuid4().hex)
 
 
 @dataclass(frozen=True)
@@ -91,6 +109,7 @@ class ShardMaker:
         self.workshop = workshop
         self.started = time.monotonic() if started is None else started
         self.load_s = 0.0
+        self._is_described = False
         self.generator: DiffusersGenerator | None = None
 
     def make(self, plan: ShardPlan) -> MadeShard:
@@ -124,6 +143,9 @@ class ShardMaker:
                         pending.popleft().result()
             for each in pending:
                 each.result()
+            if not self._is_described:  # the shard gets its name when this block ends
+                shop.describe()
+                self._is_described = True
         energy = gpu_energy_j()
         taken = None if energy is None or energy_before is None else energy - energy_before
         return MadeShard(plan.name, assembly.records, len(requests), self.load_s, taken)
