@@ -4,7 +4,7 @@ Legend: N embeddings, M captions in the batch, D dimensions.
 """
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -34,6 +34,7 @@ class Embedded:
     text_anchors: slice = field(default_factory=lambda: slice(None))
 
 
+@runtime_checkable
 class Method(Protocol):
     """A method of the paper.
 
