@@ -106,13 +106,13 @@ def run(**options: Any) -> Any:
         check_launched(options["namespaces"])
         options["runner"] = options["runner"] or "SequentialRunner"
         check_runner(options["runner"], options["runner_params"])
-        CURRENT.options = options
         # a launcher's first process holds it for all
         held = nullcontext() if is_follower() else hold_data_folder(PROJECT / _DATA)
         # relative paths in the configuration are the project's, wherever in it the command was typed
         with held, chdir(PROJECT), warnings.catch_warnings():
             warnings.simplefilter("ignore", KedroDeprecationWarning)
             try:
+                CURRENT.options = options
                 with raising_on_termination():
                     return kedro_run.callback(**options)
             except KeyboardInterrupt:
