@@ -134,8 +134,9 @@ def hint_of(folder: Path, repository: str | None) -> str:
         )
     return (
         "The embedded generator comes with the project (`git checkout -- data/06_models/generator` restores "
-        "it, `make generator` trains it again); any other model has to be downloaded whole, as safetensors, "
-        f"into {folder}."
+        "it, `make generator` trains it again); one that your own images train is made by `kedro run "
+        "--pipelines pretraining` with the same --params; any other model has to be downloaded whole, as "
+        f"safetensors, into {folder}."
     )
 
 

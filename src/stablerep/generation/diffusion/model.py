@@ -184,10 +184,9 @@ def decode_latents(pipeline: Any, latents: Tensor) -> Tensor:
     if config.force_upcast and vae.dtype == torch.float16 and len(tokenizers_of(pipeline)) == 2:
         vae.to(torch.float32)
     latents = latents.to(vae.dtype) / config.scaling_factor
-    if config.latents_mean is not None and config.latents_std is not None:
-        shape = (1, -1, 1, 1)
-        mean, std = (
-            latents.new_tensor(each).view(shape) for each in (config.latents_mean, config.latents_std)
-        )
+    # not every class of autoencoder has these
+    given = (config.get("latents_mean"), config.get("latents_std"))
+    if None not in given:
+        mean, std = (latents.new_tensor(each).view(1, -1, 1, 1) for each in given)
         latents = latents * std + mean
     return vae.decode(latents, return_dict=False)[0].float()

@@ -10,21 +10,17 @@ from stablerep.generation.pretraining.architecture import Denoiser, build_noise_
 from stablerep.storage.digests import write_digests
 
 
-def assemble_pipeline(
-    folder: Path, tokenizer: Any, autoencoder: Any, denoiser: Denoiser, scaling: float
-) -> None:
+def assemble_pipeline(folder: Path, tokenizer: Any, autoencoder: Any, denoiser: Denoiser) -> None:
     """Writes the pipeline's folder; what stood there before goes only when the new one is whole.
 
     Args:
         folder: of the pipeline.
         tokenizer: see `build_tokenizer`.
-        autoencoder: trained.
+        autoencoder: trained, or that of pixel space; with its `scaling_factor`.
         denoiser: trained.
-        scaling: stored as the autoencoder's `scaling_factor`.
     """
     from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 
-    autoencoder.register_to_config(scaling_factor=scaling)
     scheduler = DPMSolverMultistepScheduler.from_config(
         build_noise_scheduler().config, algorithm_type="dpmsolver++", timestep_spacing="trailing"
     )
