@@ -15,7 +15,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 include mlflow/server.env
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce smoke test check format ui viz generator scorer compose lock clean
+.PHONY: help install reproduce smoke test campaign check format ui viz generator scorer compose lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ smoke: install ## the same path, tiny
 
 test: install ## the tests that need no minutes and no GPU
 	$(BIN)/pytest
+
+campaign: install ## damages, bad inputs and kills, an hour of them; CAMPAIGN_SHARE=0.1 takes a tenth
+	$(BIN)/pytest -m campaign tests/campaign
 
 check: install ## what CI checks: style, types, layers, dvc.yaml and params.yaml, words of the embedded corpus
 	$(BIN)/ruff check .

@@ -17,11 +17,12 @@ _HEAD = {
     _TAKEDOWNS: "what,kind,reason,date,who\n",
 }
 _ROW = {
-    _CAPTIONS: 'a "brown zero,x,y\n',
     _EVALUATION: '"a brown zero\n',
     _EDITS: 'a brown zero,drop,"why,me\n',
     _TAKEDOWNS: 'x,caption,"y,2026-01-01,me\n',
 }
+_LONG = "a,b,c,d,e,f,g\n"
+_READ_BY = {**dict.fromkeys(_HEAD, _CURATION), _EVALUATION: kedro_run("--pipelines", "validation")}
 _ACTION = "a brown zero,{},,reason,me\n"
 
 
@@ -43,27 +44,44 @@ def _windows(project: Path) -> None:
 
 CASES = [
     *(
-        _case(f"{what}: {_file(path)}", _file(path), spoil)
+        Case(f"{what}: {_file(path)}", _READ_BY[path], _file(path), spoil)
         for path, head in _HEAD.items()
         for what, spoil in (
             ("empty", write(path, "")),
-            ("Latin-1", recode(path, "latin-1", head + "café" + "," * head.count(",") + "\n")),
             ("UTF-16", recode(path, "utf-16", head)),
             ("UTF-32", recode(path, "utf-32", head)),
             ("binary", write(path, bytes(range(256)) * 8)),
-            ("a quote that does not close", write(path, head + _ROW[path])),
-            ("a row too long", write(path, head + "a,b,c,d,e,f,g\n")),
             ("another header", write(path, "one,two\n1,2\n")),
             ("a header twice", write(path, head.strip() + "," + head.split(",")[0].strip() + "\n")),
             ("a folder", as_folder(path)),
-            ("a null byte", write(path, head.encode() + b"a\0b" + b"," * head.count(",") + b"\n")),
+        )
+    ),
+    # captions are counted, not refused: there may be a thousand million of them
+    *(
+        _case(f"{what} in the only caption", says, spoil)
+        for what, says, spoil in (
+            ("Latin-1", "broken_encoding", recode(_CAPTIONS, "latin-1", _HEAD[_CAPTIONS] + "café,,\n")),
+            ("a null byte", "broken_encoding", write(_CAPTIONS, _HEAD[_CAPTIONS] + "a\0b,,\n")),
+            ("too many fields", "wrong_number_of_fields", write(_CAPTIONS, _HEAD[_CAPTIONS] + _LONG)),
+        )
+    ),
+    *(
+        Case(f"{what}: {_file(path)}", _READ_BY[path], _file(path), spoil)
+        for path, head in _HEAD.items()
+        if path != _CAPTIONS
+        for what, spoil in (
+            ("Latin-1", recode(path, "latin-1", head + "café" + "," * head.count(",") + "\n")),
+            ("a quote that does not close", write(path, head + _ROW[path])),
+            ("a row too long", write(path, head + _LONG)),
+            ("a null byte", write(path, head + "a\0b" + "," * head.count(",") + "\n")),
         )
     ),
     _case("no captions", "captions.csv", remove(_CAPTIONS)),
-    _case("no evaluation captions", "evaluation_captions.csv", remove(_EVALUATION)),
+    Case("no evaluation captions", _READ_BY[_EVALUATION], "evaluation_captions.csv", remove(_EVALUATION)),
     _case("captions with a header alone", "captions", write(_CAPTIONS, _HEAD[_CAPTIONS])),
-    _case(
+    Case(
         "an unquoted comma in the evaluation captions",
+        _READ_BY[_EVALUATION],
         "evaluation_captions.csv",
         write(_EVALUATION, "caption\na brown zero, on white\n"),
     ),

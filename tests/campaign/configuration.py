@@ -88,7 +88,7 @@ CASES = [
     _case(
         "an interpolation of nothing",
         "nosuch",
-        replace(_TRAINING, "num_images: 51200", "num_images: ${nosuch.key}"),
+        replace(_TRAINING, "weight_decay: 0.05", "weight_decay: ${nosuch.key}"),
     ),
     _case(
         "an interpolation of itself",
@@ -96,7 +96,12 @@ CASES = [
         replace(_TRAINING, "learning_rate: 0.003", "learning_rate: ${training.learning_rate}"),
     ),
     _case("an unknown key in a file", "learning_rate", replace(_TRAINING, "learning_rate:", "learning_rat:")),
-    _case("a removed key in a file", "weight_decay", replace(_TRAINING, "weight_decay: 0.05\n", "")),
+    Case(  # the settings have a default
+        "a removed key in a file",
+        _CURATION,
+        spoil=replace(_TRAINING, "weight_decay: 0.05\n", ""),
+        expected=SURVIVED,
+    ),
     _case("no list of choices", "config.yaml", remove(_CONFIG)),
     _case(
         "a choice in the list that is not there",
