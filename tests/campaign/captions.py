@@ -92,13 +92,13 @@ CASES = [
     _case(
         "a takedown on no day",
         "2026-13-45",
-        append(_TAKEDOWNS, "a brown zero,caption,reason,2026-13-45,me\n"),
+        append(_TAKEDOWNS, "digit_scenes grammar,source,reason,2026-13-45,me\n"),
     ),
     Case(
         "an edit of an unknown caption",
         _CURATION,
-        spoil=append(_EDITS, "no such caption,drop,,reason,me\n"),
-        expected=SURVIVED,
+        "no such caption",
+        append(_EDITS, "no such caption,drop,,reason,me\n"),
     ),
     Case(
         "a byte order mark before the captions",
