@@ -60,7 +60,8 @@ def _tiled_loss(
         image_ND, text_MD = at_least_float32(image_ND), at_least_float32(text_MD)
         own_N = scale * (image_ND * text_MD[caption_N]).sum(dim=1)
         image_to_text = (streamed_logsumexp(image_ND, text_MD, scale, None, tile) - own_N).mean()
-        count_M = torch.bincount(caption_N, minlength=len(text_MD))
+        # no bincount: it has the host wait for a GPU to learn the largest row
+        count_M = caption_N.new_zeros(len(text_MD)).index_add(0, caption_N, torch.ones_like(caption_N))
         own_M = own_N.new_zeros(len(text_MD)).index_add(0, caption_N, own_N) / count_M
         text_to_image = (streamed_logsumexp(text_MD, image_ND, scale, None, tile) - own_M).mean()
         return 0.5 * (image_to_text + text_to_image)

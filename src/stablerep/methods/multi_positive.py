@@ -55,8 +55,10 @@ def multi_positive_loss(
 def _tiled_loss(z_ND: Tensor, labels_N: Tensor, temperature: float, tile: int) -> Tensor:
     with torch.autocast(z_ND.device.type, enabled=False):
         z_ND = at_least_float32(z_ND)
-        group_N, size_G = torch.unique(labels_N, return_inverse=True, return_counts=True)[1:]
-        sum_GD = z_ND.new_zeros(len(size_G), z_ND.shape[1]).index_add(0, group_N, z_ND)
+        group_N = _groups_of(labels_N)
+        # as many groups as anchors at most: how many there are only the device knows
+        size_G = torch.zeros_like(labels_N).index_add(0, group_N, torch.ones_like(labels_N))
+        sum_GD = torch.zeros_like(z_ND).index_add(0, group_N, z_ND)
         count_N = size_G[group_N] - 1
         # the sum over the group without the anchor itself
         positive_N = (z_ND * (sum_GD[group_N] - z_ND)).sum(dim=1) / temperature / count_N.clamp(min=1)
@@ -65,6 +67,17 @@ def _tiled_loss(z_ND: Tensor, labels_N: Tensor, temperature: float, tile: int) -
         has_positive_N = count_N > 0
         loss_N = torch.where(has_positive_N, log_sum_N - positive_N, torch.zeros_like(positive_N))
         return loss_N.sum() / has_positive_N.sum().clamp(min=1)
+
+
+def _groups_of(labels_N: Tensor) -> Tensor:
+    """Returns the number of each label's group, from 0, in the order of labels.
+
+    torch.unique does so as well, and has the host wait for a GPU to learn how many there are.
+    """
+    sorted_N, order_N = labels_N.sort()
+    begins_N = torch.ones_like(sorted_N)
+    begins_N[1:] = sorted_N[1:] != sorted_N[:-1]
+    return torch.empty_like(labels_N).scatter(0, order_N, begins_N.cumsum(0) - 1)
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:

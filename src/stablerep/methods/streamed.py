@@ -81,7 +81,11 @@ def _logits(
 ) -> Tensor:
     logits_TT = (row_ND[rows] @ column_MD[columns].T).mul_(scale)
     if skip_N is not None:
-        inside_T = (skip_N[rows] >= columns.start) & (skip_N[rows] < columns.stop)
-        place_T = inside_T.nonzero()[:, 0]
-        logits_TT[place_T, skip_N[rows][place_T] - columns.start] = -torch.inf
+        # one place of each row is written, what stood there where it is no skipped one: a search for the rows
+        # that skip would have the host wait for the GPU, once a tile
+        place_T1 = (skip_N[rows] - columns.start)[:, None]
+        inside_T1 = (place_T1 >= 0) & (place_T1 < logits_TT.shape[1])
+        place_T1 = place_T1.clamp(0, logits_TT.shape[1] - 1)
+        kept_T1 = logits_TT.gather(1, place_T1).masked_fill(inside_T1, -torch.inf)
+        logits_TT.scatter_(1, place_T1, kept_T1)
     return logits_TT

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from stablerep.errors import ConfigError
+
 # An image whose deviation is below it, of [0, 1], shows one colour: a 40th of one of 256 steps.
 _FLAT = 1e-4
 
@@ -17,6 +19,18 @@ class Encoder(nn.Module):
 
     num_features: int
     size_px: int
+
+    def checkpoint_gradients(self) -> None:
+        """Has the backward pass compute what is inside of each block again, instead of keeping it.
+
+        Raises:
+            ConfigError: this encoder has no blocks that can be.
+        """
+        raise ConfigError(
+            f"training.speed.gradient_checkpointing: got True; must be false for this {type(self).__name__}, "
+            "which cannot compute its blocks again. Set training.batch.chunk in "
+            "conf/params/training/<name>.yaml where memory is short."
+        )
 
 
 def standardise_each(images: Tensor) -> Tensor:

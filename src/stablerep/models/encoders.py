@@ -63,6 +63,13 @@ class TimmEncoder(Encoder):
         self.register_buffer("mean", torch.tensor(config["mean"])[:, None, None])
         self.register_buffer("deviation", torch.tensor(config["std"])[:, None, None])
 
+    def checkpoint_gradients(self) -> None:
+        """Sets timm's own checkpointing; raises ConfigError for a model that has none."""
+        try:
+            self.body.set_grad_checkpointing(True)
+        except (AttributeError, AssertionError):
+            super().checkpoint_gradients()
+
     def forward(self, images: Tensor) -> Tensor:
         """Maps (B, 3, H, W) images in [0, 1] to (B, F) features."""
         if self.standardise == "image":

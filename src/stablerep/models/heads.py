@@ -46,12 +46,13 @@ class ProjectionHead(nn.Module):
             nn.BatchNorm1d(out, affine=False),
         )
 
-    def forward(self, features_NF: Tensor, slice_N: Tensor) -> Tensor:
+    def forward(self, features_NF: Tensor, slice_N: Tensor, num_slices: int) -> Tensor:
         """Embeds a batch.
 
         Args:
             features_NF: of the encoder.
-            slice_N: int64, the slice that each row belongs to; read for `per_view` alone.
+            slice_N: int64, the slice that each row belongs to; read for `per_view` alone, like `num_slices`.
+            num_slices: of equal numbers of rows.
 
         Returns:
             (N, D) of unit length, float32.
@@ -60,7 +61,6 @@ class ProjectionHead(nn.Module):
             z_ND = self.layers(features_NF)
         else:
             order_N = torch.argsort(slice_N, stable=True)
-            sizes = torch.unique(slice_N, return_counts=True)[1].tolist()
-            parts = [self.layers(part) for part in features_NF[order_N].split(sizes)]
+            parts = [self.layers(part) for part in features_NF[order_N].chunk(num_slices)]
             z_ND = torch.cat(parts)[torch.argsort(order_N)]
         return F.normalize(z_ND.float(), dim=1)

@@ -5,8 +5,10 @@ Flattened, not pooled: on the embedded corpus global average pooling failed even
 Legend: B images, C channels, F features.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from stablerep.errors import check_range
 from stablerep.models.encoder import Encoder, standardise_each
@@ -50,8 +52,17 @@ class ResidualEncoder(Encoder):
         blocks = [_Block(a, b, 2) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
         self.blocks = nn.Sequential(*blocks)
         self.reduce = nn.Conv2d(sizes[-1], map_channels, 1)
+        self.computes_again = False
         self.num_features = map_channels * (size_px // 2 ** len(channels)) ** 2
+
+    def checkpoint_gradients(self) -> None:
+        """Keeps the inputs of the blocks alone."""
+        self.computes_again = True
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps (B, 3, H, W) images in [0, 1] to (B, F) features; each image is standardised first."""
-        return self.reduce(self.blocks(standardise_each(images))).flatten(1)
+        x = standardise_each(images)
+        for block in self.blocks:
+            again = self.computes_again and torch.is_grad_enabled()
+            x = checkpoint(block, x, use_reentrant=False) if again else block(x)
+        return self.reduce(x).flatten(1)

@@ -117,27 +117,29 @@ class Checkpoint:
             each.rename(aside / each.name)
         logger.warning("%s: %s; the files that were there are in %s", self.folder, why, aside)
 
+    def is_due(self, step: int) -> bool:
+        """Returns whether the state after so many steps is to be written, by their number or by time."""
+        by_step = self.every_steps is not None and step % self.every_steps == 0
+        return by_step or time.monotonic() - self._last_s >= self.every_s
+
     def keep(
         self,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         progress: Progress,
         average: dict[str, Tensor],
-        last: bool,
     ) -> None:
-        """Writes the state if it is due by time or step, or if it is the last.
+        """Writes the state.
 
         Raises:
             DataError: the disk refuses.
         """
-        due = self.every_steps is not None and progress.step % self.every_steps == 0
-        if last or due or time.monotonic() - self._last_s >= self.every_s:
-            facts = {"fingerprint": self.fingerprint} | asdict(progress)
-            path = self.folder / f"step-{progress.step}.safetensors"
-            save_checkpoint(path, model, optimizer, facts, average)
-            for each in self.files()[: -self.num_kept]:
-                each.unlink()
-            self._last_s = time.monotonic()
+        facts = {"fingerprint": self.fingerprint} | asdict(progress)
+        path = self.folder / f"step-{progress.step}.safetensors"
+        save_checkpoint(path, model, optimizer, facts, average)
+        for each in self.files()[: -self.num_kept]:
+            each.unlink()
+        self._last_s = time.monotonic()
 
 
 def _step_of(path: Path) -> int:

@@ -13,7 +13,8 @@ from stablerep.errors import DataError, TrainingError
 from stablerep.image_sets.source import ImageSource
 from stablerep.methods.method import Method
 from stablerep.training.batches import Batch
-from stablerep.training.step import gather, offset_of_captions
+from stablerep.training.speed import to_device
+from stablerep.training.step import StepInputs, gather, offset_of_captions
 from stablerep.training.views import Augmentation
 
 
@@ -66,7 +67,7 @@ def _classes_of(arm: Arm, image_rows: Tensor) -> Tensor:
 
 def inputs_of(
     arm: Arm, batch: Batch, tokenize: Callable[[list[str]], Tensor] | None, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+) -> StepInputs:
     """Returns labels, captions and slices of all processes, and the token ids of this one.
 
     A label is the caption's row, or the image's row for several views of one image, or the image's class.
@@ -79,16 +80,19 @@ def inputs_of(
     same = batch.image_rows if method.views_per_image > 1 else batch.text_rows[batch.caption_N]
     if method.uses_labels:
         same = _classes_of(arm, batch.image_rows)
-    labels_N = gather(same.repeat(method.views_per_image).to(device))
     own_N = batch.caption_N + offset_of_captions(len(batch.text_rows))
-    caption_N = gather(own_N.repeat(method.views_per_image).to(device))
     # images of a caption stand together, and views of the whole batch one after another
     image_N = torch.arange(len(batch.image_rows)) % method.images_per_caption
     views = [image_N + method.images_per_caption * view for view in range(method.views_per_image)]
-    slice_N = gather(torch.cat(views).to(device))
     token_ids = None
     if method.uses_text:
         if tokenize is None:
             raise TrainingError(f"arm {arm.name!r}: its method uses captions; a tokenizer is needed")
-        token_ids = tokenize([arm.source.texts[row] for row in batch.text_rows.tolist()]).to(device)
-    return labels_N, caption_N, slice_N, token_ids
+        token_ids = to_device(tokenize([arm.source.texts[row] for row in batch.text_rows.tolist()]), device)
+    return StepInputs(
+        labels_N=gather(to_device(same.repeat(method.views_per_image), device)),
+        caption_N=gather(to_device(own_N.repeat(method.views_per_image), device)),
+        slice_N=gather(to_device(torch.cat(views), device)),
+        num_slices=method.images_per_caption * method.views_per_image,
+        token_ids=token_ids,
+    )

@@ -5,7 +5,6 @@ Legend: N views of a batch, M captions, D dimensions, F features.
 
 import contextlib
 import logging
-import math
 import time
 from collections.abc import Callable, Iterator
 
@@ -19,14 +18,16 @@ from stablerep.errors import ConfigError, TrainingError
 from stablerep.methods.method import Embedded, Method
 from stablerep.seeding import random_states, restore_random_states, seed_everything
 from stablerep.training.average import Average
-from stablerep.training.batches import Batch, GroupedSampler
+from stablerep.training.batches import GroupedSampler
 from stablerep.training.checkpoint import Checkpoint, Progress, Row
 from stablerep.training.inputs import Arm, inputs_of, views_of
+from stablerep.training.measured import MOST_UNSEEN, Fault, Measured
 from stablerep.training.monitor import spread_of, warn_of_collapse
 from stablerep.training.probe import knn_accuracy
 from stablerep.training.reading import ReadBatch, read_ahead
 from stablerep.training.schedule import decay_groups, rate_factor
 from stablerep.training.settings import TrainingSettings
+from stablerep.training.speed import float32_products, prepare_encoder, to_device
 from stablerep.training.step import ChunkedEncoder, Networks, gather
 from stablerep.training.stop import StopSignal
 from stablerep.training.views import Augmentation
@@ -73,7 +74,11 @@ def run_arm(
     if first:
         logger.info("%s: continues from step %d of %d", arm.name, first, settings.num_steps)
     # closed at once: processes that decode must not outlive the loop
-    with contextlib.closing(training.batches), stop or StopSignal() as stop:
+    with (
+        contextlib.closing(training.batches),
+        float32_products(settings.speed.tf32),
+        stop or StopSignal() as stop,
+    ):
         for step in training.shown(range(first, settings.num_steps)):
             row = training.step(step)
             if row is not None:
@@ -107,17 +112,25 @@ class _Training:
             cpu=not torch.cuda.is_available(), mixed_precision=settings.mixed_precision
         )
         sampler = _sampler_of(arm, settings, self.accelerator.num_processes)
+        prepare_encoder(networks.encoder, settings.speed)
         self.augment = Augmentation(settings.augmentation, networks.encoder.size_px)
         optimizer = torch.optim.AdamW(
             decay_groups(networks, settings.weight_decay),
             lr=settings.learning_rate,
             betas=settings.betas,
+            # one kernel for all weights, not a dozen for each; a CPU's rounds otherwise and is no faster
+            fused=True if self.accelerator.device.type == "cuda" else None,
         )
         self.encoder, self.projector, self.optimizer = self.accelerator.prepare(
             networks.encoder, networks.projector, optimizer
         )
         self.average = Average(networks, settings.ema_decay)
         self.progress = Progress()
+        self.measured = Measured()
+        # a CPU computes at once what is asked for; a GPU would be waited for
+        self.looks_every = (
+            1 if self.accelerator.device.type == "cpu" else min(settings.log_every, MOST_UNSEEN)
+        )
         if checkpoint is not None:
             with self.accelerator.main_process_first():  # it moves another run's files away
                 self.progress = checkpoint.restore(networks, self.optimizer, self.average.weights)
@@ -153,8 +166,7 @@ class _Training:
         read = next(self.batches)
         self.waited_s += time.monotonic() - asked
         self._warn_of_unreadable(read)
-        embedded, logit_scale, measured = self._descend(step, read)
-        progress.add(measured)
+        embedded, logit_scale = self._descend(step, read)
         progress.step = done = step + 1
         if done % settings.log_every and done != settings.num_steps:
             return None
@@ -190,39 +202,63 @@ class _Training:
                 logger.warning("%s: %s; left out of the kNN probe", self.arm.name, fault)
                 self.left_out.add(fault)
 
-    def _descend(self, step: int, read: ReadBatch) -> tuple[Embedded, Tensor | None, Row]:
+    def _descend(self, step: int, read: ReadBatch) -> tuple[Embedded, Tensor | None]:
         """Computes the gradients of the whole batch and moves the weights."""
         method, device, batch = self.arm.method, self.accelerator.device, read.batch
-        before = _BeforeStep(self.networks)
+        before = _BeforeStep(self.networks) if self.looks_every == 1 else None
         inputs = inputs_of(self.arm, batch, self.tokenize, device)
-        views = views_of(read.pixels.to(device), method.views_per_image, self.augment)
-        chunked = ChunkedEncoder(self.encoder, self.accelerator, views, self.settings.batch.chunk)
+        views = views_of(to_device(read.pixels, device), method.views_per_image, self.augment)
+        chunked = ChunkedEncoder(
+            self.encoder,
+            self.accelerator,
+            views,
+            self.settings.batch.chunk,
+            self.settings.speed.gradient_checkpointing,
+        )
         features_NF = gather(chunked.encode(len(batch.image_rows) * method.views_per_image))
         with self.accelerator.autocast():
-            embedded, logit_scale = self.projector(features_NF, *inputs)
+            embedded, logit_scale = self.projector(features_NF, inputs)
         parts = method(embedded, logit_scale)
         loss = torch.stack(list(parts.values())).sum()
-        norm = torch.tensor(math.nan)
-        if torch.isfinite(loss):
-            self.optimizer.zero_grad(set_to_none=True)
-            self.accelerator.backward(loss)
-            chunked.backward()
-            bound = self.settings.max_grad_norm or math.inf
-            norm = nn.utils.clip_grad_norm_(self.networks.parameters(), bound)
-        if not torch.isfinite(norm):
-            before.restore()
-            raise self._not_finite(step, batch, loss, norm)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(loss)
+        chunked.backward()
+        self.measured.add(step, batch, parts | {"loss": loss, "grad_norm": self._clip()})
+        if self.is_looked_at(step + 1):
+            self._look(before)
         self.optimizer.step()
         self.networks.bound()
         self.average.update(self.networks)
-        measured = {name: float(value.detach()) for name, value in parts.items()}
-        return embedded, logit_scale, measured | {"loss": float(loss.detach()), "grad_norm": float(norm)}
+        return embedded, logit_scale
+
+    def _clip(self) -> Tensor:
+        """Clips the gradients where that is asked for; returns their norm before."""
+        if self.settings.max_grad_norm is not None:
+            return nn.utils.clip_grad_norm_(self.networks.parameters(), self.settings.max_grad_norm)
+        gradients = [each.grad for each in self.networks.parameters() if each.grad is not None]
+        return nn.utils.get_total_norm(gradients)
+
+    def is_looked_at(self, done: int) -> bool:
+        """Returns whether the host waits for the device after so many steps, to read what it measured."""
+        last = done == self.settings.num_steps
+        return last or done % self.looks_every == 0 or done % self.settings.log_every == 0
+
+    def _look(self, before: "_BeforeStep | None") -> None:
+        """Reads what was measured since the last look; raises TrainingError where it is not finite."""
+        fault = self.measured.move_to(self.progress)
+        if fault is not None:
+            if before is not None:
+                before.restore()
+            raise self._not_finite(fault, kept=before is not None)
 
     def asked_of_any(self, asked: bool) -> bool:
-        """Returns whether any process is asked to stop: all must stop after the same step."""
+        """Returns whether any process is asked to stop: all must stop after the same step.
+
+        Several processes ask each other when they look at what they measured.
+        """
         if self.accelerator.num_processes == 1:
             return asked
-        return self.of_all(asked) > 0
+        return self.is_looked_at(self.progress.step) and self.of_all(asked) > 0
 
     def of_all(self, number: float) -> float:
         """Returns the sum of a number over all processes."""
@@ -232,25 +268,33 @@ class _Training:
         return float(self.accelerator.reduce(own, reduction="sum"))
 
     def keep(self, last: bool) -> None:
-        """Writes a checkpoint if one is due, or if it is the last."""
-        if self.checkpoint is not None and self.accelerator.is_main_process:
-            self.checkpoint.keep(
-                self.networks, self.optimizer, self.progress, self.average.weights, last=last
-            )
+        """Writes a checkpoint if one is due, or if it is the last; none after a step that was not finite."""
+        if self.checkpoint is None or not self.accelerator.is_main_process:
+            return
+        due = last or self.checkpoint.is_due(self.progress.step)
+        if due and self.measured.move_to(self.progress) is None:
+            self._write_checkpoint(self.checkpoint)
 
-    def _not_finite(self, step: int, batch: Batch, loss: Tensor, norm: Tensor) -> TrainingError:
-        """Keeps the state before the step, which is still valid, and returns the error."""
-        self.keep(last=True)
+    def _write_checkpoint(self, checkpoint: Checkpoint) -> None:
+        checkpoint.keep(self.networks, self.optimizer, self.progress, self.average.weights)
+
+    def _not_finite(self, fault: Fault, kept: bool) -> TrainingError:
+        """Keeps the state before the step where it is still there, and returns the error."""
+        if kept and self.checkpoint is not None and self.accelerator.is_main_process:
+            self._write_checkpoint(self.checkpoint)
+        batch = fault.batch
         texts = [self.arm.source.texts[row] for row in batch.text_rows.tolist()]
-        kept = f"The batch's captions are {texts[:_NUM_SHOWN]}."
+        told = f"The batch's captions are {texts[:_NUM_SHOWN]}."
         if self.checkpoint is not None:
             part = self.accelerator.process_index
             names = [self.arm.source.images.name_of(row) for row in batch.image_rows.tolist()]
-            listed = self.checkpoint.write_batch(step, part, names, texts)
-            kept = f"The state before is kept in {self.checkpoint.newest()}, the batch's images in {listed}."
+            listed = self.checkpoint.write_batch(fault.step, part, names, texts)
+            newest = self.checkpoint.newest()
+            state = f"The newest state before it is kept in {newest}" if newest else "No state is kept yet"
+            told = f"{state}, the batch's images in {listed}."
         return TrainingError(
-            f"arm {self.arm.name!r}: got a loss of {float(loss.detach())} and a gradient of norm "
-            f"{float(norm)} at step {step}; must be finite. {kept} Lower training.learning_rate, or set "
+            f"arm {self.arm.name!r}: got a loss of {fault.loss} and a gradient of norm {fault.grad_norm} at "
+            f"step {fault.step}; must be finite. {told} Lower training.learning_rate, or set "
             "training.max_grad_norm: the arm then starts from the beginning."
         )
 

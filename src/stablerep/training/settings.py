@@ -34,6 +34,29 @@ class AugmentationSettings(Settings):
     )
 
 
+class SpeedSettings(Settings):
+    """What makes a step faster or smaller on a GPU; none of it changes what is computed, but for rounding."""
+
+    section: ClassVar[str] = "training.speed"
+
+    compile: bool = Field(
+        False, description="torch.compile of the encoder: about a minute at the start of each arm"
+    )
+    channels_last: bool = Field(
+        False, description="convolutions with the channels of a pixel side by side in memory"
+    )
+    tf32: bool = Field(
+        False,
+        description="float32 products of a GPU with 10 bits of mantissa instead of 23, in the loss as well; "
+        "what `mixed_precision` covers is not concerned, nor is a CPU",
+    )
+    gradient_checkpointing: bool = Field(
+        False,
+        description="the encoder's blocks keep their inputs alone and are computed again in the backward "
+        "pass: a third more arithmetic, a fraction of the memory. `batch.chunk` does so for whole chunks",
+    )
+
+
 class TrainingSettings(Settings):
     """How an arm is trained; the same for every arm of an experiment, unless an arm overrides a key."""
 
@@ -77,6 +100,7 @@ class TrainingSettings(Settings):
     )
     cache_mib: float = Field(256.0, ge=0, description="MiB of decoded images that such a process keeps")
     augmentation: AugmentationSettings = Field(default_factory=AugmentationSettings)
+    speed: SpeedSettings = Field(default_factory=SpeedSettings, description="of the encoder, for GPUs")
 
     @model_validator(mode="after")
     def _check_steps(self) -> Self:

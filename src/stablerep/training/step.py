@@ -3,14 +3,15 @@
 Everything after the encoder (the head with its BatchNorm, the projections, the loss) sees the whole batch, on
 every process. The encoder sees chunks of its process's part of it. Between the two is a cache of features:
 they are computed without a graph, the loss gives their gradients, and each chunk is computed again to pass
-the gradients on (gradient caching, arXiv:2101.06983, section 3). The random draws of a chunk, its views and
-its dropout, are repeated.
+the gradients on (gradient caching, arXiv:2101.06983, section 3). The views of a chunk are drawn once and kept
+until then; the random draws of the encoder, its dropout, are repeated.
 
 Legend: N views of the whole batch, n of this process, C of a chunk, F features, M captions, D dimensions.
 """
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,6 +27,25 @@ from stablerep.models.text import TextTower
 from stablerep.seeding import random_states, restore_random_states
 
 
+@dataclass(frozen=True)
+class StepInputs:
+    """What a step needs beside features.
+
+    Attributes:
+        labels_N: positives share a label.
+        caption_N: row of each view's caption among those of all processes.
+        slice_N: of the head's BatchNorm; see `models.heads`.
+        num_slices: how many there are, of equal numbers of rows.
+        token_ids: (M / processes, T) of this process's captions, or None without a text tower.
+    """
+
+    labels_N: Tensor
+    caption_N: Tensor
+    slice_N: Tensor
+    num_slices: int
+    token_ids: Tensor | None
+
+
 class Projector(nn.Module):
     """Everything after the encoder: head and text tower as one module, for one forward pass per step."""
 
@@ -35,33 +55,24 @@ class Projector(nn.Module):
         self.head = head
         self.text = text
 
-    def forward(
-        self,
-        features_NF: Tensor,
-        labels_N: Tensor,
-        caption_N: Tensor,
-        slice_N: Tensor,
-        token_ids: Tensor | None,
-    ) -> tuple[Embedded, Tensor | None]:
+    def forward(self, features_NF: Tensor, inputs: StepInputs) -> tuple[Embedded, Tensor | None]:
         """Embeds the whole batch.
 
         Args:
             features_NF: of all processes.
-            labels_N: positives share a label.
-            caption_N: row of each view's caption among those of all processes.
-            slice_N: of the head's BatchNorm; see `models.heads`.
-            token_ids: (M / processes, T) of this process's captions, or None without a text tower.
+            inputs: of the step.
 
         Returns:
             The embedded batch and the logit scale.
         """
-        none = features_NF.new_zeros(len(features_NF), 0)
-        z_ND = self.head(features_NF, slice_N) if self.head is not None else none
-        if self.text is None or token_ids is None:
-            return Embedded(z_ND, labels_N), None
+        z_ND = features_NF.new_zeros(len(features_NF), 0)
+        if self.head is not None:
+            z_ND = self.head(features_NF, inputs.slice_N, inputs.num_slices)
+        if self.text is None or inputs.token_ids is None:
+            return Embedded(z_ND, inputs.labels_N), None
         images = self.text.embed_images(features_NF)
-        texts = gather(self.text.embed_text(token_ids))
-        return Embedded(z_ND, labels_N, images, texts, caption_N), self.text.logit_scale
+        texts = gather(self.text.embed_text(inputs.token_ids))
+        return Embedded(z_ND, inputs.labels_N, images, texts, inputs.caption_N), self.text.logit_scale
 
 
 class Networks(nn.Module):
@@ -128,6 +139,8 @@ class ChunkedEncoder:
         accelerator: for its precision and its gradients.
         views: draws the views of rows of the batch.
         chunk: C, or None for all views at once, with their graph.
+        computes_again: whether the backward pass computes the encoder's blocks again, and with them their
+            statistics.
     """
 
     def __init__(
@@ -136,49 +149,72 @@ class ChunkedEncoder:
         accelerator: Accelerator,
         views: Callable[[slice], Tensor],
         chunk: int | None,
+        computes_again: bool = False,
     ) -> None:
         self.encoder, self.accelerator = encoder, accelerator
         self.views, self.chunk = views, chunk
-        self._slices: list[slice] = []
-        self._states: list[dict[str, Tensor]] = []
+        self.computes_again = computes_again
+        self._kept: list[_Chunk] = []
         self._features: Tensor | None = None
+        self._buffers: list[tuple[Tensor, Tensor]] = []
 
     def encode(self, num_views: int) -> Tensor:
         """Returns (n, F) features, with their graph if they fit in one chunk."""
         size = self.chunk or num_views
-        self._slices = [slice(start, start + size) for start in range(0, num_views, size)]
-        if len(self._slices) == 1:
-            return self._encode(self._slices[0])
-        buffers = {name: each.clone() for name, each in self.encoder.named_buffers()}
-        self._states, features = [], []
+        slices = [slice(start, start + size) for start in range(0, num_views, size)]
+        if len(slices) == 1:
+            features = self._encode(self.views(slices[0]))
+            self._buffers = self._copies() if self.computes_again else []
+            return features
+        before, features = self._copies(), []
         with torch.no_grad():
-            for rows in self._slices:
-                self._states.append(random_states())
-                features.append(self._encode(rows))
-            for name, each in self.encoder.named_buffers():
-                each.copy_(buffers[name])
+            for rows in slices:
+                views = self.views(rows)
+                self._kept.append(_Chunk(rows, views, random_states()))
+                features.append(self._encode(views))
+        _put_back(before)
         self._features = torch.cat(features).requires_grad_()
         return self._features
 
     def backward(self) -> None:
         """Passes the features' gradients on to the encoder, after the loss was differentiated."""
-        if len(self._slices) == 1:
+        if not self._kept:
+            _put_back(self._buffers)
             return
         assert self._features is not None and self._features.grad is not None  # noqa: S101 -- encode came first
         afterwards = random_states()
-        for number, (rows, state) in enumerate(zip(self._slices, self._states, strict=True)):
-            restore_random_states(state)
-            last = number == len(self._slices) - 1
+        self._kept.reverse()  # so that each chunk's views are let go as soon as they are used
+        while self._kept:
+            chunk = self._kept.pop()
+            restore_random_states(chunk.random_states)
+            features = self._encode(chunk.views)
+            buffers = self._copies() if self.computes_again else []
             # gradients are exchanged once, when the last chunk's have been added
-            with nullcontext() if last else self.accelerator.no_sync(self.encoder):
-                self._encode(rows).backward(self._features.grad[rows])
+            with self.accelerator.no_sync(self.encoder) if self._kept else nullcontext():
+                features.backward(self._features.grad[chunk.rows])
+            _put_back(buffers)
         restore_random_states(afterwards)
         self._features = None
 
-    def _encode(self, rows: slice) -> Tensor:
-        views = self.views(rows)
+    def _encode(self, views: Tensor) -> Tensor:
         with self.accelerator.autocast():
             return self.encoder(views).float()
+
+    def _copies(self) -> list[tuple[Tensor, Tensor]]:
+        return [(buffer, buffer.clone()) for buffer in self.encoder.buffers()]
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    rows: slice
+    views: Tensor
+    random_states: dict[str, Tensor]
+
+
+@torch.no_grad()
+def _put_back(buffers: list[tuple[Tensor, Tensor]]) -> None:
+    for buffer, value in buffers:
+        buffer.copy_(value)
 
 
 def offset_of_captions(num_captions: int) -> int:

@@ -79,7 +79,7 @@ def test_a_target_that_is_no_encoder_is_an_error(target):
 
 
 def test_projection_head_gives_unit_vectors_of_its_width():
-    z = ProjectionHead(12, 16, 5)(torch.randn(8, 12), torch.zeros(8, dtype=torch.int64))
+    z = ProjectionHead(12, 16, 5)(torch.randn(8, 12), torch.zeros(8, dtype=torch.int64), 1)
     assert z.shape == (8, 5)
     assert torch.allclose(z.norm(dim=1), torch.ones(8))
 
@@ -97,10 +97,10 @@ def test_batch_norm_per_view_is_the_head_on_each_slice_apart():
     features, slices = torch.randn(9, 12), torch.tensor([0, 2, 1, 2, 0, 1, 1, 2, 0])
     apart, together = ProjectionHead(12, 16, 5, "per_view"), ProjectionHead(12, 16, 5)
     together.load_state_dict(apart.state_dict())
-    z = apart(features, slices)
+    z = apart(features, slices, 3)
     for number in range(3):
-        torch.testing.assert_close(z[slices == number], together(features[slices == number], slices))
-    assert not torch.allclose(z, together(features, slices))
+        torch.testing.assert_close(z[slices == number], together(features[slices == number], slices, 1))
+    assert not torch.allclose(z, together(features, slices, 1))
 
 
 def test_an_unknown_batch_norm_is_an_error_and_both_lists_agree():

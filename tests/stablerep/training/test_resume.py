@@ -234,7 +234,7 @@ def test_a_damaged_newest_file_costs_no_good_one(tmp_path, caplog, damage):
     model = torch.nn.Linear(2, 2)
     optimizer = torch.optim.AdamW(model.parameters())
     checkpoint = Checkpoint(folder, "same", 0.0)
-    checkpoint.keep(model, optimizer, Progress(step=50), {}, last=True)
+    checkpoint.keep(model, optimizer, Progress(step=50), {})
     if damage is None:  # of another program
         save_file({"a": torch.zeros(1)}, folder / "step-100.safetensors")
     else:
@@ -243,7 +243,7 @@ def test_a_damaged_newest_file_costs_no_good_one(tmp_path, caplog, damage):
     assert progress.step == 50
     assert "step-100.safetensors: cannot be read" in caplog.text
     progress.step = 60
-    checkpoint.keep(model, optimizer, progress, {}, last=True)
+    checkpoint.keep(model, optimizer, progress, {})
     assert [path.name for path in checkpoint.files()] == ["step-60.safetensors"]
     assert checkpoint.restore(model, optimizer, {}).step == 60
 

@@ -98,7 +98,7 @@ class Same(nn.Module):
         return images
 
 
-def descend_plainly(groups, lr, betas):
+def descend_plainly(groups, lr, betas, fused):
     """Takes AdamW's place: its first steps are the gradients' signs, which rounding may turn."""
     return torch.optim.SGD(groups, lr=lr)
 
