@@ -4,7 +4,7 @@ Legend: I images, T captions, B captions of a batch, m images of a caption in it
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -23,11 +23,15 @@ class Batch:
         image_rows: (N,) int64 into the source; the images of one caption stand together.
         caption_N: (N,) int64 in 0..M-1, which caption of the batch each image has.
         text_rows: (M,) int64 into the source's texts.
+        share: rank of the process whose part it is, and the number of processes.
+        elsewhere: (any,) int64, rows of the captions in the parts of the other processes.
     """
 
     image_rows: Tensor
     caption_N: Tensor
     text_rows: Tensor
+    share: tuple[int, int] = (0, 1)
+    elsewhere: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
     def part(self, rank: int, num_processes: int) -> "Batch":
         """Returns the captions, with their images, that fall to one of several processes.
@@ -41,7 +45,9 @@ class Batch:
         text_rows = self.text_rows.chunk(num_processes)[rank]
         first = rank * len(text_rows)
         mine = (self.caption_N >= first) & (self.caption_N < first + len(text_rows))
-        return Batch(self.image_rows[mine], self.caption_N[mine] - first, text_rows)
+        elsewhere = torch.cat([self.text_rows[:first], self.text_rows[first + len(text_rows) :]])
+        share = rank, num_processes
+        return Batch(self.image_rows[mine], self.caption_N[mine] - first, text_rows, share, elsewhere)
 
 
 MIN_IMAGES = 2  # of a caption whose images are to be positives of each other
