@@ -23,7 +23,7 @@ class Peers:
 
     def __init__(self, accelerator: Accelerator) -> None:
         self.rank, self.num = accelerator.process_index, accelerator.num_processes
-        self._group = distributed.new_group(backend="gloo") if self.num > 1 else None
+        self._group: Any = distributed.new_group(backend="gloo") if self.num > 1 else None
 
     @property
     def place(self) -> str:
