@@ -193,7 +193,7 @@ def _target_of(facts: Mapping[str, Any]) -> dict[str, str]:
     if "_target_" in options:
         raise GeneratorError(
             f"the sampler's options name the class {options['_target_']!r}; they must be values alone. The "
-            "record was changed by hand: take it from the image set with `stablerep show <image id>`."
+            "record was edited: take it from the image set with `stablerep show <image id>`."
         )
     if name is None:
         return {}
