@@ -20,23 +20,20 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import diffusers
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
+from benchmarks.plain_diffusers import PlainDiffusers
 from benchmarks.random_stable_diffusion import save_random_stable_diffusion
 from pipelines.config.loader import compose
 from stablerep.caption_ids import caption_id_of
 from stablerep.digit_scenes.grammar import draw_distinct_captions
 from stablerep.digit_scenes.judge import JudgeRecipe, load_judge, match_rates, save_judge, train_judge
-from stablerep.generation.diffusion.identity import read_model_index
 from stablerep.generation.diffusion.precision import fastest_dtype
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.executors.local import LocalExecutor
@@ -75,30 +72,9 @@ class Task:
 
 def draw_plainly(task: Task, prompts_a_call: int, scheduler: type | None, steps: int) -> tuple[Tensor, float]:
     """Draws as a user of diffusers would; returns (N, 3, H, W) uint8 and the seconds."""
-    checker = {"safety_checker": None} if "safety_checker" in read_model_index(Path(task.model)) else {}
-    pipeline: Any = diffusers.DiffusionPipeline.from_pretrained(
-        task.model, dtype=getattr(torch, task.dtype), **checker
-    )
-    pipeline.set_progress_bar_config(disable=True)
-    pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
-    if scheduler is not None:
-        pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config)  # type: ignore[attr-defined]
+    plain = PlainDiffusers(Path(task.model), getattr(torch, task.dtype), scheduler)
     prompts = [text for text in task.captions for _ in range(task.images_per_caption)]
-    generator = torch.Generator().manual_seed(0)
-    started = time.monotonic()
-    images = []
-    for start in range(0, len(prompts), prompts_a_call):
-        drawn = pipeline(
-            prompts[start : start + prompts_a_call],
-            height=task.size_px,
-            width=task.size_px,
-            num_inference_steps=steps,
-            guidance_scale=task.guidance_scale,
-            generator=generator,
-            output_type="np",
-        ).images
-        images.append(torch.from_numpy((drawn * 255).round().astype(np.uint8)).permute(0, 3, 1, 2))
-    return torch.cat(images), time.monotonic() - started
+    return plain.draw(prompts, prompts_a_call, task.size_px, steps, task.guidance_scale)
 
 
 def draw_ours(task: Task) -> tuple[Tensor, float]:

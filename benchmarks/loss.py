@@ -38,14 +38,27 @@ def authors_loss(z_ND: Tensor, labels_N: Tensor) -> Tensor:
     return -(target_NN * F.log_softmax(logits_NN, dim=1)).sum(dim=1).mean()
 
 
-def run(form: str, num: int, dims: int, tile: int, repeats: int) -> dict[str, float]:
-    """Times one form at one size; the first pass warms up and is not counted."""
+def run(
+    form: str, num: int, dims: int, tile: int, repeats: int, num_to_warm_up: int | None = None
+) -> dict[str, float]:
+    """Times one form at one size; the first pass warms up and is not counted.
+
+    Args:
+        form: authors, dense or tiled.
+        num: embeddings.
+        dims: of each.
+        tile: of the tiled form.
+        repeats: passes that are counted.
+        num_to_warm_up: embeddings of the first pass; None takes all.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     generator = torch.Generator().manual_seed(0)
     z_ND = F.normalize(torch.randn(num, dims, generator=generator), dim=1).to(device).requires_grad_()
     labels_N = (torch.arange(num) // 6).to(device)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
 
-    def once() -> float:
+    def once(z_ND: Tensor, labels_N: Tensor) -> float:
         z_ND.grad = None
         if form == "authors":
             loss = authors_loss(z_ND, labels_N)
@@ -57,10 +70,11 @@ def run(form: str, num: int, dims: int, tile: int, repeats: int) -> dict[str, fl
         return float(loss.detach())
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    loss = once()
+    warm = slice(num_to_warm_up)
+    loss = once(z_ND[warm].detach().requires_grad_(), labels_N[warm])
     started = time.monotonic()
     for _ in range(repeats):
-        once()
+        loss = once(z_ND, labels_N)
     seconds = (time.monotonic() - started) / repeats
     memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     if device.type == "cuda":

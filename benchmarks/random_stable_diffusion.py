@@ -8,38 +8,47 @@ import torch
 from stablerep.models.tokenizer import build_tokenizer
 
 
-def save_random_stable_diffusion(folder: Path, dtype: torch.dtype) -> None:
+def save_random_stable_diffusion(folder: Path, dtype: torch.dtype, miniature: bool = False) -> None:
     """Writes a pipeline of 1.07 billion random weights in diffusers' format.
 
     Args:
         folder: to write it to.
         dtype: of the weights.
+        miniature: the same layers, each of a few channels, for tests.
     """
+    # on a GPU where there is one: a billion random numbers take a processor ten seconds
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        pipeline = _build(miniature)
+    pipeline.to(dtype=dtype).save_pretrained(folder, safe_serialization=True)
+
+
+def _build(miniature: bool) -> Any:
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
     tokenizer: Any = build_tokenizer(["a photograph of a dog"], max_tokens=77)
     torch.manual_seed(0)
+    width = 32 if miniature else 768
     # https://huggingface.co/stable-diffusion-v1-5/stable-diffusion-v1-5, the config.json of each part
     unet = UNet2DConditionModel(
         sample_size=64,
-        cross_attention_dim=768,
+        cross_attention_dim=width,
         attention_head_dim=8,
-        block_out_channels=(320, 640, 1280, 1280),
+        block_out_channels=(32, 32, 32, 32) if miniature else (320, 640, 1280, 1280),
     )
     vae = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(128, 256, 512, 512),
+        block_out_channels=(32, 32, 32, 32) if miniature else (128, 256, 512, 512),
         layers_per_block=2,
         sample_size=512,
     )
     config = CLIPTextConfig(
         vocab_size=49_408,
-        hidden_size=768,
-        intermediate_size=3072,
-        num_hidden_layers=12,
-        num_attention_heads=12,
+        hidden_size=width,
+        intermediate_size=4 * width,
+        num_hidden_layers=1 if miniature else 12,
+        num_attention_heads=4 if miniature else 12,
         max_position_embeddings=77,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
@@ -53,7 +62,7 @@ def save_random_stable_diffusion(folder: Path, dtype: torch.dtype) -> None:
         set_alpha_to_one=False,
         steps_offset=1,
     )
-    pipeline: Any = StableDiffusionPipeline(
+    return StableDiffusionPipeline(
         vae=vae,
         text_encoder=CLIPTextModel(config),
         tokenizer=tokenizer,
@@ -63,4 +72,3 @@ def save_random_stable_diffusion(folder: Path, dtype: torch.dtype) -> None:
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    pipeline.to(dtype=dtype).save_pretrained(folder, safe_serialization=True)

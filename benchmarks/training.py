@@ -26,9 +26,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
-from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import v2
 
+from benchmarks.flops import flops_of
 from pipelines.config.loader import compose
 from stablerep.caption_ids import caption_id_of
 from stablerep.digit_scenes.grammar import draw_distinct_captions
@@ -49,11 +49,12 @@ from stablerep.training.inputs import Arm
 from stablerep.training.loop import run_arm
 from stablerep.training.settings import AugmentationSettings, TrainingSettings
 from stablerep.training.step import Networks
+from stablerep.training.views import blur_kernel_px
 
 ROOT = Path(__file__).parents[1]
 PER_CAPTION = 4
 TEMPERATURE = 0.1
-VIEWS = AugmentationSettings(min_crop=0.6, blur_probability=0.3, flip_probability=0.0)
+VIEWS = AugmentationSettings(min_crop=0.6, blur_probability=0.3, blur_sigma=(0.1, 0.75), flip_probability=0.0)
 TIMM = "stablerep.models.encoders.TimmEncoder"
 _SHARD = "00000.tar"
 
@@ -115,13 +116,6 @@ def train_ours(given: argparse.Namespace) -> dict[str, float]:
     return figures
 
 
-def flops_of(encoder: Encoder, size: int) -> float:
-    """Returns floating point operations of one image's forward pass."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        encoder(torch.zeros(2, 3, size, size))
-    return counter.get_total_flops() / 2
-
-
 class PlainBatches(Dataset[Tensor]):
     """A batch at a time from image files, with torchvision's views, as a worker makes it."""
 
@@ -133,7 +127,10 @@ class PlainBatches(Dataset[Tensor]):
                 v2.RandomResizedCrop(size, scale=(VIEWS.min_crop, 1.0), antialias=True),
                 v2.RandomApply([v2.ColorJitter(0.4, 0.4, 0.4, 0.1)], VIEWS.jitter_probability),
                 v2.RandomGrayscale(VIEWS.grey_probability),
-                v2.RandomApply([v2.GaussianBlur(max(3, size // 10) | 1, (0.1, 1.0))], VIEWS.blur_probability),
+                v2.RandomApply(
+                    [v2.GaussianBlur(blur_kernel_px(VIEWS.blur_sigma[1], size), VIEWS.blur_sigma)],
+                    VIEWS.blur_probability,
+                ),
                 v2.ToImage(),
                 v2.ToDtype(torch.float32, scale=True),
             ]
@@ -175,7 +172,7 @@ def train_plainly(given: argparse.Namespace) -> dict[str, float]:
         images = next(iterator).to(device)
         waited += time.monotonic() - asked
         with torch.autocast(device.type, torch.bfloat16, enabled=given.bf16):
-            z = head(encoder(images).flatten(1), slices)
+            z = head(encoder(images).flatten(1), slices, PER_CAPTION)
         loss = multi_positive_loss(z.float(), labels, TEMPERATURE, None)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -20,23 +20,22 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from pipelines.config.loader import compose
 from stablerep.training.settings import AugmentationSettings
-from stablerep.training.views import Augmentation
+from stablerep.training.views import Augmentation, blur_kernel_px
 
 ROOT = Path(__file__).parents[1]
 
 
 def torchvision_chain(settings: AugmentationSettings, size: int) -> Any:
     """Returns the chain of `Augmentation` in torchvision's transforms."""
-    strength = settings.jitter
+    strength, kernel = settings.jitter, blur_kernel_px(settings.blur_sigma[1], size)
     jitter = v2.ColorJitter(strength, strength, strength, strength / 4)
     return v2.Compose(
         [
             v2.RandomResizedCrop(size, scale=(settings.min_crop, 1.0), antialias=False),
             v2.RandomApply([jitter], settings.jitter_probability),
             v2.RandomGrayscale(settings.grey_probability),
-            v2.RandomApply([v2.GaussianBlur(max(3, size // 10) | 1, (0.1, 1.0))], settings.blur_probability),
+            v2.RandomApply([v2.GaussianBlur(kernel, settings.blur_sigma)], settings.blur_probability),
             v2.RandomHorizontalFlip(settings.flip_probability),
         ]
     )
@@ -67,6 +66,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
+    from pipelines.config.loader import compose  # here: the checks of a GPU import `rate_of` without Hydra
+
     parameters = compose(ROOT / "conf/params", {"experiment": given.experiment} if given.experiment else {})
     values = parameters["training"]["augmentation"]
     settings = AugmentationSettings(**values | {"downsample_probability": 0.0})

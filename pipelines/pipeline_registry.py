@@ -44,7 +44,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         path = images | path
     apart = {
         "tuning": tuning.create_pipeline(parameters),
-        "pretraining": pretraining.create_pipeline(),
+        "pretraining": pretraining.create_pipeline(parameters),
         "scorer": scorer.create_pipeline(),
     }
     default = sum(path.values(), Pipeline([]))

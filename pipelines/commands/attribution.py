@@ -220,9 +220,11 @@ def _user() -> str:
 
 def _encoders(kind: str, what: str) -> "list[TrackedEncoder]":
     from pipelines.tracking.captions import find_encoders
-    from pipelines.tracking.run import store_uri
+    from pipelines.tracking.store import check_store, store_faults, store_uri
 
-    return find_encoders(store_uri(PROJECT), kind, what)
+    check_store(PROJECT)
+    with store_faults(PROJECT):
+        return find_encoders(store_uri(PROJECT), kind, what)
 
 
 def _check_known(kind: str, what: str) -> None:

@@ -1,7 +1,7 @@
 """Trained arms as folders: weights, description, history, text tower; a timm model also in timm's form."""
 
-import hashlib
 import json
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from stablerep.models.text import TrainedText
     from stablerep.training.arms import TrainedArm
 
+logger = logging.getLogger(__name__)
+
 _TEXT_WEIGHTS = "text.safetensors"
 _TOKENIZER = "tokenizer"
 
@@ -21,8 +23,8 @@ class EncoderDataset(WholeFolderDataset):
     """A trained arm: a folder with encoder.safetensors, encoder.json, history.parquet.
 
     The text tower of a method that uses text is text.safetensors and `tokenizer/`; encoder.json has its
-    sizes, and the digests of the tokenizer's files. A timm model also stands in `timm/`, as timm loads it by
-    itself.
+    sizes, and the names of the tokenizer's files. A timm model also stands in `timm/`, as timm loads it by
+    itself. SHA256SUMS has the digests of all these files; the arm is not loaded where one of them is another.
     """
 
     form = "a folder with encoder.safetensors, encoder.json and history.parquet"
@@ -44,8 +46,11 @@ class EncoderDataset(WholeFolderDataset):
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
+        from stablerep.storage.digests import DIGESTS_FILE, faults_of_files, has_digests
         from stablerep.training.arms import TrainedArm
 
+        if faults := faults_of_files(path):
+            raise ValueError("; ".join(faults))
         try:
             described = json.loads((path / "encoder.json").read_text(encoding="utf-8"))
             weights = load_file(path / "encoder.safetensors")
@@ -54,6 +59,8 @@ class EncoderDataset(WholeFolderDataset):
             text = _load_text(path, described.pop("text", None))
         except (AttributeError, FileNotFoundError, KeyError, SafetensorError) as error:
             raise ValueError(error) from error
+        if not has_digests(path):
+            logger.warning("%s: no %s; whether its files changed is not known", path, DIGESTS_FILE)
         return TrainedArm(**described, weights=weights, history=history, text=text)
 
     def _advice(self) -> str:
@@ -65,6 +72,7 @@ def save_arm(folder: Path, arm: "TrainedArm") -> None:
     from safetensors.torch import save_file
 
     from stablerep.models.export import export_to_timm
+    from stablerep.storage.digests import write_digests
 
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: weight.contiguous() for name, weight in arm.weights.items()}
@@ -81,6 +89,7 @@ def save_arm(folder: Path, arm: "TrainedArm") -> None:
     (folder / "encoder.json").write_text(json.dumps(described, indent=2), encoding="utf-8")
     arm.history.to_parquet(folder / "history.parquet", index=False)
     export_to_timm(arm.encoder_config, arm.weights, folder / "timm")
+    write_digests(folder)
 
 
 def _save_text(folder: Path, text: "TrainedText") -> dict[str, Any]:
@@ -91,8 +100,7 @@ def _save_text(folder: Path, text: "TrainedText") -> dict[str, Any]:
     (folder / _TOKENIZER).mkdir(exist_ok=True)
     for name, content in text.tokenizer.items():
         (folder / _TOKENIZER / name).write_bytes(content.encode())
-    digests = {name: _digest(content.encode()) for name, content in text.tokenizer.items()}
-    return {"sizes": dict(text.sizes), "tokenizer": digests}
+    return {"sizes": dict(text.sizes), "tokenizer": sorted(text.tokenizer)}
 
 
 def _load_text(folder: Path, described: Mapping[str, Any] | None) -> "TrainedText | None":
@@ -102,15 +110,6 @@ def _load_text(folder: Path, described: Mapping[str, Any] | None) -> "TrainedTex
 
     if described is None:
         return None
-    files = {}
-    for name, digest in described["tokenizer"].items():
-        content = (folder / _TOKENIZER / name).read_bytes()
-        # transformers loads a tokenizer without its vocabulary, and says nothing
-        if _digest(content) != digest:
-            raise ValueError(f"{_TOKENIZER}/{name} is not the file that was saved")
-        files[name] = content.decode()
+    # as bytes: reading text would translate line ends
+    files = {name: (folder / _TOKENIZER / name).read_bytes().decode() for name in described["tokenizer"]}
     return TrainedText(described["sizes"], load_file(folder / _TEXT_WEIGHTS), files)
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=16).hexdigest()

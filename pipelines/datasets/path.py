@@ -30,6 +30,11 @@ class PathDataset(AbstractDataset[Any, Any]):
         self._filepath = Path(filepath)
         self.metadata = metadata
 
+    @property
+    def path(self) -> Path:
+        """The file or folder."""
+        return self._filepath
+
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}
 

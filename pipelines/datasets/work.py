@@ -7,16 +7,27 @@ from typing import Any
 from kedro.io import MemoryDataset
 
 from pipelines.datasets.path import FolderDataset
+from stablerep.errors import DataError
 
 
 class WorkFolderDataset(FolderDataset):
     """A folder for a node's working files; what a killed run left in it is removed first."""
 
     def load(self) -> Path:
-        """Returns the absolute path of the folder, empty."""
+        """Returns the absolute path of the folder, empty.
+
+        Raises:
+            DataError: the disk refuses, or the folder is a file.
+        """
         folder = super().load()
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise DataError(
+                f"{folder}: cannot be made an empty folder ({error.strerror or error}). Make the folder "
+                "above it writable, free some space or move away what stands there, and run again."
+            ) from error
         return folder
 
 

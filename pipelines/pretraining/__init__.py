@@ -1,4 +1,4 @@
-"""Captioned images to the embedded generator's weights."""
+"""Captioned images to a generator's weights."""
 
 from pipelines.pretraining.pipeline import create_pipeline
 

@@ -1,26 +1,31 @@
-"""Adapters of the pretraining room: makes the embedded generator and measures it."""
+"""Adapters of the pretraining room: makes a generator and measures it."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.config.build import build
 from stablerep.generation.diffusion.settings import GeneratorSettings
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stablerep.generation.pretraining.captioned_pixels import TakenDown
+
 
 def pretrain_generator(
-    recipe: dict[str, Any], pretraining_work: Path, place_of_generator: Path
+    recipe: dict[str, Any], takedowns: "pd.DataFrame", work: Path, place: Path
 ) -> tuple[Path, dict[str, float]]:
-    """Trains the generator; returns its folder and its seconds by part."""
+    """Trains the generator on what was not taken down; returns its folder and its seconds by part."""
     from stablerep.generation.pretraining.launch import pretrain_generator as pretrain
     from stablerep.generation.pretraining.recipe import PretrainingRecipe
 
-    seconds = pretrain(PretrainingRecipe.read(recipe), pretraining_work, place_of_generator)
-    return place_of_generator, seconds
+    return place, pretrain(PretrainingRecipe.read(recipe), work, place, _taken_down(takedowns))
 
 
 def measure_generator(
     pretraining_seconds: dict[str, float],
     generator_folder: Path,
+    takedowns: "pd.DataFrame",
     recipe: dict[str, Any],
     generator: dict[str, Any],
 ) -> tuple[str, Any, dict[str, Any]]:
@@ -30,7 +35,15 @@ def measure_generator(
     from stablerep.generation.diffusion.precision import with_dtype_chosen
 
     card = build("pretraining.card", recipe["card"], "conf/params/pretraining/<name>.yaml")
+    card = card.without(_taken_down(takedowns))
     settings = with_dtype_chosen(GeneratorSettings.read(generator), None, None)
     figures = card.measure(generator_folder, settings, seed=recipe["seed"])
     picture = to_pil_image(card.picture(generator_folder, settings, seed=recipe["seed"]))
     return card.write(figures, pretraining_seconds, recipe), picture, figures
+
+
+def _taken_down(takedowns: "pd.DataFrame") -> "TakenDown":
+    from stablerep.curation.people.takedowns import CAPTION, SOURCE, taken_down
+    from stablerep.generation.pretraining.captioned_pixels import TakenDown
+
+    return TakenDown(*(frozenset(taken_down(takedowns, kind)) for kind in (CAPTION, SOURCE)))

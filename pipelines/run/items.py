@@ -42,6 +42,11 @@ def encoder_of(arm: str, seed: int) -> str:
     return f"encoder_of_{arm}_seed_{seed}"
 
 
+def pretrained(what: str, name: str) -> str:
+    """Returns the dataset of a part of what the recipe of a generator makes, such as its `folder`."""
+    return f"{what}_of_pretrained_{name}"
+
+
 def is_encoder(dataset: str) -> bool:
     """Says whether a dataset is an arm's encoder."""
     return _ENCODER.fullmatch(dataset) is not None

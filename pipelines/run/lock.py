@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stablerep.errors import BusyError
+from stablerep.errors import BusyError, DataError
 
 LOCK_NAME = ".run.lock"
 
@@ -15,19 +15,38 @@ def hold_data_folder(data_folder: Path) -> Iterator[None]:
 
     Raises:
         BusyError: another run holds it.
+        DataError: the folder is a file, the lock is a folder, or neither can be made.
     """
     from filelock import FileLock, Timeout
 
-    data_folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(data_folder / LOCK_NAME)
+    path = data_folder / LOCK_NAME
+    lock = FileLock(path)
     try:
+        data_folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
     except Timeout as error:
         raise BusyError(
             f"data folder {data_folder}: another run is working on it; must be one run at a time. "
             "Wait for it to end or stop it, or work in another clone."
         ) from error
+    except OSError as error:
+        raise _refusal(data_folder, path, error) from error
     try:
         yield
     finally:
         lock.release()
+
+
+def _refusal(data_folder: Path, lock: Path, error: OSError) -> DataError:
+    if data_folder.exists() and not data_folder.is_dir():
+        return DataError(
+            f"{data_folder}: a file; must be the folder of the project's data. Move it away: "
+            "`git checkout data` brings back what git keeps, `dvc checkout` what DVC keeps."
+        )
+    if lock.is_dir():
+        return DataError(f"{lock}: a folder; must be the file that a run locks. Remove it, and run again.")
+    place = lock if data_folder.is_dir() else data_folder
+    return DataError(
+        f"{place}: cannot be made ({error.strerror or error}); a run writes below {data_folder}. Make the "
+        "folder writable and free some space, and run again."
+    )

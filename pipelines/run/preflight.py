@@ -3,16 +3,25 @@
 A fault found here leaves everything under data/ as it was, and starts no run in MLflow.
 """
 
+import logging
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
-from pipelines.config.build import build, build_method
+from pipelines.config.arguments import check_arguments
+from pipelines.config.build import build_method
+from pipelines.config.catalog import check_datasets, entries_of_catalog
 from pipelines.config.corpus import CORPORA, build_corpus
+from pipelines.config.executor import build_executor
 from pipelines.config.possible_arms import lacks_captions
+from pipelines.run.chosen_parts import check_chosen_parts
+from pipelines.run.current import CURRENT
 from pipelines.run.items import is_encoder
+from pipelines.run.launcher import is_follower
+from pipelines.tracking.store import check_store
 from stablerep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,6 +30,8 @@ if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
 
     from stablerep.corpora.corpus import Corpus
+
+logger = logging.getLogger(__name__)
 
 # The last part of the names of the nodes that draw images with the model.
 DRAWING = {"generate_images", "tune_guidance"}
@@ -37,19 +48,34 @@ class PreflightHooks:
     def __init__(self) -> None:
         self._parameters: dict[str, Any] = {}
         self._given: dict[str, Any] = {}
+        self._project = Path()
+        self._entries: dict[str, Any] = {}
 
     @hook_impl
     def after_context_created(self, context: "KedroContext") -> None:
-        """Keeps the parameters, and what `--params` gave of them."""
+        """Checks what the options name; keeps the parameters, what `--params` gave, where the project is."""
+        from kedro.framework.project import pipelines
+
+        self._project = context.project_path
         self._parameters = context.config_loader["parameters"]
         self._given = context.config_loader.runtime_params or {}
+        if CURRENT.options:
+            check_chosen_parts(CURRENT.options, pipelines, entries_of_catalog(context.config_loader))
+
+    @hook_impl
+    def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
+        """Keeps the entries of the catalog."""
+        self._entries = conf_catalog
 
     # first of all: tracking must not start a run that ends here
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: "Pipeline", catalog: "DataCatalog") -> None:
         """Raises a StableRepError for a run that cannot come to its end; else the nodes share its corpora."""
+        if not is_follower():  # of a launcher's processes the first alone tracks
+            check_store(self._project)
         CORPORA.keep()
         try:
+            check_datasets(pipeline, catalog, self._entries)
             check_before_run(pipeline, catalog, self._parameters, self._given)
         except BaseException:  # Kedro calls on_pipeline_error for faults of nodes only
             CORPORA.forget()
@@ -83,17 +109,25 @@ def check_before_run(
     Raises:
         ConfigError: a generator is given that nothing uses; a method, the encoder, the executor, the corpus,
             an evaluation or an evaluation set refuses its settings; an evaluation set has no labels or too
-            few; or an arm cannot be trained on its image set.
-        GeneratorError: images are to be drawn, and the model is missing or incomplete.
-        DataError: the corpus or an evaluation set cannot be read, or arms are to be trained on captions or
-            images that are too few.
+            few; an arm cannot be trained on its image set; or a generator is to learn from images that
+            cannot be made.
+        GeneratorError: images are to be drawn, and the model is missing, incomplete or damaged.
+        DataError: an output cannot be written, the corpus or an evaluation set cannot be read, the scorer is
+            missing or damaged, arms are to be trained on captions or images that are too few, or a generator
+            is to learn from a corpus without captioned images.
     """
     from pipelines.run.evaluation_checks import EVALUATING, check_evaluation_sets, check_evaluations
     from pipelines.run.image_checks import check_corpus_images
+    from pipelines.run.output_checks import check_outputs
 
     corpus: Corpus | None = None
+    check_outputs(pipeline, catalog)
     nodes = {node.name.rsplit(".", 1)[-1] for node in pipeline.nodes}
     taken = pipeline.inputs()
+    if "curate_captions" in nodes:
+        # first, for these take no time and need no model
+        check_captions_files(parameters)
+        check_filters(parameters["curation"])
     if not any("params:generator" in node.inputs for node in pipeline.nodes if node.name != _REPORTING):
         check_generator_is_used(given, parameters)
     if any(name.startswith("params:method") for name in taken):
@@ -107,15 +141,31 @@ def check_before_run(
         check_image_sets(corpus, parameters)
         check_arms(corpus, parameters)
         check_corpus_images(pipeline, corpus, parameters)
+    if "params:pretraining" in taken:
+        check_pretraining(parameters["pretraining"], parameters["generator"])
     evaluation_sets = check_evaluation_sets(pipeline, parameters, corpus)
     if not nodes.isdisjoint(EVALUATING):
         check_evaluations(parameters["evaluation"], evaluation_sets)
-    if not nodes.isdisjoint(DRAWING):
-        # built, not started: executors connect to nothing until they are given images to draw
-        build("executor", parameters["executor"], "conf/params/executor/<name>.yaml")
-        _check_models(catalog, parameters, nodes)
+    _check_drawing_and_scoring(catalog, parameters, nodes, taken)
     if corpus and any(map(is_encoder, pipeline.all_outputs())) and "curate_captions" in nodes:
         _check_captions(corpus, parameters)
+
+
+def check_filters(curation: Mapping[str, Any]) -> None:
+    """Makes the filters of captions; warns where there are none.
+
+    Raises:
+        ConfigError: an entry names no filter, or has an argument that it does not take.
+    """
+    if not curation["filters"]:
+        logger.warning(
+            "curation.filters is empty: every caption that can be read is kept. "
+            "Set filters in conf/params/curation/<name>.yaml."
+        )
+    for index, entry in enumerate(curation["filters"]):
+        # where model_folder is null, it is the catalog's generator
+        filled = {**entry, "model_folder": entry["model_folder"] or "."} if "model_folder" in entry else entry
+        check_arguments(f"curation.filters[{index}]", filled, "conf/params/curation/<name>.yaml")
 
 
 def check_generator_is_used(given: Mapping[str, Any], parameters: dict[str, Any]) -> None:
@@ -141,6 +191,38 @@ def check_generator_is_used(given: Mapping[str, Any], parameters: dict[str, Any]
                 "experiment=own_images_generated, or add image_sets.synthetic={source: generated} and an arm "
                 f"that is trained on it, or leave {shown} out."
             )
+
+
+def check_captions_files(parameters: dict[str, Any]) -> None:
+    """Raises StableRepError where the corpus's captions files are missing or of a format that is not read."""
+    from stablerep.curation.settings import Reading
+
+    build_corpus(parameters["corpus"]).check_captions(Reading.read(parameters["curation"]["reading"]))
+
+
+def check_pretraining(recipe: dict[str, Any], generator: dict[str, Any]) -> None:
+    """Checks what a generator is to learn from, and the size at which it is measured.
+
+    Args:
+        recipe: the section `pretraining`.
+        generator: the section `generator`, by which the trained generator is measured.
+
+    Raises:
+        ConfigError: the images cannot be made, their size does not fit the networks, or `generator.size_px`
+            is another one.
+        DataError: a corpus has no images in train with captions.
+    """
+    from stablerep.generation.pretraining.captioned_pixels import build_captioned_pixels
+    from stablerep.generation.pretraining.recipe import PretrainingRecipe
+
+    read = PretrainingRecipe.read(recipe)
+    images = build_captioned_pixels(read.images, read.size_step_px)
+    if generator["size_px"] != images.size_px:
+        raise ConfigError(
+            f"generator.size_px: got {generator['size_px']}; must be {images.size_px}, the side of the "
+            "images that pretraining learns from: the generator is measured at this size. Set it in "
+            "conf/params/generator/<name>.yaml."
+        )
 
 
 def check_encoder(backbone: dict[str, Any]) -> None:
@@ -175,12 +257,17 @@ def check_image_sets(corpus: "Corpus", parameters: dict[str, Any]) -> None:
 
 
 def _check_no_flips(corpus: "Corpus", parameters: dict[str, Any]) -> None:
-    own = {f"arms.{name}.training": arm["training"] for name, arm in parameters["arms"].items()}
-    for key, training in {"training": parameters["training"], **own}.items():
-        flips = training.get("augmentation", {}).get("flip_probability", 0)
+    training = parameters["training"]
+    views = {"training.augmentation": training["augmentation"]}
+    for method, own in training["augmentation_by_method"].items():
+        views[f"training.augmentation_by_method.{method}"] = own
+    for name, arm in parameters["arms"].items():
+        views[f"arms.{name}.training.augmentation"] = arm["training"].get("augmentation", {})
+    for key, augmentation in views.items():
+        flips = augmentation.get("flip_probability", 0)
         if flips > 0:
             raise ConfigError(
-                f"{key}.augmentation.flip_probability: got {flips:g}; must be 0 for corpus {corpus.name!r}, "
+                f"{key}.flip_probability: got {flips:g}; must be 0 for corpus {corpus.name!r}, "
                 "whose mirrored images do not show the same. Set it to 0, or choose another corpus."
             )
 
@@ -212,10 +299,21 @@ def _why_not(method: Any, images: str, corpus: "Corpus", parameters: dict[str, A
     return None
 
 
+def _check_drawing_and_scoring(
+    catalog: "DataCatalog", parameters: dict[str, Any], nodes: set[str], taken: set[str]
+) -> None:
+    if not nodes.isdisjoint(DRAWING):
+        build_executor(parameters["executor"])
+        _check_models(catalog, parameters, nodes)
+    if "scorer_folder" in taken:
+        _check_scorer(catalog, parameters)
+
+
 def _check_models(catalog: "DataCatalog", parameters: dict[str, Any], nodes: set[str]) -> None:
     from pipelines.config.generator import generator_of, model_folder
     from stablerep.generation.diffusion.identity import check_model_folder
     from stablerep.generation.diffusion.settings import GeneratorSettings
+    from stablerep.storage.digests import DIGESTS_FILE, has_digests
 
     base = parameters["generator"]
     sections = [
@@ -226,6 +324,18 @@ def _check_models(catalog: "DataCatalog", parameters: dict[str, Any], nodes: set
     for generator in sections or [GeneratorSettings.read(base)]:
         folder = model_folder(generator, catalog.load("generator_folder"))
         check_model_folder(folder, generator)
+        if generator.model_folder is None and not has_digests(folder):
+            logger.warning("%s: no %s; whether its files changed is not known", folder, DIGESTS_FILE)
+
+
+def _check_scorer(catalog: "DataCatalog", parameters: dict[str, Any]) -> None:
+    """Loads the scorer: one that is damaged would be noticed after all images were drawn."""
+    from pipelines.config.chosen_scorer import find_scorer
+    from stablerep.alignment.settings import AlignmentSettings
+
+    scorer = find_scorer(AlignmentSettings.read(parameters["alignment"]), catalog.load("scorer_folder"))
+    if scorer is not None:
+        scorer.check()
 
 
 def _check_captions(corpus: "Corpus", parameters: dict[str, Any]) -> None:

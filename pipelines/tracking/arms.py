@@ -78,7 +78,7 @@ class TrackedArms:
                 self._client.log_batch(run_id, metrics=part, synchronous=False)
                 for part in in_calls(_row_metrics(row))
             ]
-        except MlflowException as error:
+        except (MlflowException, OSError) as error:
             self._unanswered.add(key)
             logger.warning("%s: MLflow has its metrics at its end, not before: %s", arm, error)
 
@@ -153,6 +153,8 @@ class TrackedArms:
         import numpy as np
         import torch
         from mlflow.models import infer_signature
+        from mlflow.pyfunc import log_model
+        from mlflow.utils.logging_utils import disable_logging
 
         from pipelines.datasets import save_arm
         from stablerep.models.encoders import build_encoder
@@ -166,7 +168,9 @@ class TrackedArms:
         with tempfile.TemporaryDirectory() as folder:
             files = Path(folder, "encoder")
             save_arm(files, arm)
-            logged = mlflow.pyfunc.log_model(
+            # it prints, not to a logger, that the encoder is one more version of a model; imports undo this
+            disable_logging()
+            logged = log_model(
                 name="encoder",
                 # by its name: mlflow/ must hold no Python file, and a model given as code is copied there
                 loader_module="stablerep.models.pyfunc",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.framework.hooks import hook_impl
 
 from pipelines.run.current import CURRENT
+from pipelines.tracking.store import store_faults
 
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
@@ -52,7 +53,8 @@ class TrackingHooks:
 
         self._catalog = catalog
         names = run_params.get("pipeline_names") or ["__default__"]
-        self._tracker = Tracker(self._project, catalog, self._parameters, "+".join(names))
+        with store_faults(self._project):
+            self._tracker = Tracker(self._project, catalog, self._parameters, "+".join(names))
         CURRENT.follow(self._tracker.log_row)
 
     @hook_impl
@@ -67,19 +69,22 @@ class TrackingHooks:
         if self._catalog is not None and _SECONDS in self._catalog:
             self._catalog.save(_SECONDS, {node.name: round(seconds, 3)})
         if self._tracker is not None:
-            self._tracker.log_seconds(node.name, seconds)
+            with store_faults(self._project):
+                self._tracker.log_seconds(node.name, seconds)
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
         """Logs the datasets that MLflow shows."""
         if self._tracker is not None:
-            self._tracker.log_dataset(dataset_name, data)
+            with store_faults(self._project):
+                self._tracker.log_dataset(dataset_name, data)
 
     @hook_impl
     def after_pipeline_run(self) -> None:
         """Ends the parent run."""
         if (tracker := self._let_go()) is not None:
-            tracker.finish()
+            with store_faults(self._project):
+                tracker.finish()
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:

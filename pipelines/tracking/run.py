@@ -1,8 +1,4 @@
-"""What becomes of a run in MLflow: parameters, metrics by step, models, pictures, pages.
-
-The store is mlflow/mlflow.db unless MLFLOW_TRACKING_URI names another; its URI is absolute, because MLflow
-resolves a relative one against the current folder.
-"""
+"""What becomes of a run in MLflow: parameters, metrics by step, models, pictures, pages."""
 
 import logging
 import os
@@ -13,22 +9,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-# before mlflow is imported: it would report usage otherwise
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-# a bar for each arm's few files
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-
 import mlflow
+from mlflow.exceptions import MlflowException
 
 from pipelines.config.loader import write_parameters
 from pipelines.run.causes import first_cause
 from pipelines.run.items import image_set_of, is_encoder
 from pipelines.tracking.arms import TrackedArms
 from pipelines.tracking.image_sets import log_image_set
+from pipelines.tracking.store import EXPERIMENT, point_to_store
 from pipelines.tracking.values import flatten, in_calls, log_params, metrics_of
-from stablerep.errors import GateError, StoppedError
+from stablerep.errors import ConfigError, GateError, StoppedError
 
-logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
+# it logs a traceback of each fault that it raises
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 # for each arm it warns that the environment has no pip (uv's has none)
 logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
 
@@ -36,28 +30,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from kedro.io import DataCatalog
 
-EXPERIMENT = "stablerep"
+logger = logging.getLogger(__name__)
+
 _MAX_TAG_CHARS = 5000  # below MLflow's limit of 8,000
-
-
-def store_uri(project: Path) -> str:
-    """Returns the store's URI, absolute unless the environment names another."""
-    local = f"sqlite:///{project.absolute() / 'mlflow' / 'mlflow.db'}"
-    return os.environ.get("MLFLOW_TRACKING_URI", local)
-
-
-def point_to_store(project: Path) -> None:
-    """Chooses the store and the experiment."""
-    if "MLFLOW_TRACKING_URI" in os.environ:
-        mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
-        mlflow.set_experiment(EXPERIMENT)
-        return
-    folder = project.absolute() / "mlflow"
-    folder.mkdir(exist_ok=True)
-    mlflow.set_tracking_uri(store_uri(project))
-    if mlflow.get_experiment_by_name(EXPERIMENT) is None:
-        mlflow.create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
-    mlflow.set_experiment(EXPERIMENT)
 
 
 def end_killed_runs(place: str) -> None:
@@ -75,6 +50,43 @@ def end_open_runs(status: str) -> None:
     """Ends what an interrupt left open; a run that nobody ends is shown as running for ever."""
     while mlflow.active_run():
         mlflow.end_run(status)
+
+
+def _end_broken_runs(status: str) -> None:
+    """Ends the open runs where the store may be what has failed; the next run marks what stays open."""
+    try:
+        end_open_runs(status)
+    except (MlflowException, OSError) as error:
+        logger.warning("MLflow shows the run as running: its end could not be stored (%s)", error)
+
+
+def continued_run(client: mlflow.MlflowClient) -> str | None:
+    """Returns the id of the run that MLFLOW_RUN_ID names, which MLflow then continues; None without one.
+
+    Raises:
+        ConfigError: it is no run of this experiment.
+    """
+    run_id = os.environ.get("MLFLOW_RUN_ID")
+    if not run_id:
+        return None
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        run = None
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if (
+        run is None
+        or run.info.lifecycle_stage != "active"
+        or experiment is None
+        or run.info.experiment_id != experiment.experiment_id
+    ):
+        raise ConfigError(
+            f"MLFLOW_RUN_ID: got {run_id!r}; must be the id of a run of experiment {EXPERIMENT!r} that is "
+            "not deleted, which is then continued. Correct it, or unset it for a run with an id of its own."
+        )
+    return run_id
 
 
 def git_state(project: Path) -> dict[str, str]:
@@ -110,14 +122,30 @@ class Tracker:
         point_to_store(project)
         place = f"{socket.gethostname()}:{project.absolute()}"
         end_killed_runs(place)
+        self._client = mlflow.MlflowClient()
+        continued = continued_run(self._client)
         name = f"{parameters['experiment_name']} {pipeline.strip('_')}"
         self._run = mlflow.start_run(run_name=name)
-        self._client = mlflow.MlflowClient()
-        mlflow.set_tags({"pipeline": pipeline, "place": place, **git_state(project)})
-        log_params(self._client, self._run.info.run_id, flatten(parameters))
-        self._arms = TrackedArms(self._run, parameters, catalog)
+        try:
+            mlflow.set_tags({"pipeline": pipeline, "place": place, **git_state(project)})
+            self._log_parameters(continued)
+            self._arms = TrackedArms(self._run, parameters, catalog)
+        except BaseException:
+            _end_broken_runs("FAILED")
+            raise
+
+    def _log_parameters(self, continued: str | None) -> None:
+        try:
+            log_params(self._client, self._run.info.run_id, flatten(self._parameters))
+        except MlflowException as error:
+            if continued is None or error.error_code != "INVALID_PARAMETER_VALUE":
+                raise
+            raise ConfigError(
+                f"MLFLOW_RUN_ID: run {continued} has other parameters; must be a run with those of this one. "
+                f"Give it the same --params, or unset MLFLOW_RUN_ID. MLflow says: {error.message}"
+            ) from error
         with tempfile.TemporaryDirectory() as folder:
-            write_parameters(Path(folder, "params.yaml"), parameters)
+            write_parameters(Path(folder, "params.yaml"), self._parameters)
             mlflow.log_artifact(str(Path(folder, "params.yaml")))
 
     def log_dataset(self, name: str, data: Any) -> None:
@@ -159,11 +187,15 @@ class Tracker:
         refusal, stopped = first_cause(error, GateError), first_cause(error, StoppedError)
         status = "KILLED" if stopped else "FAILED"
         told = refusal or stopped or error
-        mlflow.set_tag("error", f"{type(told).__name__}: {told}"[:_MAX_TAG_CHARS])
-        if refusal is not None and refusal.page is not None:
-            mlflow.log_artifact(str(refusal.page), _place_of_page(refusal.page))
-        self._arms.end(status)
-        end_open_runs(status)
+        try:
+            mlflow.set_tag("error", f"{type(told).__name__}: {told}"[:_MAX_TAG_CHARS])
+            if refusal is not None and refusal.page is not None:
+                mlflow.log_artifact(str(refusal.page), _place_of_page(refusal.page))
+            self._arms.end(status)
+        except (MlflowException, OSError) as fault:
+            # what ended the run is what the user must read; it may be this store
+            logger.warning("MLflow does not have why the run ended: %s", fault)
+        _end_broken_runs(status)
 
     def _log_curation(self, ledger: Mapping[str, Any]) -> None:
         numbers = {f"curation.{name}": value for name, value in ledger.items() if isinstance(value, int)}

@@ -21,9 +21,15 @@ def seed_of(*parts: int | str) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
-def torch_generator(*parts: int | str) -> torch.Generator:
-    """Returns a CPU generator seeded by `seed_of(*parts)`; CPU draws are alike on every device."""
-    return torch.Generator().manual_seed(seed_of(*parts))
+def torch_generator(*parts: int | str, device: torch.device | str = "cpu") -> torch.Generator:
+    """Returns a generator seeded by `seed_of(*parts)`.
+
+    Args:
+        *parts: of the seed.
+        device: on which it draws. The CPU's draws are the same on every machine; a GPU's are drawn where
+            they are needed, without a copy, and differ from the CPU's.
+    """
+    return torch.Generator(device).manual_seed(seed_of(*parts))
 
 
 def numpy_generator(*parts: int | str) -> np.random.Generator:

@@ -1,6 +1,7 @@
 """The project's own datasets."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pipelines.datasets import (
     CaptionEditsCSVDataset,
     CaptionFilesDataset,
     EncoderDataset,
+    EvaluationCaptionsCSVDataset,
     FigureDataset,
     FolderDataset,
     ImageSetDataset,
@@ -32,6 +34,7 @@ from pipelines.run.causes import first_cause
 from stablerep.errors import DataError, StableRepError
 from stablerep.models.text import TrainedText, build_text_tower, tokenize
 from stablerep.models.tokenizer import build_tokenizer, tokenizer_files, tokenizer_of_files
+from stablerep.storage.digests import DIGESTS_FILE
 from stablerep.training.arms import TrainedArm
 from tests.pipelines.dying_saves import image_set
 
@@ -114,9 +117,46 @@ def test_a_description_of_something_else_is_named(tmp_path: Path, content: str) 
     dataset = EncoderDataset(str(tmp_path / "a" / "seed_7"))
     dataset.save(arm("a", 1.0, text_tower()))
     (tmp_path / "a/seed_7/encoder.json").write_text(content)
+    (tmp_path / "a/seed_7" / DIGESTS_FILE).unlink()
     with pytest.raises(DatasetError) as caught:
         dataset.load()
     assert "cannot be read as a folder with" in str(first_cause(caught.value, DataError))
+
+
+@pytest.mark.parametrize("name", ["encoder.safetensors", "encoder.json", "history.parquet"])
+def test_an_encoder_with_a_flipped_byte_is_refused(tmp_path: Path, name: str) -> None:
+    dataset = EncoderDataset(str(tmp_path / "a" / "seed_7"))
+    dataset.save(arm("a", 1.0))
+    path = tmp_path / "a/seed_7" / name
+    data = bytearray(path.read_bytes())
+    data[-6] ^= 1  # still a file of its kind, safetensors and parquet do not look
+    path.write_bytes(data)
+    with pytest.raises(DatasetError) as caught:
+        dataset.load()
+    told = str(first_cause(caught.value, DataError))
+    assert f"{name} is not the file that SHA256SUMS records" in told
+    assert "kedro run --namespaces training.a.seed_7" in told
+
+
+def test_the_description_of_another_arm_is_refused(tmp_path: Path) -> None:
+    dataset, other = (EncoderDataset(str(tmp_path / name / "seed_7")) for name in ("a", "b"))
+    dataset.save(arm("a", 1.0))
+    other.save(arm("b", 1.0))
+    shutil.copy(tmp_path / "b/seed_7/encoder.json", tmp_path / "a/seed_7/encoder.json")
+    with pytest.raises(DatasetError) as caught:
+        dataset.load()
+    assert "encoder.json is not the file" in str(first_cause(caught.value, DataError))
+
+
+def test_an_encoder_of_before_digests_were_kept_loads_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset = EncoderDataset(str(tmp_path / "a"))
+    dataset.save(arm("a", 1.0))
+    assert dataset.load().name == "a" and not caplog.text
+    (tmp_path / "a" / DIGESTS_FILE).unlink()
+    assert dataset.load().name == "a"
+    assert "a: no SHA256SUMS; whether its files changed is not known" in caplog.text
 
 
 def test_saving_an_encoder_leaves_nothing_beside_and_other_arms_as_they_were(tmp_path: Path) -> None:
@@ -230,6 +270,15 @@ def test_seconds_are_added_to_those_that_are_there(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["seconds.json"]
 
 
+@pytest.mark.parametrize("text", ["{", "[1]", '{"a": "b"}'])
+def test_damaged_seconds_stop_no_run(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "seconds.json"
+    path.write_text(text)
+    SecondsDataset(str(path)).save({"b": 2.0})
+    assert SecondsDataset(str(path)).load() == {"b": 2.0}
+    assert "it is written again" in caplog.text
+
+
 def test_seconds_that_are_no_json_say_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "seconds.json"
     path.write_text("{")
@@ -258,11 +307,25 @@ def test_a_missing_captions_file_is_the_users_to_mend(tmp_path: Path) -> None:
 def test_edits_are_read_with_the_line_of_a_fault(tmp_path: Path) -> None:
     path = tmp_path / "caption_edits.csv"
     dataset = CaptionEditsCSVDataset(str(path))
+    path.write_text("caption,action,text,reason,who\n")
     assert dataset.load().edits == []
     path.write_text("caption,action,text,reason,who\na nine,lose,,x,Ada\n")
     with pytest.raises(DatasetError) as caught:
         dataset.load()
     assert "line 2: action: got 'lose'" in str(first_cause(caught.value, StableRepError))
+
+
+def test_evaluation_captions_are_read_strictly_and_no_output_of_a_node(tmp_path: Path) -> None:
+    path = tmp_path / "evaluation_captions.csv"
+    dataset = EvaluationCaptionsCSVDataset(str(path))
+    path.write_text("caption\na brown zero, on paper\n")
+    with pytest.raises(DatasetError) as caught:
+        dataset.load()
+    assert "line 2: got 2 fields; must be 1" in str(first_cause(caught.value, StableRepError))
+    path.write_text('caption\n"a brown zero, on paper"\n')
+    assert dataset.load()["caption"].tolist() == ["a brown zero, on paper"]
+    with pytest.raises(DatasetError, match="must not be an output"):
+        dataset.save(dataset.load())
 
 
 def test_takedowns_are_read_and_no_output_of_a_node(tmp_path: Path) -> None:

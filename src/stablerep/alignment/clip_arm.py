@@ -1,11 +1,12 @@
 """The embedded scorer: the project's own CLIP arm, an encoder and a text tower in one space.
 
-A folder holds it: `model.safetensors`, `model.json` with the sizes, and `tokenizer/`.
+A folder holds it: `model.safetensors`, `model.json` with the sizes, `tokenizer/`, and their digests.
 Source: arXiv:2103.00020; how it is trained: `stablerep.alignment.settings.ScorerRecipe`.
 Legend: N images, M texts, T tokens, D dimensions.
 """
 
 import json
+import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,16 +16,21 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from stablerep.alignment.scorer import id_of_files, score_pairs
+from stablerep.alignment.scorer import check_embeddings, id_of_files, score_pairs
 from stablerep.alignment.settings import ClipArmSizes
 from stablerep.errors import ConfigError, DataError, check_range
 from stablerep.models.encoders import build_encoder
+from stablerep.models.soundness import faults_of_tokenizer, faults_of_weights
 from stablerep.models.text import build_text_tower, tokenize
+from stablerep.storage.digests import DIGESTS_FILE, faults_of_files, has_digests, write_digests
 from stablerep.storage.tensors import save_tensors
+
+logger = logging.getLogger(__name__)
 
 WEIGHTS_FILE = "model.safetensors"
 SIZES_FILE = "model.json"
 TOKENIZER_FOLDER = "tokenizer"
+_WHERE = "conf/params/alignment/<name>.yaml"
 _PARTS = (WEIGHTS_FILE, SIZES_FILE, TOKENIZER_FOLDER)
 
 
@@ -68,14 +74,16 @@ def save_clip_arm(folder: Path, model: ClipArm, sizes: ClipArmSizes, tokenizer: 
     (folder / SIZES_FILE).write_text(json.dumps(sizes.model_dump(), indent=1, sort_keys=True) + "\n")
     shutil.rmtree(folder / TOKENIZER_FOLDER, ignore_errors=True)
     tokenizer.save_pretrained(folder / TOKENIZER_FOLDER)
-    save_tensors(folder / WEIGHTS_FILE, halved)  # the last: without it the folder is not a model
+    save_tensors(folder / WEIGHTS_FILE, halved)  # the last part: without it the folder is not a model
+    write_digests(folder, _PARTS)
 
 
 def load_clip_arm(folder: Path) -> tuple[ClipArm, Any]:
     """Reads what `save_clip_arm` wrote: the model in float32, ready to score, and its tokenizer.
 
     Raises:
-        DataError: the folder is missing, incomplete or of other sizes than its weights.
+        DataError: the folder is missing, incomplete or of other sizes than its weights; or a weight is not
+            finite.
     """
     from transformers import CLIPTokenizer
 
@@ -86,7 +94,10 @@ def load_clip_arm(folder: Path) -> tuple[ClipArm, Any]:
         model = ClipArm(sizes, tokenizer)
         model.load_state_dict(weights)
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError, ConfigError) as error:
-        raise _incomplete(folder, f"{type(error).__name__}: {error}") from error
+        raise _unusable(folder, f"{type(error).__name__}: {error}") from error
+    faults = faults_of_weights(model) or faults_of_tokenizer(tokenizer)
+    if faults:
+        raise _unusable(folder, "; ".join(faults))
     return model.float().eval(), tokenizer
 
 
@@ -104,16 +115,25 @@ class ClipArmScorer:
             batch_size: images at once.
 
         Raises:
-            DataError: the folder is missing or incomplete.
+            DataError: the folder is missing, incomplete, or not as it was written.
             ConfigError: the batch size is out of range.
         """
-        check_range("alignment.scorer.batch_size", batch_size, 1, where="conf/params/alignment/<name>.yaml")
+        check_range("alignment.scorer.batch_size", batch_size, 1, where=_WHERE)
         self.folder, self.batch_size = Path(folder), batch_size
         absent = [name for name in _PARTS if not (self.folder / name).exists()]
         if absent:
-            raise _incomplete(self.folder, f"{', '.join(absent)} missing")
+            raise _unusable(self.folder, f"{', '.join(absent)} missing")
+        faults = faults_of_files(self.folder)
+        if faults:
+            raise _unusable(self.folder, "; ".join(faults))
         self.scorer_id = id_of_files(self.folder, _PARTS)
         self._loaded: tuple[ClipArm, Any] | None = None
+
+    def check(self) -> None:
+        """Loads the model and has it embed two texts and an image; see `Scorer.check`."""
+        if not has_digests(self.folder):
+            logger.warning("%s: no %s; whether its files changed is not known", self.folder, DIGESTS_FILE)
+        check_embeddings(self.folder, self._embed_images, self._embed_texts)
 
     def score(self, images: Tensor, texts: Sequence[str]) -> Tensor:
         """Returns the cosines: (N,) float32.
@@ -145,8 +165,9 @@ class ClipArmScorer:
         return model.text.embed_text(tokenize(tokenizer, texts))
 
 
-def _incomplete(folder: Path, fault: str) -> DataError:
+def _unusable(folder: Path, fault: str) -> DataError:
     return DataError(
-        f"{folder}: no whole scorer ({fault}); must hold {', '.join(_PARTS)}. Restore the embedded one with "
-        f"`git checkout {folder}`, or train it again: make scorer."
+        f"{folder}: no whole scorer ({fault}); must have {', '.join(_PARTS)}, as `make scorer` writes them. "
+        f"Name such a folder: alignment.scorer.folder in {_WHERE}; null is the embedded scorer, which "
+        "`git checkout -- data/06_models/scorer` restores and `make scorer` trains again."
     )

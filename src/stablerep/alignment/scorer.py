@@ -6,15 +6,19 @@ Legend: N images with a text each, M distinct texts, D dimensions.
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+
+from stablerep.errors import DataError
+from stablerep.models.soundness import PROBES
 
 _SHAPING_SUFFIXES = (".safetensors", ".json", ".txt")
 _CHUNK_BYTES = 1 << 22
 
 
+@runtime_checkable
 class Scorer(Protocol):
     """An image-text model that is ready to score.
 
@@ -23,6 +27,14 @@ class Scorer(Protocol):
     """
 
     scorer_id: str
+
+    def check(self) -> None:
+        """Loads the model and has it embed something: called before images are drawn that it is to score.
+
+        Raises:
+            DataError: the model cannot be loaded, or gives embeddings that say nothing.
+        """
+        ...
 
     def score(self, images: Tensor, texts: Sequence[str]) -> Tensor:
         """Returns the cosines between images and their texts: (N,) float32 in [-1, 1], on the CPU.
@@ -76,6 +88,34 @@ def _in_batches(rows: list[int], size: int, embed: Callable[[list[int]], Tensor]
         filled = part + part[-1:] * (size - len(part))
         parts.append(embed(filled)[: len(part)].float().cpu())
     return torch.cat(parts)
+
+
+@torch.inference_mode()
+def check_embeddings(
+    folder: Path, embed_images: Callable[[Tensor], Tensor], embed_texts: Callable[[list[str]], Tensor]
+) -> None:
+    """Raises DataError unless a model embeds two texts differently, and texts and an image as finite numbers.
+
+    Args:
+        folder: of the model, for the message.
+        embed_images: (1, 3, H, W) uint8 to (1, D).
+        embed_texts: two texts to (2, D).
+    """
+    size_px = 64
+    image = torch.randint(
+        256, (1, 3, size_px, size_px), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+    )
+    text_MD, image_ND = embed_texts(list(PROBES)), embed_images(image)
+    if not (torch.isfinite(text_MD).all() and torch.isfinite(image_ND).all()):
+        fault = "embeddings that are not finite"
+    elif torch.equal(*text_MD):
+        fault = f"{PROBES[0]!r} and {PROBES[1]!r} the same embedding"
+    else:
+        return
+    raise DataError(
+        f"{folder}: the image-text model gives {fault}; its weights or its tokenizer are damaged. Restore or "
+        "download it again, or choose another scorer with alignment=<name>."
+    )
 
 
 def id_of_files(folder: Path, parts: Sequence[str] = ("",)) -> str:

@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from stablerep.alignment.scorer import id_of_files, score_pairs
+from stablerep.alignment.scorer import check_embeddings, id_of_files, score_pairs
 from stablerep.errors import DataError, check_range
+from stablerep.models.soundness import faults_of_loading, faults_of_tokenizer, faults_of_weights
 
+_AGAIN = "Download the model again, whole and as safetensors."
 _WHERE = "conf/params/alignment/<name>.yaml"
 
 
@@ -66,6 +68,10 @@ class TransformersClipScorer:
     def _has(self, pattern: str) -> bool:
         return any(self.folder.glob(pattern))
 
+    def check(self) -> None:
+        """Loads the model and has it embed two texts and an image; see `Scorer.check`."""
+        check_embeddings(self.folder, self._embed_images, self._embed_texts)
+
     def score(self, images: Tensor, texts: Sequence[str]) -> Tensor:
         """Returns the cosines: (N,) float32.
 
@@ -88,19 +94,24 @@ class TransformersClipScorer:
         from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
         try:
-            model = AutoModel.from_pretrained(self.folder, local_files_only=True, use_safetensors=True)
+            model, info = AutoModel.from_pretrained(
+                self.folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+            )
             tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
             processor = AutoImageProcessor.from_pretrained(self.folder, local_files_only=True)
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise DataError(
                 f"{self.folder}: transformers cannot load the model ({type(error).__name__}: {error}). Is a "
-                "file half downloaded? Download the model again, whole and as safetensors."
+                f"file half downloaded? {_AGAIN}"
             ) from error
         if not (hasattr(model, "get_image_features") and hasattr(model, "get_text_features")):
             raise DataError(
                 f"{self.folder}: got a {type(model).__name__}; must embed images and texts in one space, as "
                 f"CLIPModel does. Name the folder of such a model in {_WHERE}."
             )
+        faults = faults_of_loading(info) or faults_of_weights(model) or faults_of_tokenizer(tokenizer)
+        if faults:
+            raise DataError(f"{self.folder}: not a whole model: {'; '.join(faults)}. {_AGAIN}")
         return model.eval().to(self.device), tokenizer, processor
 
     def _embed_images(self, images: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from stablerep.corpora.corpus import WHERE, Corpus, Task, label_column, tasks_in
 from stablerep.corpora.image_table import completed_listing, measure_images
+from stablerep.corpora.label_captions import captions_from_labels, read_templates
 from stablerep.corpora.labels import encode_labels
 from stablerep.corpora.splits import (
     DEFAULT_SHARES,
@@ -44,6 +45,8 @@ class RealImages(Corpus, ABC):
             `{n01440764: tench}`. With several tasks: task -> one of the two. None takes what stands in the
             data.
         prompts: templates for zero-shot, `{}` standing for the class; with several tasks: task -> templates.
+        caption_templates: of captions for images that have labels and no captions, such as `a photo of a
+            {class}`, with a task's name in braces; or a text file with one per line. None writes none.
         split_names: what a split is called in the data -> train, validation or test. Usual names need none.
         split_shares: of the images, for splits that the data do not give.
         max_unreadable_share: of the images; unreadable ones are left out and counted.
@@ -55,6 +58,7 @@ class RealImages(Corpus, ABC):
     mirrorable: bool = True
     class_names: Any = None
     prompts: Any = None
+    caption_templates: list[str] | str | None = None
     split_names: dict[str, str] | None = None
     split_shares: dict[str, float] = field(default_factory=lambda: dict(DEFAULT_SHARES))
     max_unreadable_share: float = 0.01
@@ -106,6 +110,10 @@ class RealImages(Corpus, ABC):
             tasks[name], table[label_column(name)] = encode_labels(
                 name, labels, class_names or self._class_names_in_data().get(name), prompts
             )
+        if self.caption_templates is not None:
+            templates = read_templates(self.caption_templates)
+            captions = captions_from_labels(table, tasks, templates)
+            table["captions"] = pd.Series(captions, dtype=object)
         check_listing(table, tasks)
         return table, tasks
 
@@ -165,8 +173,8 @@ class RealImages(Corpus, ABC):
         if not table["captions"].map(len).any():
             self._refuse(
                 "has no captions",
-                "Name a caption column, put text beside the images, or write captions of its classes: "
-                "corpus=concepts.",
+                "Name a caption column, put text beside the images, or have captions written from the labels "
+                "by corpus.caption_templates.",
             )
         in_train = table[table["split"] == "train"]["captions"].explode().dropna()
         if in_train.empty:

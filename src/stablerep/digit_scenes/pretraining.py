@@ -8,6 +8,7 @@ from torch import Tensor
 
 from stablerep.digit_scenes.grammar import SceneAttributes, hide_attributes, vocabulary, write_caption
 from stablerep.digit_scenes.scenes import ATTRIBUTES, SIZE_PX, draw_scenes
+from stablerep.generation.pretraining.captioned_pixels import TakenDown
 
 
 class SceneStream:
@@ -19,6 +20,10 @@ class SceneStream:
 
     size_px = SIZE_PX
 
+    def count(self) -> None:
+        """Returns None: there is no end of them."""
+        return
+
     def texts(self) -> Iterable[str]:
         """Returns every word of the grammar."""
         return vocabulary()
@@ -28,7 +33,21 @@ class SceneStream:
         scenes = draw_scenes(num, "fit", *seed)
         return scenes.images, torch.stack([scenes.labels[name] for name in ATTRIBUTES], dim=1)
 
-    def caption_of(self, key: Sequence[int], rng: np.random.Generator) -> str:
-        """Writes a caption of a scene: which attributes it names and its words are drawn from rng."""
+    def take(self, start: int, num: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Draws scenes for the pool; see `sample`."""
+        return self.sample(num, seed, "pool", start)
+
+    def captions_of(self, key: Sequence[int], num: int, rng: np.random.Generator) -> list[str]:
+        """Writes captions of a scene: which attributes each names and its words are drawn from rng."""
         scene = SceneAttributes(**dict(zip(ATTRIBUTES, map(int, key), strict=True)))
-        return write_caption(hide_attributes(scene, rng), rng)
+        return [write_caption(hide_attributes(scene, rng), rng) for _ in range(num)]
+
+    def to(self, device: torch.device) -> "SceneStream":
+        """Returns itself: scenes are drawn on the CPU."""
+        del device
+        return self
+
+    def without(self, taken_down: TakenDown) -> "SceneStream":
+        """Returns itself: scenes are drawn for the training, and none was ever published."""
+        del taken_down
+        return self

@@ -4,7 +4,7 @@ Legend: N embeddings, M captions in the batch, D dimensions.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -30,6 +30,7 @@ class Embedded:
     caption_N: Tensor | None = None
 
 
+@runtime_checkable
 class Method(Protocol):
     """A method of the paper.
 

@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from stablerep.errors import DataError
 from stablerep.models.encoder import Encoder
 from stablerep.models.encoders import build_encoder
+from stablerep.storage.digests import faults_of_files
 
 
 class EncoderModel:
@@ -35,8 +37,12 @@ class EncoderModel:
 
 
 def _load_pyfunc(path: str) -> EncoderModel:
-    """Loads an arm's folder: `encoder.json` and `encoder.safetensors`."""
+    """Loads an arm's folder: `encoder.json` and `encoder.safetensors`, if they are as they were logged."""
     folder = Path(path)
+    if faults := faults_of_files(folder):
+        raise DataError(
+            f"{folder}: the encoder is damaged: {'; '.join(faults)}. Download it from MLflow again."
+        )
     described = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
     encoder = build_encoder(described["encoder_config"])
     encoder.load_state_dict(load_file(folder / "encoder.safetensors"))

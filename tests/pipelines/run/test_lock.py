@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.run.lock import hold_data_folder
-from stablerep.errors import BusyError
+from pipelines.run.lock import LOCK_NAME, hold_data_folder
+from stablerep.errors import BusyError, DataError
+from tests.pipelines.unprivileged import folder_of_nobody
 
 PROJECT = Path(__file__).parents[3]
 HOLD = """
@@ -50,3 +51,35 @@ def test_another_folder_is_free(tmp_path: Path) -> None:
         for name in ("a", "b"):  # both are held at once
             with pytest.raises(BusyError), hold_data_folder(tmp_path / name):
                 pass
+
+
+def test_a_file_in_the_place_of_the_data_is_named_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("x")
+    with (
+        pytest.raises(DataError, match=r"data: a file; must be the folder"),
+        hold_data_folder(tmp_path / "data"),
+    ):
+        pytest.fail("must not run")
+    assert (tmp_path / "data").read_text() == "x"
+
+
+def test_a_lock_that_is_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / LOCK_NAME).mkdir()
+    with (
+        pytest.raises(DataError, match=r"\.run\.lock: a folder; must be the file"),
+        hold_data_folder(tmp_path),
+    ):
+        pytest.fail("must not run")
+
+
+@pytest.mark.parametrize(("inside", "place"), [(True, LOCK_NAME), (False, "data")])
+def test_a_folder_that_cannot_be_written_is_named(inside: bool, place: str) -> None:
+    with folder_of_nobody() as folder:
+        data = folder / "data"
+        if inside:
+            data.mkdir()
+        (data if inside else folder).chmod(0o555)
+        told = rf"{place}: cannot be made \(Permission denied\).*Make the folder writable"
+        with pytest.raises(DataError, match=told), hold_data_folder(data):
+            pytest.fail("must not run")
+        folder.chmod(0o755)

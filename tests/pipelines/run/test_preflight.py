@@ -1,5 +1,7 @@
 """A fault that would stop a run later is reported before its first node, and the data stay as they were."""
 
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from kedro.io import DataCatalog, MemoryDataset
 
 from pipelines.config.loader import compose
 from pipelines.pipeline_registry import register_pipelines
+from pipelines.pretraining.pipeline import create_pipeline
 from pipelines.run.current import CURRENT
 from pipelines.run.evaluation_checks import EVALUATING
 from pipelines.run.preflight import DRAWING, check_arms, check_before_run, check_generator_is_used
@@ -23,6 +26,7 @@ from tests.stablerep.corpora.images import write_class_folders, write_png
 
 PROJECT = Path(__file__).parents[3]
 GENERATOR = PROJECT / "data/06_models/generator"
+SCORER = PROJECT / "data/06_models/scorer"
 DEFAULT = compose(PROJECT / "conf/params", {})
 
 
@@ -56,8 +60,9 @@ def sentences(num: int) -> dict[str, Any]:
     return {"_target_": f"{__name__}.Sentences", "num_captions": num}
 
 
-def catalog(generator: Path = GENERATOR) -> DataCatalog:
-    return DataCatalog({"generator_folder": MemoryDataset(generator, copy_mode="assign")})
+def catalog(generator: Path = GENERATOR, scorer: Path = SCORER) -> DataCatalog:
+    folders = {"generator_folder": generator, "scorer_folder": scorer}
+    return DataCatalog({name: MemoryDataset(each, copy_mode="assign") for name, each in folders.items()})
 
 
 def check(pipeline: str, given: DataCatalog | None = None, corpus: Any = None, **runtime: Any) -> None:
@@ -124,6 +129,38 @@ def test_a_missing_model_hinders_no_run_that_draws_nothing(pipeline: str, tmp_pa
     assert fault(pipeline, catalog(tmp_path / "nowhere")) is None
 
 
+@pytest.mark.parametrize("model", ["generator", "scorer"])
+def test_a_flipped_byte_of_a_shipped_model_is_found_before_the_first_node(model: str, tmp_path: Path) -> None:
+    folder = shutil.copytree(PROJECT / "data/06_models" / model, tmp_path / model)
+    path = next(folder.rglob("*model.safetensors"))
+    data = bytearray(path.read_bytes())
+    data[-100] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(StableRepError, match=rf"{path.name} is not the file that SHA256SUMS records"):
+        check("image_sets", catalog(**{model: folder}))
+
+
+def test_an_embedded_generator_without_digests_is_used_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = shutil.copytree(GENERATOR, tmp_path / "generator")
+    (folder / "SHA256SUMS").unlink()
+    check("image_sets", catalog(folder))
+    assert "generator: no SHA256SUMS; whether its files changed is not known" in caplog.text
+
+
+def test_a_scorer_that_is_damaged_and_has_no_digests_is_found_where_images_are_to_be_scored(
+    tmp_path: Path,
+) -> None:
+    folder = shutil.copytree(SCORER, tmp_path / "scorer")
+    (folder / "SHA256SUMS").unlink()
+    (folder / "model.safetensors").write_bytes(b"short")
+    with pytest.raises(DataError, match="scorer: no whole scorer .*SafetensorError"):
+        check("image_sets", catalog(scorer=folder))
+    assert fault("training", catalog(scorer=folder)) is None
+    assert fault("image_sets", catalog(scorer=folder), alignment="unscored") is None
+
+
 def test_the_model_of_each_generated_set_is_looked_for(tmp_path: Path) -> None:
     other = {"source": "generated", "model_folder": str(tmp_path / "elsewhere")}
     with pytest.raises(GeneratorError, match="elsewhere: no such folder"):
@@ -153,6 +190,26 @@ def test_a_corpus_that_cannot_be_read_is_told(tmp_path: Path) -> None:
             check(pipeline, **{"corpus.path": str(tmp_path / "none.csv")})
 
 
+@pytest.mark.parametrize("pipeline", ["__default__", "curation"])
+@pytest.mark.parametrize("experiment", ["own_captions", "digit_scenes"])
+def test_captions_of_a_format_that_is_not_read_are_told_first(
+    pipeline: str, experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "captions.docx"
+    path.write_text("caption\na nine\n")
+
+    def too_late(*_: Any) -> None:
+        raise AssertionError("the encoder was built before the captions were looked at")
+
+    monkeypatch.setattr("pipelines.run.preflight.check_encoder", too_late)
+    given = {"experiment": experiment, "corpus.path": str(path)}
+    told = str(fault(pipeline, **given))
+    assert f"{path}: its ending tells no format; must be one of .csv" in told
+    monkeypatch.undo()
+    if pipeline == "curation":  # the default run would go on to count captions
+        assert fault(pipeline, **given, **{"curation.reading.format": "csv"}) is None
+
+
 def test_an_evaluation_set_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     folder = {"_target_": "stablerep.corpora.image_folder.ImageFolder", "path": str(tmp_path / "none")}
     with pytest.raises(DataError, match="none: does not exist"):
@@ -174,6 +231,13 @@ def test_flips_are_refused_where_a_mirror_image_shows_something_else() -> None:
         check("training", corpus=signs, **{flips: 0.5})
     check("training", corpus=signs, **{flips: 0.0})
     check("training", corpus=sentences(9), **{flips: 0.5})
+
+
+def test_flips_of_one_method_are_refused_too() -> None:
+    signs = {"_target_": f"{__name__}.Signs"}
+    told = r"training\.augmentation_by_method\.clip\.flip_probability: got 0\.5; must be 0 for corpus 'signs'"
+    with pytest.raises(ConfigError, match=told):
+        check("training", corpus=signs, **{"training.augmentation_by_method.clip.flip_probability": 0.5})
 
 
 def test_flips_of_one_arm_are_refused_too() -> None:
@@ -257,9 +321,9 @@ def test_an_arm_without_captions_is_told_before_the_run(tmp_path: Path) -> None:
         ("simclr", {"views_per_image": 1}, "method.simclr.views_per_image: got 1; must be >= 2"),
         ("simclr", {"temperature": 0}, "method.simclr.temperature: got 0"),
         ("simclr", {"temperature": "abc"}, "method.simclr.temperature: got 'abc'; must be a number"),
-        ("stablerep", {"tile": 2.5}, "method.stablerep.tile: got 2.5; must be a whole number"),
+        ("stablerep", {"tile": 2.5}, "method.stablerep.tile: got 2.5; must be an integer or null"),
         ("stablerep", {"images_per_caption": 1}, "method.stablerep.images_per_caption: got 1; must be >= 2"),
-        ("clip", {"_target_": "stablerep.methods.clip.CLAP"}, "method.clip: got .*CLAP"),
+        ("clip", {"_target_": "stablerep.methods.clip.CLAP"}, "method.clip._target_: got .*CLAP"),
     ],
 )
 @pytest.mark.parametrize("pipeline", ["__default__", "training", "tuning"])
@@ -362,7 +426,7 @@ def test_an_evaluation_set_without_images_is_refused() -> None:
 @pytest.mark.parametrize(
     ("entry", "told"),
     [
-        ({"evaluation.knn._target_": "nope.X"}, r"evaluation\.knn: got .*nope\.X"),
+        ({"evaluation.knn._target_": "nope.X"}, r"evaluation\.knn\._target_: got .*nope\.X"),
         ({"evaluation.knn.num_neighbours": 0}, r"evaluation\.knn\.num_neighbours: got 0; must be >= 1"),
         ({"evaluation.mine": {"_target_": "builtins.dict"}}, r"evaluation\.mine\._target_: .* is a dict"),
     ],
@@ -400,7 +464,7 @@ def test_more_neighbours_than_labelled_train_images_are_told(pipeline: str, tmp_
     ("entry", "told"),
     [
         ({"executor.num_cpu_processes": 0}, r"executor\.num_cpu_processes: got 0"),
-        ({"executor._target_": "nowhere.Executor"}, r"executor: got .*nowhere\.Executor"),
+        ({"executor._target_": "nowhere.Executor"}, r"executor\._target_: got .*nowhere\.Executor"),
         ({"executor": "ray", "executor.max_retries": -1}, r"executor\.max_retries: got -1; must be >= 0"),
     ],
 )
@@ -411,6 +475,33 @@ def test_an_executor_that_refuses_its_settings_is_told(entry: dict[str, Any], to
     assert fault("training", **entry) is None
     rendered = {"image_sets.synthetic": {"source": "rendered", "images_per_caption": 4}}
     assert fault("__default__", **rendered, **entry) is None, "no set is generated"
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"_target_": "nope.X"}, r"^alignment\.scorer\._target_: got 'nope\.X'; must be the full name"),
+        ({"_target_": "builtins.object"}, r"^alignment\.scorer\.folder: builtins\.object takes no such"),
+        ({"batch_size": 1.5}, r"^alignment\.scorer\.batch_size: got 1\.5; must be an integer"),
+        ({"sze": 1}, r"^alignment\.scorer\.sze: .* takes no such argument"),
+    ],
+)
+def test_a_scorer_that_refuses_its_settings_is_told(entry: dict[str, Any], told: str) -> None:
+    scorer = {**DEFAULT["alignment"]["scorer"], **entry}
+    refusal = fault("image_sets", **{"alignment.scorer": scorer})
+    assert refusal is not None
+    assert re.search(told, refusal)
+
+
+def test_a_filter_that_does_not_exist_is_told_before_captions_are_read() -> None:
+    told = fault("curation", **{"curation.filters": [{"_target_": "nope.X"}]})
+    assert told is not None
+    assert told.startswith("curation.filters[0]._target_: got 'nope.X'; must be the full name of a class")
+
+
+def test_an_empty_list_of_filters_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    check("curation", **{"curation.filters": []})
+    assert "curation.filters is empty: every caption that can be read is kept" in caplog.text
 
 
 def own_images(folder: Path, **further: Any) -> dict[str, Any]:
@@ -562,3 +653,52 @@ def test_a_generator_that_nothing_uses_is_told() -> None:
         ConfigError, match=r"got generator=sdxl_turbo, but experiment 'mine' generates no images"
     ):
         check_generator_is_used({"generator": "sdxl_turbo"}, parameters)
+
+
+def fault_of_pretraining(folder: Path, **runtime: Any) -> str | None:
+    return fault_of_recipe(corpus="image_folder", **{"corpus.path": str(folder), **runtime})
+
+
+def fault_of_recipe(**runtime: Any) -> str | None:
+    parameters = compose(PROJECT / "conf/params", {"experiment": "photographs", **runtime})
+    try:
+        check_before_run(create_pipeline(parameters), catalog(), parameters, runtime)
+    except StableRepError as error:
+        return str(error)
+    return None
+
+
+def test_a_generator_learns_from_labelled_images_by_templates(tmp_path: Path) -> None:
+    assert fault_of_pretraining(write_class_folders(tmp_path)) is None
+
+
+def test_a_generator_that_has_no_captions_to_learn_from_is_reported(tmp_path: Path) -> None:
+    told = fault_of_pretraining(write_class_folders(tmp_path), **{"corpus.caption_templates": None})
+    assert told is not None
+    assert "corpus 'images' has no image with a caption in train" in told
+    assert "set corpus.caption_templates" in told
+
+
+def test_templates_of_images_without_labels_are_reported(tmp_path: Path) -> None:
+    for number in range(30):
+        write_png(tmp_path / f"{number}.png", number)
+    told = fault_of_pretraining(tmp_path)
+    assert told is not None and "corpus.caption_templates: got" in told and "no labels" in told
+
+
+def test_a_corpus_of_captions_alone_trains_no_generator() -> None:
+    recipe = {"pretraining": "photographs_cpu", "generator": "photographs"}
+    concepts = {"experiment": "own_captions", "corpus": "concepts", "corpus.classes": ["cat", "dog"]}
+    told = fault_of_recipe(**recipe, **concepts)
+    assert told is not None and "corpus 'concepts' has no images of its own" in told
+
+
+@pytest.mark.parametrize("runtime", [{"generator.size_px": 16}, {"pretraining.images.size_px": 64}])
+def test_a_generator_is_measured_at_the_size_of_its_images(runtime: dict[str, int], tmp_path: Path) -> None:
+    told = fault_of_pretraining(write_class_folders(tmp_path), **runtime)
+    assert told is not None and told.startswith("generator.size_px: got ")
+
+
+def test_images_whose_side_the_networks_cannot_halve_are_reported(tmp_path: Path) -> None:
+    told = fault_of_pretraining(write_class_folders(tmp_path), **{"pretraining.images.size_px": 30})
+    assert told is not None and "30 pixels a side, which must be a multiple of 4" in told

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from pipelines.config.loader import compose
 from pipelines.datasets import FolderDataset, SecondsDataset
 from pipelines.run.current import CURRENT
 from pipelines.tracking.hooks import TrackingHooks
-from stablerep.errors import DataError, GateError, StoppedError
+from stablerep.errors import ConfigError, DataError, GateError, StoppedError
 from stablerep.image_sets.image_set import ImageSet
 from stablerep.models.encoders import build_encoder
 from tests.stablerep.image_sets.sets import rendered
@@ -289,7 +290,7 @@ def test_a_training_logs_the_captions_of_each_image_set_once(
 
 
 def test_each_seed_of_an_arm_has_a_run_and_a_registered_encoder_of_its_own(
-    project: Path, parameters: dict[str, Any]
+    project: Path, parameters: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
     import mlflow
 
@@ -298,6 +299,7 @@ def test_each_seed_of_an_arm_has_a_run_and_a_registered_encoder_of_its_own(
     tracker = Tracker(project, of_images(project), parameters | {"seeds": [0, 5]}, "arms")
     for seed in (0, 5):
         tracker.log_dataset(f"encoder_of_first_seed_{seed}", make_encoder(0, seed=seed))
+    assert "version" not in capfd.readouterr().err, "MLflow prints a line for each"
     row = {"set": "scenes", "task": "digit", "evaluation": "knn", "metric": "accuracy"}
     values = [{"arm": "first", "seed": seed, "value": 0.1 * seed, **row} for seed in (0, 5, 6)]
     tracker.log_dataset("metrics", pd.DataFrame(values).assign(low=0.0, high=1.0))
@@ -456,12 +458,114 @@ def test_a_set_that_nothing_was_generated_for_is_logged_by_its_numbers(
     assert files == set()
 
 
+def start(project: Path, parameters: dict[str, Any]) -> Any:
+    from pipelines.tracking.run import Tracker
+
+    return Tracker(project, DataCatalog({}), parameters, "arms")
+
+
+@pytest.mark.parametrize("run_id", ["abc", "../../etc", "0" * 32])
+def test_an_unknown_run_id_is_one_message(
+    project: Path, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch, run_id: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
+    with pytest.raises(ConfigError, match=f"MLFLOW_RUN_ID: got '{run_id}'; must be the id of a run"):
+        start(project, parameters)
+    assert runs(project) == {}
+
+
+def test_a_deleted_run_is_not_continued(
+    project: Path, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(project, parameters).finish()
+    run_id = runs(project)["smoke arms"].info.run_id
+    mlflow.delete_run(run_id)
+    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
+    with pytest.raises(ConfigError, match="MLFLOW_RUN_ID"):
+        start(project, parameters)
+
+
+def test_a_run_id_is_continued_with_the_same_parameters_only(
+    project: Path, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(project, parameters).finish()
+    run_id = runs(project)["smoke arms"].info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
+    start(project, parameters).finish()
+    assert [run.info.run_id for run in runs(project).values()] == [run_id]
+    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
+    with pytest.raises(ConfigError, match=f"MLFLOW_RUN_ID: run {run_id} has other parameters"):
+        start(project, parameters | {"seeds": [7]})
+
+
+def test_a_run_that_cannot_start_is_shown_as_failed(project: Path, parameters: dict[str, Any]) -> None:
+    (project / "mlflow" / "artifacts").write_text("x")
+    with pytest.raises(DataError, match=f"{project / 'mlflow' / 'mlflow.db'}: cannot be used as the store"):
+        run_nodes(project, parameters, [node(lambda: 1, None, "one", name="one")])
+    assert runs(project)["smoke training"].info.status == "FAILED"
+    assert (project / "mlflow" / "artifacts").read_text() == "x"
+
+
+def test_a_store_that_fails_while_nodes_run_is_one_message(
+    project: Path,
+    parameters: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise mlflow.MlflowException("database or disk is full")
+
+    for name in ("log_metric", "set_tag"):
+        monkeypatch.setattr(mlflow, name, refuse)
+    with pytest.raises(DataError, match=r"cannot be used as the store of runs \(database or disk is full\)"):
+        run_nodes(project, parameters, [node(lambda: 1, None, "one", name="one")])
+    assert "MLflow does not have why the run ended: database or disk is full" in caplog.text
+    assert runs(project)["smoke training"].info.status == "FAILED"
+
+
+def test_a_node_that_fails_is_reported_also_where_the_store_fails(
+    project: Path, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise DataError("captions.csv: no rows")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise mlflow.MlflowException("away")
+
+    monkeypatch.setattr(mlflow, "set_tag", refuse)
+    monkeypatch.setattr(mlflow, "end_run", refuse)
+    with pytest.raises(DataError, match=r"captions\.csv"):
+        run_nodes(project, parameters, [node(fail, None, "one", name="one")])
+    monkeypatch.undo()
+
+
+def test_an_experiment_is_made_without_a_line_of_mlflows(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # in a process of its own, with the project's logging, and a store of the user's
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project / 'mlflow' / 'mlflow.db'}")
+    code = (
+        "import logging.config, sys, yaml\n"
+        "from pathlib import Path\n"
+        "logging.config.dictConfig(yaml.safe_load(open('conf/logging.yml')))\n"
+        "from pipelines.tracking import run, store\n"
+        "import mlflow\n"
+        "store.point_to_store(Path(sys.argv[1]))\n"
+        "mlflow.start_run()\n"
+        "mlflow.end_run()\n"
+    )
+    command = [sys.executable, "-c", code, str(project / "elsewhere")]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert len(runs(project)) == 1
+
+
 def test_a_tracking_uri_of_the_environment_is_honoured(
     project: Path, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import mlflow
 
-    from pipelines.tracking.run import point_to_store
+    from pipelines.tracking.store import point_to_store
 
     uri = f"sqlite:///{project / 'mlflow' / 'mlflow.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

@@ -4,11 +4,13 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from stablerep.alignment.clip_arm import ClipArmScorer
 from stablerep.digit_scenes.captioned_scenes import draw_captioned_scenes
 from stablerep.digit_scenes.discrimination import area_under_curve, measure_discrimination
 from stablerep.errors import ConfigError, DataError
+from stablerep.storage.digests import DIGESTS_FILE
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +62,7 @@ def test_no_images_have_no_scores(shipped_scorer):
 def test_the_id_is_that_of_what_is_read_and_a_card_is_not(shipped_scorer, tmp_path):
     copied = shutil.copytree(shipped_scorer.folder, tmp_path / "copied")
     (copied / "figures.json").write_text("{}")
+    (copied / DIGESTS_FILE).unlink()
     assert ClipArmScorer(copied).scorer_id == shipped_scorer.scorer_id
     sizes = copied / "model.json"
     sizes.write_text(sizes.read_text() + "\n")
@@ -74,11 +77,73 @@ def test_a_missing_part_is_named(shipped_scorer, tmp_path, name):
         ClipArmScorer(copied)
 
 
-def test_weights_that_are_cut_off_are_told_when_they_are_read(shipped_scorer, scenes, tmp_path):
+def test_advice_for_a_folder_that_is_not_the_embedded_one_is_to_name_another(tmp_path):
+    told = r"nope: no whole scorer.*Name such a folder: alignment\.scorer\.folder.*-- data/06_models/scorer"
+    with pytest.raises(DataError, match=told) as caught:
+        ClipArmScorer(tmp_path / "nope")
+    assert f"git checkout {tmp_path}" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.json", "tokenizer/tokenizer.json"])
+def test_a_flipped_byte_of_the_shipped_scorer_is_refused_before_anything_is_scored(
+    shipped_scorer, tmp_path, name
+):
     copied = shutil.copytree(shipped_scorer.folder, tmp_path / "copied")
-    (copied / "model.safetensors").write_bytes(b"short")
-    with pytest.raises(DataError, match="no whole scorer"):
-        ClipArmScorer(copied).score(scenes[0][:1], scenes[1][:1])
+    data = bytearray((copied / name).read_bytes())
+    data[-20] ^= 1
+    (copied / name).write_bytes(data)
+    with pytest.raises(DataError, match=f"no whole scorer \\({name} is not the file that SHA256SUMS records"):
+        ClipArmScorer(copied)
+
+
+def cut(folder):
+    (folder / "model.safetensors").write_bytes(b"short")
+
+
+def with_weights(change):
+    def damage(folder):
+        tensors = load_file(folder / "model.safetensors")
+        change(tensors)
+        save_file(tensors, folder / "model.safetensors")
+
+    return damage
+
+
+def with_nan(tensors):
+    tensors["text.image_projection.weight"][0, 0] = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (cut, "SafetensorError"),
+        (with_weights(lambda tensors: tensors.pop("text.logit_scale")), "Missing key.*logit_scale"),
+        (with_weights(lambda tensors: tensors.update(more=torch.zeros(1))), 'Unexpected key.*"more"'),
+        (with_weights(with_nan), r"text\.image_projection\.weight has values that are not finite"),
+        (lambda folder: (folder / "tokenizer" / "tokenizer.json").unlink(), "no whole scorer"),
+    ],
+    ids=["cut", "missing", "left over", "nan", "no tokens"],
+)
+def test_a_damaged_scorer_is_found_by_a_check_before_images_are_drawn(
+    shipped_scorer, tmp_path, damage, message
+):
+    copied = shutil.copytree(shipped_scorer.folder, tmp_path / "copied")
+    (copied / DIGESTS_FILE).unlink()  # one of one's own that has none
+    damage(copied)
+    scorer = ClipArmScorer(copied)
+    with pytest.raises(DataError, match=message):
+        scorer.check()
+
+
+def test_a_whole_scorer_passes_its_check_with_a_warning_where_it_has_no_digests(
+    shipped_scorer, tmp_path, caplog
+):
+    shipped_scorer.check()
+    assert not caplog.text
+    copied = shutil.copytree(shipped_scorer.folder, tmp_path / "copied")
+    (copied / DIGESTS_FILE).unlink()
+    ClipArmScorer(copied).check()
+    assert "copied: no SHA256SUMS; whether its files changed is not known" in caplog.text
 
 
 def test_a_batch_size_below_one_is_refused(shipped_scorer):

@@ -1,7 +1,10 @@
 """Scores by a CLIP of transformers, on a miniature with random weights."""
 
+import shutil
+
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 from stablerep.alignment.transformers_clip import TransformersClipScorer
@@ -71,8 +74,6 @@ def test_the_batch_size_shapes_no_score(folder, pairs):
 
 
 def test_the_id_is_that_of_the_weights_wherever_they_lie(folder, tmp_path):
-    import shutil
-
     moved = shutil.copytree(folder, tmp_path / "moved")
     (moved / "README.md").write_text("a card")
     first = TransformersClipScorer(folder).scorer_id
@@ -89,8 +90,6 @@ def test_a_folder_that_is_missing_says_what_to_download(tmp_path):
 
 @pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json", "model.safetensors"])
 def test_a_missing_file_is_named(folder, tmp_path, name):
-    import shutil
-
     cut = shutil.copytree(folder, tmp_path / "cut")
     (cut / name).unlink()
     with pytest.raises(DataError, match=name.replace("model.", r"\*\.")):
@@ -98,26 +97,63 @@ def test_a_missing_file_is_named(folder, tmp_path, name):
 
 
 def test_pickled_weights_are_not_read(folder, tmp_path):
-    import shutil
-
     pickled = shutil.copytree(folder, tmp_path / "pickled")
     (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
     with pytest.raises(DataError, match="safetensors must be there as well"):
         TransformersClipScorer(pickled)
 
 
-def test_weights_that_are_cut_off_are_told_when_they_are_read(folder, pairs, tmp_path):
-    import shutil
+def cut(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
 
-    cut = shutil.copytree(folder, tmp_path / "cut")
-    (cut / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:100])
-    with pytest.raises(DataError, match="transformers cannot load the model"):
-        TransformersClipScorer(cut).score(*pairs)
+
+def with_weights(change):
+    def damage(folder):
+        tensors = load_file(folder / "model.safetensors")
+        change(tensors)
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+    return damage
+
+
+def without_embeddings(tensors):
+    for name in ("token", "position"):
+        tensors[f"text_model.embeddings.{name}_embedding.weight"].zero_()
+
+
+NAME = "text_projection.weight"
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (cut, "transformers cannot load the model"),
+        (with_weights(lambda tensors: tensors.pop(NAME)), f"its file lacks {NAME}. Download the model again"),
+        (with_weights(lambda tensors: tensors.update(more=torch.zeros(1))), "its file has more, which the"),
+        (with_weights(lambda tensors: tensors[NAME].fill_(float("inf"))), f"{NAME} has values that are not"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "the same tokens"),
+        (
+            with_weights(without_embeddings),
+            "gives 'a red cat' and 'a sad dog' the same embedding; its weights or its tokenizer are damaged",
+        ),
+    ],
+    ids=["cut", "missing", "left over", "inf", "no tokens", "reads nothing"],
+)
+def test_a_damaged_model_is_found_by_a_check_before_images_are_drawn(folder, tmp_path, damage, message):
+    copied = shutil.copytree(folder, tmp_path / "copied")
+    damage(copied)
+    scorer = TransformersClipScorer(copied)
+    with pytest.raises(DataError, match=message):
+        scorer.check()
+
+
+def test_a_whole_model_passes_its_check(folder):
+    TransformersClipScorer(folder).check()
 
 
 def test_a_model_of_texts_alone_is_refused(folder, pairs, tmp_path):
     import json
-    import shutil
 
     from transformers import CLIPTextConfig, CLIPTextModel
 

@@ -49,6 +49,8 @@ GIVEN: dict[str, Callable[[Path], dict[str, Any]]] = {
     "webdataset": lambda folder: {"path": str(write_shard(folder / "a.tar", members_of(0, 40)))},
     "huggingface": lambda folder: {"name": saved_data_set(folder)},
     "torchvision": lambda folder: {"class_name": "ImageFolder", "root": str(write_class_folders(folder))},
+    # CIFAR-10 itself is a download: another data set of torchvision in its place
+    "cifar10": lambda folder: {"class_name": "ImageFolder", "root": str(write_class_folders(folder))},
     "captions": lambda folder: {"path": captions_file(folder)},
     "concepts": lambda folder: {"classes": ["cat", "dog"]},
 }

@@ -16,7 +16,7 @@ def test_the_stream_is_what_a_pretraining_takes():
 
 
 def test_images_are_scenes_of_the_fit_hands_and_keys_their_attributes():
-    images, keys = SceneStream().sample(6, 3, "pool", 512)
+    images, keys = SceneStream().take(512, 6, seed=3)
     scenes = draw_scenes(6, "fit", 3, "pool", 512)
     assert torch.equal(images, scenes.images)
     assert keys.dtype == torch.int64
@@ -29,12 +29,13 @@ def test_captions_are_written_from_keys_in_the_order_of_the_draws():
     rng, same = np.random.default_rng(1), np.random.default_rng(1)
     for key in keys:
         scene = SceneAttributes(*key)
-        assert stream.caption_of(key, rng) == write_caption(hide_attributes(scene, same), same)
+        written = [write_caption(hide_attributes(scene, same), same) for _ in range(2)]
+        assert stream.captions_of(key, 2, rng) == written
     assert rng.random() == same.random()
 
 
 def test_the_tokenizer_is_given_every_word_that_a_caption_may_have():
     stream, rng = SceneStream(), np.random.default_rng(2)
-    words = {word for _ in range(300) for word in stream.caption_of([7, 6, 3, 3], rng).split()}
+    words = {word for _ in range(300) for word in stream.captions_of([7, 6, 3, 3], 1, rng)[0].split()}
     assert words <= set(stream.texts())
     assert stream.texts() == vocabulary()

@@ -13,6 +13,7 @@ from stablerep.alignment.settings import ScorerRecipe
 from stablerep.digit_scenes.scorer_training import SceneScorerTraining, reading_loss, scorer_loss
 from stablerep.errors import ConfigError
 from stablerep.methods.image_text import image_text_loss
+from stablerep.storage.digests import faults_of_files, has_digests
 
 
 @pytest.fixture
@@ -109,6 +110,8 @@ def test_a_training_leaves_a_folder_that_scores_and_a_second_one_the_same_weight
     SceneScorerTraining().train(recipe, tmp_path / "other_work", tmp_path / "other")
     assert ClipArmScorer(tmp_path / "other").scorer_id == scorer.scorer_id
     assert json.loads((tmp_path / "scorer" / "model.json").read_text())["width"] == 16
+    assert has_digests(tmp_path / "scorer") and not faults_of_files(tmp_path / "scorer")
+    scorer.check()
 
 
 @pytest.mark.parametrize(

@@ -14,17 +14,19 @@ PROJECT = Path(__file__).parents[3]
 PARAMS = PROJECT / "conf" / "params"
 MINIATURES = {
     "embedded": "tiny_generator",
+    "photographs": "tiny_generator",
     "stable_diffusion_1_5": "tiny_stable_diffusion",
     "sdxl_turbo": "tiny_sdxl",
     "lcm_dreamshaper_v7": "tiny_lcm",
 }
+TRAINED_HERE = {"embedded", "photographs"}
 
 
 @pytest.mark.parametrize("name", MINIATURES)
 def test_a_config_whose_model_is_not_shipped_tells_its_licence_and_where_to_get_it(name):
     text = (PARAMS / "generator" / f"{name}.yaml").read_text()
     repository = section_of(name)["repository"]
-    assert (repository is None) == (name == "embedded")
+    assert (repository is None) == (name in TRAINED_HERE)
     assert ("\n# Licence:" in text) == (repository is not None)
 
 

@@ -10,8 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from stablerep.errors import DataError
 from stablerep.models.encoders import build_encoder
 from stablerep.models.pyfunc import _load_pyfunc
+from stablerep.storage.digests import write_digests
 
 ENCODER = {"_target_": "stablerep.models.residual.ResidualEncoder", "channels": [4, 4], "size_px": 16}
 
@@ -37,6 +39,16 @@ def test_a_loaded_encoder_gives_its_features_whatever_else_is_in_the_batch(folde
     np.testing.assert_allclose(features, expected, rtol=1e-5)
     # in evaluation mode: batch statistics would change a feature with its neighbours
     np.testing.assert_allclose(model.predict(images[:1]), features[:1], rtol=1e-4, atol=1e-6)
+
+
+def test_a_flipped_byte_is_refused(folder: Path) -> None:
+    write_digests(folder)
+    path = folder / "encoder.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"damaged: encoder\.safetensors is not the file that SHA256SUMS"):
+        _load_pyfunc(str(folder))
 
 
 def test_an_encoder_loads_without_the_workflow(folder: Path) -> None:

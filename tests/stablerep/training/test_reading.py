@@ -226,7 +226,7 @@ def test_processes_choose_different_captions_in_the_place_of_damaged_ones():
     """Each knows its own part alone, and what the others have before they replace anything."""
     captions = torch.arange(60).repeat_interleave(2)
     images = ImagesInMemory(torch.zeros(120, 3, SIDE, SIDE, dtype=torch.uint8))
-    damaged = set(range(12))  # the captions of the batch
+    damaged: set[int] = set()
 
     class Damaged(ImagesInMemory):
         def read(self, row):
@@ -235,9 +235,11 @@ def test_processes_choose_different_captions_in_the_place_of_damaged_ones():
             return images.read(row)
 
     source = ImageSource("drawn", Damaged(images.images), captions, tuple("a" * 60))
-    rows = torch.arange(24)
-    batch = Batch(rows, torch.arange(12).repeat_interleave(2), torch.arange(12))
-    taken = [BatchReader(source)[batch.part(rank, 3)].batch.text_rows.tolist() for rank in range(3)]
+    sampler = GroupedSampler(source, 24, 2, seed=0)
+    parts = [next(sampler.batches(0, rank, 3)) for rank in range(3)]
+    damaged |= {caption for part in parts for caption in part.text_rows.tolist()}
+    assert len(damaged) == 12
+    taken = [BatchReader(source)[part].batch.text_rows.tolist() for part in parts]
     chosen = [caption for part in taken for caption in part]
     assert len(set(chosen)) == 12
     assert not damaged.intersection(chosen)

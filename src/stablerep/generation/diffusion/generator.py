@@ -7,7 +7,6 @@ function of (seed, caption id, index) alone: see `image_noise_seed`.
 Legend: N images of a batch.
 """
 
-import inspect
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,11 +17,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from stablerep.errors import ConfigError, GeneratorError
+from stablerep.errors import GeneratorError
+from stablerep.generation.diffusion.identity import hint_of
 from stablerep.generation.diffusion.model import load_model, tokenizers_of
 from stablerep.generation.diffusion.own_call import OwnCall, is_drawn_by_own_call
 from stablerep.generation.diffusion.sampling_loop import SamplingLoop
+from stablerep.generation.diffusion.scheduler import choose_scheduler
 from stablerep.generation.diffusion.settings import GeneratorSettings
+from stablerep.models.soundness import PROBES
 from stablerep.seeding import seed_of
 
 logger = logging.getLogger(__name__)
@@ -81,42 +83,22 @@ class DiffusersGenerator:
             settings: how to draw.
 
         Raises:
-            GeneratorError: the folder is missing or incomplete, or the model is of another family.
+            GeneratorError: the folder is missing or incomplete, a part of it is damaged, or the model is of
+                another family.
             ConfigError: a setting does not fit the model.
         """
-        self.settings = settings
+        self.folder, self.settings = Path(folder), settings
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype: torch.dtype = getattr(torch, settings.dtype)
-        self.pipeline = load_model(Path(folder), settings).to(self.device)
+        self.pipeline = load_model(self.folder, settings).to(self.device)
         if settings.compile:
             denoiser = getattr(self.pipeline, "unet", None) or self.pipeline.transformer
             denoiser.compile()  # in place: the module keeps its class and its settings
-        self.scheduler = self._choose_scheduler(self.pipeline.scheduler)
+        self.scheduler = choose_scheduler(self.folder, self.pipeline.scheduler, settings)
         kind: Any = OwnCall if is_drawn_by_own_call(self.pipeline) else SamplingLoop
         self.sampler = kind(self.pipeline, self.scheduler, settings)
+        self._check_tells_captions_apart()
         self.batch_size = settings.batch_size or self._find_batch_size()
-
-    def _choose_scheduler(self, given: Any) -> Any:
-        chosen: Any = self.settings.scheduler_class or type(given)
-        options = self.settings.scheduler_options
-        known = set(inspect.signature(chosen.__init__).parameters)
-        unknown = sorted(set(options) - known)
-        if unknown:
-            # diffusers would drop them in silence
-            raise ConfigError(
-                f"generator.scheduler: {chosen.__name__} has no setting {', '.join(unknown)}; it has "
-                f"{', '.join(sorted(known - {'self'}))}. Set it in conf/params/generator/<name>.yaml."
-            )
-        scheduler = chosen.from_config(given.config, **options)
-        num = self.settings.num_inference_steps
-        try:
-            scheduler.set_timesteps(num)
-        except ValueError as error:
-            raise ConfigError(
-                f"generator.num_inference_steps: got {num}; {chosen.__name__} takes other numbers: {error} "
-                "Set it in conf/params/generator/<name>.yaml."
-            ) from error
-        return scheduler
 
     def _find_batch_size(self) -> int:
         """Returns how many images fit, from what drawing two of them takes of a GPU's memory."""
@@ -134,6 +116,16 @@ class DiffusersGenerator:
         return size
 
     # ------------------------------------------------------------------------------------- captions
+
+    def _check_tells_captions_apart(self) -> None:
+        """Raises GeneratorError where two captions are the same to the networks."""
+        encoded = self.sampler.encode(PROBES, len(PROBES))
+        rows = encoded["encoder_hidden_states"] if isinstance(encoded, dict) else None
+        if rows is not None and torch.equal(*rows):
+            raise GeneratorError(
+                f"{self.folder}: the text encoder gives {PROBES[0]!r} and {PROBES[1]!r} the same embedding. "
+                f"{hint_of(self.folder, self.settings.repository)}"
+            )
 
     def truncated(self, texts: Sequence[str]) -> list[bool]:
         """Tells for each caption whether it has more tokens than a text encoder takes."""
@@ -157,8 +149,8 @@ class DiffusersGenerator:
             Batches of at most the batch size.
 
         Raises:
-            GeneratorError: the model gives values that are not finite, the sampler draws from the
-                global random state, or memory does not hold a single image.
+            GeneratorError: a batch is not finite or of one value, the sampler draws from the global random
+                state, or memory does not hold a single image.
         """
         texts = list(dict.fromkeys(request.text for request in requests))
         row_of = {text: row for row, text in enumerate(texts)}
@@ -205,9 +197,23 @@ class DiffusersGenerator:
             )
         if not torch.isfinite(pixels).all():
             raise GeneratorError(
-                f"the model gives values that are not finite in {self.settings.dtype}. Set "
-                "generator.dtype to float32 or bfloat16 in conf/params/generator/<name>.yaml."
+                f"{self.folder}: the model draws values that are not finite. {self._advice()}"
             )
+        if (pixels.amax((1, 2, 3)) == pixels.amin((1, 2, 3))).all():
+            raise GeneratorError(
+                f"{self.folder}: every pixel of {len(pixels)} images has the same value. {self._advice()}"
+            )
+
+    def _advice(self) -> str:
+        """Returns what to do about images that are none; float32 is not advised where it is set."""
+        dtype, where = self.settings.dtype, "conf/params/generator/<name>.yaml"
+        if dtype != "float32":
+            others = "float32 or bfloat16" if dtype == "float16" else "float32"
+            return f"It draws in {dtype}: set generator.dtype to {others} in {where}."
+        return (
+            "It draws in float32 already: set a lower generator.guidance_scale or another scheduler in "
+            f"{where}, or the weights are damaged. {hint_of(self.folder, self.settings.repository)}"
+        )
 
     @torch.inference_mode()
     def _finish(self, pixels: Tensor) -> Drawn:

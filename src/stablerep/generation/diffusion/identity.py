@@ -6,32 +6,39 @@ that images made by anything else are told apart whatever the folder is called.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from stablerep.curation.people.takedowns import GENERATOR
 from stablerep.errors import GeneratorError
 from stablerep.generation.diffusion.settings import GeneratorSettings
+from stablerep.storage.digests import faults_of_files
 
 _SAFETY_PARTS = ("feature_extractor", "safety_checker")
 _SHAPING_SUFFIXES = (".safetensors", ".json", ".txt", ".model")
-# parts of settings alone; there may be a second tokenizer
-_WEIGHTLESS_PARTS = ("scheduler", "tokenizer", "feature_extractor")
+# parts of settings alone, and the file that has them; there may be a second tokenizer
+_WEIGHTLESS_PARTS = {
+    "scheduler": "scheduler_config.json",
+    "tokenizer": "tokenizer_config.json",
+    "feature_extractor": "preprocessor_config.json",
+}
+_NETWORK_CONFIG = "config.json"
 _MAX_HEADER_BYTES = 100_000_000  # the format's own bound
 _CHUNK_BYTES = 1 << 22
 
 
 def check_model_folder(folder: Path, settings: GeneratorSettings) -> None:
-    """Raises GeneratorError unless the folder holds, whole, every part that its index names.
+    """Raises GeneratorError unless the folder has, whole, every part that its index names.
+
+    Where the folder has `SHA256SUMS`, each file that it names must be as recorded. No network is loaded.
 
     Args:
         folder: in diffusers' format, as `save_pretrained` and a download of a model repository leave it.
         settings: how it is used.
     """
-    hint = _hint(folder, settings.repository)
+    hint = hint_of(folder, settings.repository)
     if not folder.is_dir():
         raise GeneratorError(
             f"{folder.absolute()}: no such folder; it must hold a text-to-image model. {hint}"
@@ -43,29 +50,39 @@ def check_model_folder(folder: Path, settings: GeneratorSettings) -> None:
             "safety_checker and feature_extractor. Download a model that has them, or set "
             "generator.safety_checker=false and look at the images."
         )
-    for part in _used_parts(folder, settings):
-        files = [path for path in (folder / part).glob("*") if path.is_file()]
-        weights = [path for path in files if path.suffix == ".safetensors"]
-        if not files:
-            missing.append(f"{part}/")
-        elif not weights and not part.startswith(_WEIGHTLESS_PARTS):
-            missing.append(f"{part}/*.safetensors")
-        cut += [f"{part}/{path.name}" for path in sorted(weights) if not _is_whole(path)]
+    for part in used_parts(folder, settings):
+        weights = sorted((folder / part).glob("*.safetensors"))
+        missing += _missing_of_part(folder, part, weights)
+        cut += [f"{part}/{path.name}" for path in weights if not _is_whole(path)]
     if missing:
         raise GeneratorError(
             f"{folder}: the model is incomplete; {', '.join(missing)} must be there as well. {hint}"
         )
     if cut:
         raise GeneratorError(
-            f"{folder}: half downloaded: {', '.join(cut)} must have the length that its header tells. {hint}"
+            f"{folder}: half downloaded: {', '.join(cut)} must have the length that its header says. {hint}"
         )
+    faults = faults_of_files(folder)
+    if faults:
+        raise GeneratorError(f"{folder}: the model is damaged: {', '.join(faults)}. {hint}")
+
+
+def _missing_of_part(folder: Path, part: str, weights: Sequence[Path]) -> list[str]:
+    if not (folder / part).is_dir():
+        return [f"{part}/"]
+    configs = [name for kind, name in _WEIGHTLESS_PARTS.items() if part.startswith(kind)]
+    absent = [name for name in configs or [_NETWORK_CONFIG] if not (folder / part / name).is_file()]
+    if not weights and not configs:
+        absent.append("*.safetensors")
+    return [f"{part}/{name}" for name in absent]
 
 
 def _listed_parts(folder: Path) -> list[str]:
     return sorted(part for part, (library, _) in read_model_index(folder).items() if library)
 
 
-def _used_parts(folder: Path, settings: GeneratorSettings) -> list[str]:
+def used_parts(folder: Path, settings: GeneratorSettings) -> list[str]:
+    """Returns the names of the parts that drawing needs."""
     unused = ("image_encoder",) if settings.safety_checker else ("image_encoder", *_SAFETY_PARTS)
     return [part for part in _listed_parts(folder) if part not in unused]
 
@@ -104,11 +121,12 @@ def read_model_index(folder: Path) -> dict[str, tuple[str | None, str | None]]:
     except (OSError, ValueError, AttributeError) as error:
         raise GeneratorError(
             f"{path}: cannot be read ({type(error).__name__}); a folder in diffusers' format has it. "
-            f"{_hint(folder, None)}"
+            f"{hint_of(folder, None)}"
         ) from error
 
 
-def _hint(folder: Path, repository: str | None) -> str:
+def hint_of(folder: Path, repository: str | None) -> str:
+    """Returns what to do about a model that is missing or damaged, for a message."""
     if repository is not None:
         return (
             f"Download it, whole and as safetensors: `hf download {repository} --local-dir {folder}`, or "
@@ -116,8 +134,9 @@ def _hint(folder: Path, repository: str | None) -> str:
         )
     return (
         "The embedded generator comes with the project (`git checkout -- data/06_models/generator` restores "
-        "it, `make generator` trains it anew); any other model has to be downloaded whole, as safetensors, "
-        f"into {folder}."
+        "it, `make generator` trains it again); one that your own images train is made by `kedro run "
+        "--pipelines pretraining` with the same --params; any other model has to be downloaded whole, as "
+        f"safetensors, into {folder}."
     )
 
 
@@ -134,7 +153,7 @@ def describe_generator(folder: Path, settings: GeneratorSettings) -> dict[str, A
     check_model_folder(folder, settings)
     files = {
         path.relative_to(folder).as_posix(): _file_digest(path)
-        for part in _used_parts(folder, settings)
+        for part in used_parts(folder, settings)
         for path in sorted((folder / part).rglob("*"))
         if path.is_file() and path.suffix in _SHAPING_SUFFIXES
     }
@@ -161,6 +180,9 @@ def check_not_taken_down(generator: Mapping[str, Any], takedowns: pd.DataFrame) 
         generator: as `describe_generator` gives it.
         takedowns: as `stablerep.curation.people.takedowns.read_takedowns` gives them.
     """
+    # here: it brings polars, which drawing alone does without
+    from stablerep.curation.people.takedowns import GENERATOR
+
     ids = (generator["generator_id"], model_id_of(generator))
     for row in takedowns[takedowns["kind"] == GENERATOR].to_dict("records"):
         if row["what"] in ids:

@@ -16,8 +16,14 @@ import torch
 from torch import Tensor
 
 from stablerep.errors import ConfigError, GeneratorError
-from stablerep.generation.diffusion.identity import check_model_folder, read_model_index
+from stablerep.generation.diffusion.identity import (
+    check_model_folder,
+    hint_of,
+    read_model_index,
+    used_parts,
+)
 from stablerep.generation.diffusion.own_call import check_own_call, is_drawn_by_own_call
+from stablerep.generation.diffusion.parts import LOADING_FAULTS, load_parts
 from stablerep.generation.diffusion.settings import WHOLE_RUN, GeneratorSettings
 
 logger = logging.getLogger(__name__)
@@ -31,7 +37,8 @@ def load_model(folder: Path, settings: GeneratorSettings) -> Any:
     """Returns the diffusers pipeline of a folder, its networks in the settings' dtype.
 
     Raises:
-        GeneratorError: the folder is missing or incomplete, or the model is of another family.
+        GeneratorError: the folder is missing or incomplete, a part of it is damaged, or the model is of
+            another family.
         ConfigError: a setting does not fit the model.
     """
     check_model_folder(folder, settings)
@@ -47,34 +54,31 @@ def load_model(folder: Path, settings: GeneratorSettings) -> Any:
 def _load(folder: Path, settings: GeneratorSettings) -> Any:
     from diffusers import DiffusionPipeline
     from diffusers.utils import logging as diffusers_logging
-    from safetensors import SafetensorError
     from transformers.utils import logging as transformers_logging
 
     diffusers_logging.disable_progress_bar()
-    # it warns of each caption that is too long; we count them
-    diffusers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    # they warn of each caption that is too long, which we count, and of weights, which we refuse
+    diffusers_logging.set_verbosity_error()
+    transformers_logging.set_verbosity_error()
     index = read_model_index(folder)
+    dtype = getattr(torch, settings.dtype)
     # what the folder leaves out has to be left out in so many words
     options: dict[str, Any] = {part: None for part, (library, _) in index.items() if library is None}
     if "safety_checker" in index and not settings.safety_checker:
         options |= {"safety_checker": None, "requires_safety_checker": False}
         if index["safety_checker"][0] is not None:
             logger.warning("%s: its safety checker is not applied; look at the images", folder.name)
+    used = {part: index[part] for part in used_parts(folder, settings)}
+    options |= load_parts(folder, used, dtype, settings)
     try:
         return DiffusionPipeline.from_pretrained(
-            folder,
-            use_safetensors=True,
-            local_files_only=True,
-            dtype=getattr(torch, settings.dtype),
-            **options,
+            folder, use_safetensors=True, local_files_only=True, dtype=dtype, **options
         )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except LOADING_FAULTS as error:
         raise GeneratorError(
-            f"{folder}: diffusers cannot load the model ({type(error).__name__}: {error}). Is a file "
-            "half downloaded? Restore the embedded generator with "
-            "`git checkout -- data/06_models/generator`, or download the model again, whole and as "
-            "safetensors."
+            f"{folder}: diffusers cannot load the model ({type(error).__name__}: {error}). "
+            f"{hint_of(folder, settings.repository)}"
         ) from error
 
 
@@ -180,10 +184,9 @@ def decode_latents(pipeline: Any, latents: Tensor) -> Tensor:
     if config.force_upcast and vae.dtype == torch.float16 and len(tokenizers_of(pipeline)) == 2:
         vae.to(torch.float32)
     latents = latents.to(vae.dtype) / config.scaling_factor
-    if config.latents_mean is not None and config.latents_std is not None:
-        shape = (1, -1, 1, 1)
-        mean, std = (
-            latents.new_tensor(each).view(shape) for each in (config.latents_mean, config.latents_std)
-        )
+    # not every class of autoencoder has these
+    given = (config.get("latents_mean"), config.get("latents_std"))
+    if None not in given:
+        mean, std = (latents.new_tensor(each).view(1, -1, 1, 1) for each in given)
         latents = latents * std + mean
     return vae.decode(latents, return_dict=False)[0].float()

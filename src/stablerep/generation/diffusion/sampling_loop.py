@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stablerep.errors import GeneratorError
 from stablerep.generation.diffusion.model import (
     Conditions,
     decode_latents,
@@ -92,9 +93,20 @@ class SamplingLoop:
                 torch.cat([latents, latents]) if guided else latents, timestep
             )
             predicted = predict(self.unet, given, timestep, both if guided else rows)
+            if step == 0:
+                _check_prediction(predicted)
             if guided:
                 without, with_caption = predicted.chunk(2)
                 predicted = without + self.settings.guidance_scale * (with_caption - without)
             latents = scheduler.step(predicted, timestep, latents, return_dict=False, **options)[0]
             latents = latents.to(self.unet.dtype)
         return latents
+
+
+def _check_prediction(predicted: Tensor) -> None:
+    """Raises GeneratorError for a UNet that predicts nothing: sampling would turn its noise into noise."""
+    if predicted.amax() == predicted.amin():
+        raise GeneratorError(
+            "generation: the UNet predicts the same value for every pixel. Its weights are damaged: download "
+            "the model again; `git checkout -- data/06_models/generator` restores the embedded generator."
+        )

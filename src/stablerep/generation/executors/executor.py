@@ -7,12 +7,13 @@ flight, and whoever was given up and finishes late changes nothing.
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from stablerep.generation.image_sets.plan import ShardPlan
 from stablerep.generation.image_sets.workers import MadeShard, ShardMaker, Workshop, put_in_place
 
 
+@runtime_checkable
 class Executor(Protocol):
     """Makes shards, somewhere.
 
@@ -60,6 +61,10 @@ def make_shards(workshop: Workshop, plans: Sequence[ShardPlan], executor: Execut
     light = [plan for plan in plans if not plan.num_missing]
     heavy = sorted((p for p in plans if p.num_missing), key=lambda p: (-p.num_missing, p.name))
     maker = ShardMaker(workshop)
+    is_described = False
     for made in chain(map(maker.make, light), executor.make(workshop, heavy) if heavy else ()):
+        if not is_described:  # before the first shard gets its name
+            workshop.describe()
+            is_described = True
         put_in_place(workshop.store, made)
         yield made

@@ -1,10 +1,9 @@
 """Brings an image set to what is wanted: makes what is missing, keeps the rest, removes what must leave."""
 
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,11 @@ from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.image_sets.cache import SampleCache
 from stablerep.generation.image_sets.generator_file import GENERATOR_FILE, earlier_generators
 from stablerep.generation.image_sets.making import Made, carry_out, prune
-from stablerep.generation.image_sets.manifest import ADVICE, MANIFEST_FILE, make_manifest, write_manifest
+from stablerep.generation.image_sets.manifest import MANIFEST_FILE, make_manifest, write_facts, write_manifest
 from stablerep.generation.image_sets.plan import ImageSetPlan, plan_image_set
 from stablerep.generation.image_sets.wanted import Wanted, distinct_captions, without_taken_down
 from stablerep.generation.image_sets.workers import Workshop
 from stablerep.storage.shards import REJECTED_UNSAFE, image_id_of
-from stablerep.storage.whole_files import written_whole
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +94,7 @@ def make_image_set(request: ImageSetRequest) -> tuple[pd.DataFrame, dict[str, An
     """
     run = _Run(request)
     run.prepare()
-    made = carry_out(run.plan, run.workshop, request.executor, run.ledger)
+    made = carry_out(run.plan, run.workshop, request.executor, run.ledger, run.rate_key, run.started)
     manifest = run.close(made)
     return manifest, run.account(made, manifest)
 
@@ -123,10 +121,8 @@ class _Run:
         self.stashed: set[Path] = set()
 
     def prepare(self) -> None:
-        """Copies what leaves the set to the cache, and writes down what will make the images.
-
-        Before anything is drawn: a killed run must not leave images that a later release claims.
-        """
+        """Copies what leaves the set to the cache; the workshop gets the description of what will draw."""
+        self.ledger.settle(self.plan.found)
         _announce(self.plan, self.ledger.forecast(self.rate_key, self.plan.num_images_to_make))
         self.stashed = self._stash()
         # images of a generator that is taken down by now
@@ -134,18 +130,24 @@ class _Run:
         # if nothing is drawn, no cluster needs to be asked
         here = describe_software()
         self.software = self.request.executor.software(here) if self.plan.num_images_to_make else here
-        self._write_software(carried_out=False)
-        _write_json(self.store / GENERATOR_FILE, self.generator | earlier_generators(self.plan, self.store))
+        self.workshop = replace(
+            self.workshop,
+            description={
+                SOFTWARE_FILE: self._software_facts(carried_out=False),
+                GENERATOR_FILE: self.generator | earlier_generators(self.plan, self.store),
+            },
+        )
+        if self.plan.num_images_to_make:
+            self.ledger.begin(self.plan.wanted.generator_id, self.plan.drawn_shards())
 
     def close(self, made: Made) -> pd.DataFrame:
         """Removes what is not part of the set, and writes the tables beside the shards."""
         prune(self.plan, self.store)
-        if self.plan.leaving:
-            self._write_software(carried_out=True)
+        write_facts(self.store / SOFTWARE_FILE, self._software_facts(carried_out=True))
         self.cache.forget(set(self.plan.from_cache) - self.stashed)
         self.cache.trim()
         manifest = make_manifest(made.records)
-        _write_json(self.store / GENERATOR_FILE, self.generator)
+        write_facts(self.store / GENERATOR_FILE, self.generator)
         write_manifest(self.store / MANIFEST_FILE, manifest)
         return manifest
 
@@ -154,7 +156,7 @@ class _Run:
         plan, generator_id = self.plan, self.plan.wanted.generator_id
         spent = made.spent(time.monotonic() - self.started, self.ledger)
         if made.num_images:
-            self.ledger.add(self.rate_key, generator_id, spent, made.rate())
+            self.ledger.count(self.rate_key, generator_id, spent, made.rate())
         # Parquet stores it as the manifest's metadata; a run that draws nothing does not change it
         manifest.attrs["ledger"] = {"generator_id": generator_id, **self.ledger.total(generator_id)}
         num_captions = len(plan.captions)
@@ -196,9 +198,8 @@ class _Run:
             paths.add(path)
         return paths
 
-    def _write_software(self, carried_out: bool) -> None:
-        software = software_of_plan(self.plan, self.software_before, self.software, carried_out)
-        _write_json(self.store / SOFTWARE_FILE, software.to_json())
+    def _software_facts(self, carried_out: bool) -> dict[str, Any]:
+        return software_of_plan(self.plan, self.software_before, self.software, carried_out).to_json()
 
 
 def _announce(plan: ImageSetPlan, forecast: str) -> None:
@@ -220,9 +221,3 @@ def _warn_of_losses(num_truncated: int, num_captions: int, num_rejected: int, nu
             "%d of %d images were blanked by the safety checker: counted, not stored",
             num_rejected, num_images,
         )  # fmt: skip
-
-
-def _write_json(path: Path, facts: Mapping[str, Any]) -> None:
-    with written_whole(path, ADVICE) as beside:
-        text = json.dumps(facts, indent=1, sort_keys=True, default=str)
-        beside.write_text(text + "\n", encoding="utf-8")

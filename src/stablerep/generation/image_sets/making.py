@@ -47,7 +47,7 @@ class Made:
             self.gpu_energy_j = (self.gpu_energy_j or 0.0) + shard.gpu_energy_j
 
     def spent(self, seconds: float, ledger: Ledger) -> dict[str, Any]:
-        """Returns the argument of `Ledger.add`, for a run that took `seconds` in all."""
+        """Returns the argument of `Ledger.count`, for a run that has taken `seconds` so far."""
         return {
             "num_made_images": self.num_images,
             "seconds": round(seconds, 3),
@@ -59,7 +59,8 @@ class Made:
     def rate(self) -> dict[str, float]:
         """Returns seconds before the first image, and images per second from then on."""
         rate = self.num_images / max(1e-3, self.seconds - self.load_s)
-        return {"start_s": round(self.load_s, 2), "images_per_second": round(rate, 2)}
+        # four significant figures: a slow model draws an image in minutes
+        return {"start_s": round(self.load_s, 2), "images_per_second": float(f"{rate:.4g}")}
 
     def outlook(self, num_images: int, ledger: Ledger) -> str:
         """Returns the rate and the time left of `num_images`, for the log; empty before the first image."""
@@ -73,14 +74,20 @@ class Made:
         return f", {rate:.1f} images/s, about {left} left of {whole}"
 
 
-def carry_out(plan: ImageSetPlan, workshop: Workshop, executor: Executor, ledger: Ledger) -> Made:
+def carry_out(
+    plan: ImageSetPlan, workshop: Workshop, executor: Executor, ledger: Ledger, key: str, run_started: float
+) -> Made:
     """Makes the shards that the plan asks for; half-written files are removed, also after a failure.
+
+    Each shard is counted in the ledger when it is written.
 
     Args:
         plan: of the image set.
         workshop: where and how shards are made.
         executor: draws what is missing.
-        ledger: for the price in the log.
+        ledger: of the set; `Ledger.begin` was called.
+        key: of the rate in the ledger.
+        run_started: when the run started, by this machine's monotonic clock.
 
     Raises:
         GeneratorError: see `make_shards`; the shards that were made are on the disk.
@@ -89,19 +96,23 @@ def carry_out(plan: ImageSetPlan, workshop: Workshop, executor: Executor, ledger
     for path in plan.stale:
         if path.name.endswith(PARTIAL_SUFFIX):
             path.unlink()
+    _remove_unfinished(workshop)
     to_write = [shard for shard in plan.shards if shard.records is None]
     made = Made({shard.name: shard.records for shard in plan.shards if shard.records is not None})
     started, counters = time.monotonic(), processor_counters_j()
     try:
         for number, shard in enumerate(make_shards(workshop, to_write, executor), 1):
             made.add(shard, time.monotonic() - started)
+            if shard.num_images:
+                spent = made.spent(time.monotonic() - run_started, ledger)
+                ledger.count(key, plan.wanted.generator_id, spent, made.rate(), shard.name)
             logger.info(
                 "shard %d of %d written: %d of %d images%s",
                 number, len(to_write), made.num_images, plan.num_images_to_make,
                 made.outlook(plan.num_images_to_make, ledger),
             )  # fmt: skip
     finally:
-        _remove_unfinished(workshop.store)
+        _remove_unfinished(workshop)
     made.processor_energy_j = processor_energy_j(counters, processor_counters_j())
     return made
 
@@ -115,7 +126,9 @@ def prune(plan: ImageSetPlan, store: Path) -> None:
         logger.warning("%s: left alone, not shards: %s", store / SHARDS_FOLDER, ", ".join(stray[:5]))
 
 
-def _remove_unfinished(store: Path) -> None:
+def _remove_unfinished(workshop: Workshop) -> None:
     """Removes the files that processes were writing when they died."""
-    for path in (store / SHARDS_FOLDER).glob(f"*{PARTIAL_SUFFIX}"):
+    store = workshop.store
+    patterns = [f"{SHARDS_FOLDER}/*", *(f"{name}.*" for name in workshop.description)]
+    for path in (each for pattern in patterns for each in store.glob(pattern + PARTIAL_SUFFIX)):
         path.unlink(missing_ok=True)

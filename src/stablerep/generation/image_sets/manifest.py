@@ -1,6 +1,7 @@
-"""The manifest of an image set: one row per image, stored or rejected."""
+"""The manifest of an image set: one row per image, stored or rejected; and the JSON files beside it."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,21 @@ def _images_of(record: Record) -> Iterator[tuple[str, dict[str, Any]]]:
         yield INTACT, image
     for index in record.get(REJECTED_UNSAFE, []):
         yield REJECTED_UNSAFE, make_image_entry(record["caption_id"], record["seed"], index, "", (0, 0))
+
+
+def write_facts(path: Path, facts: Mapping[str, Any]) -> None:
+    """Writes a JSON file beside a manifest, whole or not at all.
+
+    Args:
+        path: of the file.
+        facts: to write.
+
+    Raises:
+        DataError: the disk refuses.
+    """
+    with written_whole(path, ADVICE) as beside:
+        text = json.dumps(facts, indent=1, sort_keys=True, default=str)
+        beside.write_text(text + "\n", encoding="utf-8")
 
 
 def write_manifest(path: Path, manifest: pd.DataFrame) -> None:

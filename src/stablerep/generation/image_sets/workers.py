@@ -3,9 +3,11 @@
 import logging
 import time
 from collections import deque
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from stablerep.errors import DataError
@@ -14,6 +16,7 @@ from stablerep.generation.accounts.ledger import duration
 from stablerep.generation.diffusion.generator import DiffusersGenerator
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.image_sets.assembly import Assembly
+from stablerep.generation.image_sets.manifest import write_facts
 from stablerep.generation.image_sets.plan import ShardPlan
 from stablerep.generation.image_sets.wanted import Wanted
 from stablerep.storage.shards import SHARDS_FOLDER, Record, member_name, open_shard, read_members
@@ -33,12 +36,26 @@ class Workshop:
         settings: of the generation.
         wanted: what the images of the set have in common.
         store: the image set's folder.
+        description: of what makes the images, file name -> content. It is written to the store when the
+            first shard is drawn, before it gets its name: a model that cannot draw does not change the
+            description of the images that are there, and a killed run leaves no images that a later release
+            claims.
     """
 
     folder: Path
     settings: GeneratorSettings
     wanted: Wanted
     store: Path
+    description: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def describe(self) -> None:
+        """Writes the description.
+
+        Raises:
+            DataError: the disk refuses.
+        """
+        for name, facts in self.description.items():
+            write_facts(self.store / name, facts)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Makes the embedded generator: a real, tiny Stable Diffusion, from captioned images.
+"""Makes a generator: a real, small Stable Diffusion, from captioned images.
 
-Three parts, each resumable: tokenizer, autoencoder, denoiser (UNet and text encoder). The images are a
-parameter, see `captioned_pixels`. The result is a folder that `StableDiffusionPipeline.from_pretrained`
-loads.
+Up to three parts: tokenizer, autoencoder (in latent space alone), denoiser (UNet and text encoder); the two
+networks' trainings are resumable. The images are a parameter, see `captioned_pixels`. The result is a folder
+that `StableDiffusionPipeline.from_pretrained` loads.
 """

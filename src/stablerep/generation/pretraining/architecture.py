@@ -1,67 +1,76 @@
-"""The embedded generator's networks, in the classes of diffusers and transformers."""
+"""The generator's networks, in the classes of diffusers and transformers."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-TEXT_WIDTH = 128
+from stablerep.generation.pretraining.recipe import LatentSizes, TextSizes, UnetSizes
+
+_NORM_GROUPS = 8  # recipe.py holds channels to multiples of it
 
 
-def build_autoencoder(size_px: int) -> Any:
-    """Builds the autoencoder: 32x32 pixels to 4x8x8 latents. Channels: docs/experiments.md.
+def build_autoencoder(sizes: LatentSizes, size_px: int) -> Any:
+    """Builds the autoencoder. The embedded generator's channels: docs/experiments.md.
 
     Args:
-        size_px: side of the images, a multiple of 8.
+        sizes: of the network.
+        size_px: side of the images.
     """
     from diffusers import AutoencoderKL
 
+    levels = len(sizes.channels)
     return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
-        block_out_channels=(32, 32, 64),
-        layers_per_block=1,
-        latent_channels=4,
-        norm_num_groups=8,
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        block_out_channels=sizes.channels,
+        layers_per_block=sizes.layers_per_block,
+        latent_channels=sizes.num_channels,
+        norm_num_groups=_NORM_GROUPS,
         sample_size=size_px,
         mid_block_add_attention=False,
     )
 
 
-def build_unet(latent_size: int) -> Any:
-    """Builds the UNet: 3.98 M parameters, attention to the caption at 4x4 of 8x8 latents, v-prediction.
+def build_unet(sizes: UnetSizes, text: TextSizes, num_channels: int, size: int) -> Any:
+    """Builds the UNet, for v-prediction.
 
     Args:
-        latent_size: side of the latents.
+        sizes: of the network.
+        text: of the text encoder whose output it attends to.
+        num_channels: of what it denoises.
+        size: side of what it denoises.
     """
     from diffusers import UNet2DConditionModel
 
+    down = ["CrossAttnDownBlock2D" if each else "DownBlock2D" for each in sizes.attention]
+    up = ["CrossAttnUpBlock2D" if each else "UpBlock2D" for each in reversed(sizes.attention)]
     return UNet2DConditionModel(
-        sample_size=latent_size,
-        in_channels=4,
-        out_channels=4,
-        layers_per_block=1,
-        block_out_channels=(64, 128),
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=TEXT_WIDTH,
-        attention_head_dim=4,
-        norm_num_groups=8,
+        sample_size=size,
+        in_channels=num_channels,
+        out_channels=num_channels,
+        layers_per_block=sizes.layers_per_block,
+        block_out_channels=sizes.channels,
+        down_block_types=tuple(down),
+        up_block_types=tuple(up),
+        cross_attention_dim=text.width,
+        attention_head_dim=sizes.num_heads,  # diffusers' name for the number of heads
+        norm_num_groups=_NORM_GROUPS,
     )
 
 
-def build_text_encoder(tokenizer: Any) -> Any:
-    """Builds the CLIP text encoder of two layers."""
+def build_text_encoder(sizes: TextSizes, tokenizer: Any) -> Any:
+    """Builds the CLIP text encoder."""
     from transformers import CLIPTextConfig, CLIPTextModel
 
     return CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(tokenizer),
-            hidden_size=TEXT_WIDTH,
-            intermediate_size=256,
-            projection_dim=TEXT_WIDTH,
-            num_hidden_layers=2,
-            num_attention_heads=4,
+            hidden_size=sizes.width,
+            intermediate_size=2 * sizes.width,
+            projection_dim=sizes.width,
+            num_hidden_layers=sizes.num_layers,
+            num_attention_heads=sizes.num_heads,
             max_position_embeddings=tokenizer.model_max_length,
             bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer.eos_token_id,
@@ -102,12 +111,12 @@ class Denoiser(nn.Module):
         """Predicts v.
 
         Args:
-            noisy: (B, 4, L, L) float32, L the side of the latents.
+            noisy: (B, C, L, L) float32, C channels and L side of the latents or pixels.
             timesteps: (B,) int64.
             token_ids: (B, T) int64, T tokens of a caption.
 
         Returns:
-            (B, 4, L, L) float32.
+            (B, C, L, L).
         """
         embedded = self.text_encoder(token_ids).last_hidden_state
         return self.unet(noisy, timesteps, embedded).sample

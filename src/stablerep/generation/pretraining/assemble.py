@@ -1,4 +1,4 @@
-"""Puts the trained parts into one folder in diffusers' format, float16 safetensors."""
+"""Puts the trained parts into one folder in diffusers' format, float16 safetensors, with their digests."""
 
 import shutil
 from pathlib import Path
@@ -7,23 +7,20 @@ from typing import Any
 import torch
 
 from stablerep.generation.pretraining.architecture import Denoiser, build_noise_scheduler
+from stablerep.storage.digests import write_digests
 
 
-def assemble_pipeline(
-    folder: Path, tokenizer: Any, autoencoder: Any, denoiser: Denoiser, scaling: float
-) -> None:
+def assemble_pipeline(folder: Path, tokenizer: Any, autoencoder: Any, denoiser: Denoiser) -> None:
     """Writes the pipeline's folder; what stood there before goes only when the new one is whole.
 
     Args:
         folder: of the pipeline.
         tokenizer: see `build_tokenizer`.
-        autoencoder: trained.
+        autoencoder: trained, or that of pixel space; with its `scaling_factor`.
         denoiser: trained.
-        scaling: stored as the autoencoder's `scaling_factor`.
     """
     from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 
-    autoencoder.register_to_config(scaling_factor=scaling)
     scheduler = DPMSolverMultistepScheduler.from_config(
         build_noise_scheduler().config, algorithm_type="dpmsolver++", timestep_spacing="trailing"
     )
@@ -40,6 +37,7 @@ def assemble_pipeline(
     beside = folder.with_name(folder.name + ".partial")
     shutil.rmtree(beside, ignore_errors=True)
     pipeline.to(torch.float16).save_pretrained(beside, safe_serialization=True)
+    write_digests(beside)
     # two renames: the old folder is gone only for the moment between them, and stays on disk until the end
     old = folder.with_name(folder.name + ".old")
     shutil.rmtree(old, ignore_errors=True)

@@ -1,14 +1,12 @@
-"""Trains the autoencoder on the training images, and encodes the pool of the denoiser.
+"""Trains the autoencoder on the training images.
 
-Legend: B images (B, 3, S, S) in [-1, 1] as diffusers needs them, P of the pool, L side of the latents.
+Legend: B images (B, 3, S, S) in [-1, 1] as diffusers needs them.
 """
 
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from stablerep.generation.pretraining.architecture import build_autoencoder, reproducible_init
@@ -16,9 +14,6 @@ from stablerep.generation.pretraining.captioned_pixels import CaptionedPixels
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
 from stablerep.generation.pretraining.stage import run_stage
 from stablerep.seeding import torch_generator
-from stablerep.storage.tensors import save_tensors
-
-_POOL_CHUNK = 512
 
 
 class Reconstruction(nn.Module):
@@ -46,45 +41,16 @@ def train_autoencoder(recipe: PretrainingRecipe, images: CaptionedPixels, folder
         images: to learn from.
         folder: where the checkpoint lies.
     """
-    model = Reconstruction(reproducible_init(build_autoencoder, recipe.seed, images.size_px))
+    model = Reconstruction(reproducible_init(build_autoencoder, recipe.seed, recipe.latents, images.size_px))
 
     def loss_of_step(network: nn.Module, step: int, num: int, process: int) -> Tensor:
+        device = next(network.parameters()).device
         pixels, _ = images.sample(num, recipe.seed, "autoencoder", step, process)
-        inputs = (pixels * 2 - 1).to(next(network.parameters()).device)
-        generator = torch_generator(recipe.seed, "autoencoder posterior", step, process)
+        inputs = (pixels * 2 - 1).to(device)
+        generator = torch_generator(recipe.seed, "autoencoder posterior", step, process, device=device)
         decoded, divergence = network(inputs, generator)
-        error = decoded - inputs
+        error = decoded.float() - inputs
         return error.abs().mean() + error.square().mean() + recipe.kl_weight * divergence
 
     seconds = run_stage("autoencoder", model, recipe.autoencoder, loss_of_step, folder)
     return model.autoencoder, seconds
-
-
-@torch.no_grad()
-def encode_pool(
-    model: Any, recipe: PretrainingRecipe, images: CaptionedPixels, path: Path
-) -> dict[str, Tensor]:
-    """Encodes a pool of images once, or reads it back.
-
-    Args:
-        model: the trained autoencoder.
-        recipe: the numbers.
-        images: to encode.
-        path: of the file.
-
-    Returns:
-        `latents` (P, 4, L, L) float32 means, not yet scaled, and `keys` (P, K) int64 of their captions.
-    """
-    state = PartialState()
-    if not path.exists() and state.is_main_process:
-        model.eval()
-        parts: dict[str, list[Tensor]] = {"latents": [], "keys": []}
-        for start in range(0, recipe.pool_size, _POOL_CHUNK):
-            num = min(_POOL_CHUNK, recipe.pool_size - start)
-            pixels, keys = images.sample(num, recipe.seed, "pool", start)
-            inputs = (pixels * 2 - 1).to(next(model.parameters()).device)
-            parts["latents"].append(model.encode(inputs).latent_dist.mean.cpu())
-            parts["keys"].append(keys)
-        save_tensors(path, {k: torch.cat(v) for k, v in parts.items()})
-    state.wait_for_everyone()
-    return load_file(path)

@@ -1,6 +1,6 @@
-"""Trains the UNet and the text encoder together on the encoded pool, with captions drawn again for each step.
+"""Trains the UNet and the text encoder together on the pool, with captions drawn again for each step.
 
-Legend: B images, latents (B, 4, L, L) scaled to unit deviation, token ids (B, T).
+Legend: B images, what is denoised (B, C, L, L) of unit deviation, token ids (B, T).
 """
 
 from pathlib import Path
@@ -17,63 +17,45 @@ from stablerep.generation.pretraining.architecture import (
     build_unet,
     reproducible_init,
 )
-from stablerep.generation.pretraining.captioned_pixels import CaptionedPixels
+from stablerep.generation.pretraining.captions import CaptionTable
+from stablerep.generation.pretraining.pool import Pool
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
 from stablerep.generation.pretraining.stage import run_stage
-from stablerep.models.text import tokenize
-from stablerep.seeding import numpy_generator, torch_generator
+from stablerep.seeding import torch_generator
 
 
 def train_denoiser(
-    recipe: PretrainingRecipe,
-    images: CaptionedPixels,
-    pool: dict[str, Tensor],
-    scaling: float,
-    tokenizer: Any,
-    folder: Path,
+    recipe: PretrainingRecipe, pool: Pool, captions: CaptionTable, tokenizer: Any, folder: Path
 ) -> tuple[Denoiser, float]:
     """Trains it and returns its moving average with the seconds taken.
 
     Args:
         recipe: the numbers.
-        images: writes the captions of the pool.
-        pool: from `encode_pool`.
-        scaling: latents are multiplied by this.
+        pool: to learn from, on the device of the training.
+        captions: of the pool, likewise.
         tokenizer: see `build_tokenizer`.
         folder: where the checkpoint lies.
     """
     scheduler = build_noise_scheduler()
-    unet = reproducible_init(build_unet, recipe.seed + 1, pool["latents"].shape[-1])
-    text_encoder = reproducible_init(build_text_encoder, recipe.seed + 2, tokenizer)
+    num_channels, size = pool.values.shape[1:3]
+    unet = reproducible_init(build_unet, recipe.seed + 1, recipe.unet, recipe.text, num_channels, size)
+    text_encoder = reproducible_init(build_text_encoder, recipe.seed + 2, recipe.text, tokenizer)
     model = Denoiser(unet, text_encoder)
+    device = pool.values.device
 
     def loss_of_step(network: nn.Module, step: int, num: int, process: int) -> Tensor:
-        device = next(network.parameters()).device
-        generator = torch_generator(recipe.seed, "denoiser", step, process)
-        rows = torch.randint(len(pool["latents"]), (num,), generator=generator)
-        latents = pool["latents"][rows] * scaling
-        noise = torch.randn(latents.shape, generator=generator)
+        generator = torch_generator(recipe.seed, "denoiser", step, process, device=device)
+        places = torch.randint(len(pool.values), (num,), generator=generator, device=device)
+        clean = pool.at(places)
+        noise = torch.randn(clean.shape, generator=generator, device=device)
         # logit-normal (arXiv:2403.03206, section 3.1): the middle of the schedule, where shapes are decided,
         # is trained more often than its ends
-        position = torch.sigmoid(torch.randn(num, generator=generator))
+        position = torch.sigmoid(torch.randn(num, generator=generator, device=device))
         timesteps = (position * scheduler.config.num_train_timesteps).long()
-        texts = _captions(recipe, images, pool["keys"][rows], step, process)
-        token_ids = tokenize(tokenizer, texts)
-        noisy = scheduler.add_noise(latents, noise, timesteps)
-        target = scheduler.get_velocity(latents, noise, timesteps)
-        predicted = network(noisy.to(device), timesteps.to(device), token_ids.to(device))
-        return F.mse_loss(predicted, target.to(device))
+        token_ids = captions.draw(places, recipe.caption_dropout, generator)
+        noisy = scheduler.add_noise(clean, noise, timesteps)
+        target = scheduler.get_velocity(clean, noise, timesteps)
+        return F.mse_loss(network(noisy, timesteps, token_ids).float(), target)
 
     seconds = run_stage("denoiser", model, recipe.denoiser, loss_of_step, folder)
     return model, seconds
-
-
-def _captions(
-    recipe: PretrainingRecipe, images: CaptionedPixels, keys: Tensor, step: int, process: int
-) -> list[str]:
-    rng = numpy_generator(recipe.seed, "captions", step, process)
-    texts = []
-    for key in keys.tolist():
-        text = images.caption_of(key, rng)
-        texts.append("" if rng.random() < recipe.caption_dropout else text)
-    return texts

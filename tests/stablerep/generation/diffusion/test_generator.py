@@ -307,7 +307,7 @@ def test_a_size_that_does_not_fit_the_autoencoder_names_the_factor(tiny_generato
 def test_values_that_are_not_finite_are_no_image(tiny_generator, settings, texts):
     broken = DiffusersGenerator(tiny_generator, settings())
     broken.pipeline.unet.conv_out.bias.data.fill_(float("nan"))
-    with pytest.raises(GeneratorError, match="not finite in float32"):
+    with pytest.raises(GeneratorError, match="not finite. It draws in float32 already"):
         draw(broken, requests_of(texts[:1]))
 
 
@@ -347,7 +347,7 @@ def test_a_half_downloaded_file_is_no_traceback_of_diffusers(tiny_generator, tmp
     shutil.copytree(tiny_generator, folder)
     data = (folder / file).read_bytes()
     (folder / file).write_bytes(data[: len(data) // 2])
-    with pytest.raises(GeneratorError, match=rf"{file}.*half downloaded|half downloaded: {file}"):
+    with pytest.raises(GeneratorError, match=rf"half downloaded: {file}|cannot be loaded.*{file}"):
         DiffusersGenerator(folder, settings())
 
 

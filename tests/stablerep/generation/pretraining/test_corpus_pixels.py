@@ -5,9 +5,14 @@ import json
 import pytest
 import torch
 
+from stablerep.caption_ids import caption_id_of
 from stablerep.errors import ConfigError, DataError
-from stablerep.generation.pretraining.captioned_pixels import CaptionedPixels, build_captioned_pixels
-from tests.stablerep.corpora.images import write_png
+from stablerep.generation.pretraining.captioned_pixels import (
+    CaptionedPixels,
+    TakenDown,
+    build_captioned_pixels,
+)
+from tests.stablerep.corpora.images import write_class_folders, write_png
 
 CAPTIONS = {"a": ["a dog", "a dog on grass"], "b": ["a cat"], "c": [], "d": ["a fish"], "e": ["a bird"]}
 SPLITS = {"a": "train", "b": "train", "c": "train", "d": "validation", "e": "test"}
@@ -30,17 +35,47 @@ def entry(folder, **changes):
 
 
 def test_captioned_images_in_train_are_taken_and_resized(folder):
-    images = build_captioned_pixels(entry(folder))
+    images = build_captioned_pixels(entry(folder, mirrored=False))
     assert isinstance(images, CaptionedPixels)
-    assert images.pixels.shape == (2, 3, 8, 8)
+    assert images.fixed.pixels.shape == (2, 3, 8, 8)
+    assert images.count() == 2
     assert sorted(images.texts()) == ["a cat", "a dog", "a dog on grass"]
     pixels, keys = images.sample(5, 0)
-    assert torch.equal(pixels, images.pixels[keys[:, 0]].float() / 255)
+    assert torch.equal(pixels, images.fixed.pixels[keys[:, 0]].float() / 255)
+
+
+def test_images_are_mirrored_where_the_corpus_says_that_they_may_be(folder):
+    assert build_captioned_pixels(entry(folder)).count() == 4
+    text = entry(folder)["corpus"] | {"mirrorable": False}
+    assert build_captioned_pixels(entry(folder, corpus=text)).count() == 2
+
+
+def test_no_image_is_read_before_it_is_needed(folder):
+    images = build_captioned_pixels(entry(folder))
+    (folder / "a.png").write_bytes((folder / "b.png").read_bytes())
+    assert torch.equal(images.fixed.pixels[0], images.fixed.pixels[1])
+
+
+def test_what_was_taken_down_is_not_learned_from(folder):
+    images = build_captioned_pixels(entry(folder, mirrored=False))
+    left = images.without(TakenDown(captions=frozenset({caption_id_of("a cat")})))
+    assert left.count() == 1 and list(left.texts()) == ["a dog", "a dog on grass"]
+    with pytest.raises(DataError, match="was taken down"):
+        images.without(TakenDown(sources=frozenset({images.corpus.name})))
+
+
+def test_labelled_images_are_learned_from_by_templates(tmp_path):
+    write_class_folders(tmp_path)
+    corpus = {"_target_": "stablerep.corpora.image_folder.ImageFolder", "path": str(tmp_path)}
+    with pytest.raises(DataError, match=r"no image with a caption in train.*corpus\.caption_templates"):
+        build_captioned_pixels(entry(tmp_path, corpus=corpus))
+    images = build_captioned_pixels(entry(tmp_path, corpus=corpus | {"caption_templates": ["a {class}"]}))
+    assert sorted(images.texts()) == ["a cat", "a dog"]
 
 
 def test_a_corpus_without_captioned_images_is_refused(folder):
     scenes = {"_target_": "stablerep.digit_scenes.corpus.DigitScenes", "path": "captions.csv"}
-    with pytest.raises(DataError, match="'digit_scenes' has no image with a caption in train"):
+    with pytest.raises(DataError, match="'digit_scenes' has no images of its own"):
         build_captioned_pixels(entry(folder, corpus=scenes))
 
 

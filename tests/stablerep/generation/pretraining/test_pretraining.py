@@ -7,17 +7,22 @@ import pytest
 import torch
 from torch import nn
 
+from stablerep.caption_ids import caption_id_of
 from stablerep.errors import ConfigError, GeneratorError
-from stablerep.generation.pretraining import denoiser
+from stablerep.generation.pretraining import denoiser, stage
 from stablerep.generation.pretraining.architecture import build_noise_scheduler
-from stablerep.generation.pretraining.captioned_pixels import FixedPixels
+from stablerep.generation.pretraining.captioned_pixels import NOTHING_TAKEN_DOWN, FixedPixels, TakenDown
+from stablerep.generation.pretraining.captions import tabulate_captions
 from stablerep.generation.pretraining.denoiser import train_denoiser
 from stablerep.generation.pretraining.launch import pretrain_generator
+from stablerep.generation.pretraining.order import RECIPE_FILE, order_of, read_order
+from stablerep.generation.pretraining.pool import Pool, pixel_pool
 from stablerep.generation.pretraining.recipe import PretrainingRecipe, StageRecipe
 from stablerep.generation.pretraining.stage import learning_rate_at, run_stage
-from stablerep.generation.pretraining.worker import main, read_recipe
+from stablerep.generation.pretraining.worker import main
 from stablerep.models.tokenizer import build_tokenizer
 from stablerep.seeding import torch_generator
+from stablerep.storage.digests import DIGESTS_FILE, faults_of_files
 
 
 def loss_of_step(network, step, num, process):
@@ -48,7 +53,7 @@ def test_a_resumed_stage_equals_an_uninterrupted_one(tmp_path, monkeypatch):
 
 def test_the_learning_rate_rises_stays_and_falls_to_zero():
     recipe = StageRecipe(num_images=100, batch_size=1, learning_rate=1.0, warmup_steps=10, decay_from=0.5)
-    rates = [learning_rate_at(recipe, step) for step in range(101)]
+    rates = [learning_rate_at(recipe, step, step / recipe.num_steps) for step in range(101)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[10] == rates[49] == 1.0
     assert rates[75] == pytest.approx(0.5)
@@ -91,20 +96,27 @@ class Snow:
         return FixedPixels(pixels, [["snow"], ["fresh snow"], ["a white field"], ["ice"]])
 
 
-def tiny_recipe(images=SCENES):
-    stage = StageRecipe(num_images=16, batch_size=8, checkpoint_every_s=0.0)
-    return PretrainingRecipe(images=images, card=CARD, pool_size=32, autoencoder=stage, denoiser=stage)
+SNOW = {"_target_": f"{__name__}.Snow"}
+
+
+def tiny_recipe(images=SCENES, **changes):
+    short = StageRecipe(num_images=16, batch_size=8, checkpoint_every_s=0.0)
+    stages = {"autoencoder": short, "denoiser": short}
+    return PretrainingRecipe(images=images, card=CARD, pool_size=32, **{**stages, **changes})
+
+
+def order(work, recipe, taken_down=NOTHING_TAKEN_DOWN):
+    work.mkdir()
+    (work / RECIPE_FILE).write_text(json.dumps(order_of(recipe, taken_down)))
+    assert read_order(work) == (recipe, taken_down)
+    return work
 
 
 def test_the_result_is_a_stable_diffusion_pipeline_in_float16(tmp_path):
     from diffusers import StableDiffusionPipeline
 
-    path = tmp_path / "recipe.json"
-    path.write_text(json.dumps(tiny_recipe().model_dump()))
-    assert read_recipe(path) == tiny_recipe()
-    work = tmp_path / "work"
-    work.mkdir()
-    main(str(path), str(work), str(tmp_path / "generator"))
+    work = order(tmp_path / "work", tiny_recipe())
+    main(str(work), str(tmp_path / "generator"))
     pipeline = StableDiffusionPipeline.from_pretrained(
         tmp_path / "generator", dtype=torch.float32, local_files_only=True
     )
@@ -115,15 +127,20 @@ def test_the_result_is_a_stable_diffusion_pipeline_in_float16(tmp_path):
     assert len(weights) == 3
     assert sum(file.stat().st_size for file in weights) < 16 * 2**20
     assert not list(tmp_path.rglob("*.bin"))
+    recorded = {
+        line.split("  ")[1] for line in (tmp_path / "generator" / DIGESTS_FILE).read_text().splitlines()
+    }
+    assert recorded >= {str(file.relative_to(tmp_path / "generator")) for file in weights}
+    assert "model_index.json" in recorded and not faults_of_files(tmp_path / "generator")
     assert set(json.loads((work / "seconds.json").read_text())) == {"autoencoder_s", "denoiser_s"}
 
 
-def test_photographs_of_another_size_make_a_generator_of_that_size(tmp_path):
+@pytest.mark.parametrize("space", ["latent", "pixel"])
+def test_photographs_of_another_size_make_a_generator_of_that_size(tmp_path, space):
     from diffusers import StableDiffusionPipeline
 
-    path = tmp_path / "recipe.json"
-    path.write_text(json.dumps(tiny_recipe({"_target_": f"{__name__}.Snow"}).model_dump()))
-    main(str(path), str(tmp_path), str(tmp_path / "generator"))
+    work = order(tmp_path / "work", tiny_recipe(SNOW, space=space))
+    main(str(work), str(tmp_path / "generator"))
     pipeline = StableDiffusionPipeline.from_pretrained(
         tmp_path / "generator", dtype=torch.float32, local_files_only=True
     )
@@ -142,23 +159,111 @@ def test_a_caption_dropout_above_one_is_an_error():
         tiny_recipe().changed(caption_dropout=1.5)
 
 
-def test_each_latent_is_trained_with_a_caption_of_its_own(tmp_path, monkeypatch):
+def test_a_recipe_of_other_takedowns_is_refused(tmp_path):
+    work = order(tmp_path / "work", tiny_recipe(SNOW))
+    gone = TakenDown(captions=frozenset({caption_id_of("snow")}))
+    with pytest.raises(GeneratorError, match="other takedowns"):
+        pretrain_generator(tiny_recipe(SNOW), work, tmp_path / "generator", gone)
+
+
+def test_a_stage_ends_when_its_time_is_over_and_its_rate_has_fallen_by_then(tmp_path, monkeypatch):
+    clock = iter(range(10_000))
+    monkeypatch.setattr(stage.time, "monotonic", lambda: float(next(clock)))
+    recipe = StageRecipe(num_images=8_000, batch_size=8, warmup_steps=0, max_seconds=60.0, decay_from=0.0)
+    rates, steps = [], []
+    original = stage.learning_rate_at
+    monkeypatch.setattr(stage, "learning_rate_at", lambda *a: rates.append(original(*a)) or rates[-1])
+
+    def counts(network, step, num, process):
+        steps.append(step)
+        return loss_of_step(network, step, num, process)
+
+    seconds = run_stage("toy", small_model(), recipe, counts, tmp_path)
+    assert 10 < len(steps) < 60
+    assert seconds >= 60
+    assert rates == sorted(rates, reverse=True) and rates[-1] < 0.02 * recipe.learning_rate < rates[0]
+    again = len(steps)
+    assert run_stage("toy", small_model(), recipe, counts, tmp_path) >= 60
+    assert len(steps) == again, "a stage that is over is not continued"
+
+
+def test_a_stage_in_bfloat16_keeps_its_weights_in_float32(tmp_path):
+    recipe = StageRecipe(num_images=80, batch_size=8, warmup_steps=2, precision="bfloat16")
+    dtypes = set()
+
+    def sees(network, step, num, process):
+        x = torch.randn(num, 3, generator=torch_generator("test", step, process))
+        dtypes.add(network(x).dtype)
+        return network(x).float().square().mean()
+
+    model = small_model()
+    run_stage("toy", model, recipe, sees, tmp_path)
+    assert dtypes == {torch.bfloat16} and model.weight.dtype == torch.float32
+
+
+def test_each_image_is_trained_with_a_caption_of_its_own(tmp_path, monkeypatch):
     names = ["two", "dogs", "on", "grass"]
     images = FixedPixels(torch.zeros(4, 3, 32, 32, dtype=torch.uint8), [[name] for name in names])
-    pool = {
-        "latents": torch.arange(4.0).view(4, 1, 1, 1).repeat(1, 4, 8, 8),
-        "keys": torch.arange(4)[:, None],
-    }
-    scheduler, latents, texts = build_noise_scheduler(), [], []
-    add_noise, tokenize = scheduler.add_noise, denoiser.tokenize
-    monkeypatch.setattr(
-        scheduler,
-        "add_noise",
-        lambda x, *rest: (latents.extend(x[:, 0, 0, 0].tolist()), add_noise(x, *rest))[1],
-    )
+    values = torch.arange(4.0).view(4, 1, 1, 1).repeat(1, 4, 8, 8)
+    pool = Pool(values, torch.arange(4)[:, None], scaling=1.0)
+    tokenizer = build_tokenizer(names, max_tokens=4)
+    captions = tabulate_captions(images, pool.keys, tokenizer, 1, 0, torch.device("cpu"))
+    scheduler, clean, token_ids = build_noise_scheduler(), [], []
+    add_noise, forward = scheduler.add_noise, denoiser.Denoiser.forward
+
+    def watched_noise(x, *rest):
+        clean.extend(x[:, 0, 0, 0].tolist())
+        return add_noise(x, *rest)
+
+    def watched_forward(self, noisy, timesteps, ids):
+        token_ids.extend(ids.tolist())
+        return forward(self, noisy, timesteps, ids)
+
+    monkeypatch.setattr(scheduler, "add_noise", watched_noise)
     monkeypatch.setattr(denoiser, "build_noise_scheduler", lambda: scheduler)
-    monkeypatch.setattr(denoiser, "tokenize", lambda *given: (texts.extend(given[1]), tokenize(*given))[1])
-    recipe = tiny_recipe().changed(caption_dropout=0.0)
-    train_denoiser(recipe, images, pool, 1.0, build_tokenizer(names, max_tokens=4), tmp_path)
+    monkeypatch.setattr(denoiser.Denoiser, "forward", watched_forward)
+    train_denoiser(tiny_recipe(caption_dropout=0.0), pool, captions, tokenizer, tmp_path)
+    texts = [tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in token_ids]
     assert len(set(texts)) > 2
-    assert texts == [names[int(value)] for value in latents]
+    assert texts == [names[int(value)] for value in clean]
+
+
+def test_pixels_and_latents_are_brought_to_unit_deviation(tmp_path):
+    pixels = torch.randint(0, 256, (64, 3, 16, 16), dtype=torch.uint8)
+    images = FixedPixels(pixels, [["noise"]] * 64)
+    pool = pixel_pool(tiny_recipe(), images, torch.device("cpu"))
+    assert torch.equal(pool.values, pixels)
+    drawn = pool.at(torch.arange(64))
+    assert drawn.std().item() == pytest.approx(1, rel=0.01)
+    assert torch.allclose(drawn / pool.scaling, pixels.float() / 127.5 - 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        (
+            {"unet": {"attention": [True]}},
+            r"pretraining\.unet\.attention: got \[True\]; .*each of the 2 levels",
+        ),
+        (
+            {"unet": {"channels": [64, 24], "num_heads": 16}},
+            r"pretraining\.unet\.num_heads: got 16; must divide",
+        ),
+        ({"unet": {"channels": [64, 12]}}, r"pretraining\.unet\.channels\[1\]: got 12"),
+        (
+            {"text": {"width": 100, "num_heads": 8}},
+            r"pretraining\.text\.num_heads: got 8; must divide width, 100",
+        ),
+        ({"space": "sound"}, r"pretraining\.space: got 'sound'"),
+        ({"name": "scorer"}, r"pretraining\.name: got 'scorer'; must be generator, or"),
+        ({"name": "../generator"}, r"pretraining\.name: got '\.\./generator'"),
+    ],
+)
+def test_networks_that_cannot_be_built_are_refused(changes, fault):
+    with pytest.raises(ConfigError, match=fault):
+        PretrainingRecipe.read(tiny_recipe().model_dump() | changes)
+
+
+def test_the_sides_that_fit_follow_from_the_levels_of_the_networks():
+    assert tiny_recipe().size_step_px == 8
+    assert tiny_recipe(space="pixel").size_step_px == 2
