@@ -17,9 +17,10 @@ from kedro.framework.cli.utils import KedroCliError
 
 from pipelines.run.causes import causes, first_cause
 from pipelines.run.disk_faults import disk_fault
+from pipelines.run.makers import fault_of_a_file, missing_file
 from pipelines.run.options import check_runner, read_options, refuse_empty
 from pipelines.run.signals import EXIT_CODE
-from stablerep.errors import ConfigError, DataError, StableRepError, StoppedError
+from stablerep.errors import ConfigError, StableRepError, StoppedError
 
 PROJECT = Path(__file__).parents[1]
 _DATA = "data"
@@ -43,7 +44,7 @@ def in_one_message() -> Iterator[None]:
         yield
     except Exception as error:
         known = (
-            _wrong_table(error)
+            fault_of_a_file(error)
             or first_cause(error, StableRepError)
             or _fault_in_kedros_words(error)
             or disk_fault(error, PROJECT)
@@ -71,32 +72,8 @@ def _fault_in_kedros_words(error: BaseException) -> StableRepError | None:
         if isinstance(link, KedroCliError):
             return ConfigError(f"{link.message}.")
         if isinstance(link, FileNotFoundError):
-            return DataError(
-                f"{link.filename or link}: missing; must be there before this pipeline runs. "
-                "Run what makes it first: `kedro run` runs everything."
-            )
+            return missing_file(str(link.filename or link))
     return None
-
-
-def _wrong_table(error: BaseException) -> StableRepError | None:
-    """Returns a message for a table that does not fit its pandera model: where it is, and who makes it."""
-    from kedro.validation.exceptions import DataValidationError
-
-    refusal = first_cause(error, DataValidationError)
-    if refusal is None:
-        return None
-    name = refusal.dataset_name
-    makers = _makers_of(name)
-    made = f", which {' and '.join(makers)} makes" if makers else ""
-    advice = f"Fix it, or have it made again: {makers[0]} runs in `kedro run`." if makers else "Fix its file."
-    return DataError(f"dataset {name!r}{made}, refused on {refusal.mode}: {refusal.message}\n{advice}")
-
-
-def _makers_of(dataset: str) -> list[str]:
-    from kedro.framework.project import pipelines
-
-    nodes = pipelines["__default__"].nodes if "__default__" in pipelines else []
-    return [f"node {node.name!r}" for node in nodes if dataset in node.outputs]
 
 
 def _end_tracking() -> None:
@@ -129,13 +106,13 @@ def run(**options: Any) -> Any:
         check_launched(options["namespaces"])
         options["runner"] = options["runner"] or "SequentialRunner"
         check_runner(options["runner"], options["runner_params"])
-        CURRENT.options = options
         # a launcher's first process holds it for all
         held = nullcontext() if is_follower() else hold_data_folder(PROJECT / _DATA)
         # relative paths in the configuration are the project's, wherever in it the command was typed
         with held, chdir(PROJECT), warnings.catch_warnings():
             warnings.simplefilter("ignore", KedroDeprecationWarning)
             try:
+                CURRENT.options = options
                 with raising_on_termination():
                     return kedro_run.callback(**options)
             except KeyboardInterrupt:
@@ -146,6 +123,8 @@ def run(**options: Any) -> Any:
                 _end_tracking()
                 _say_stopped()
                 sys.exit(EXIT_CODE)
+            finally:
+                CURRENT.options = {}
 
 
 # Kedro's own name: it merges groups of one name, so that `kedro --help` has one `run`

@@ -25,6 +25,7 @@ ALLOWED = (
     # experiments that choose it
     "conf/params/experiment/digit_scenes.yaml",
     "conf/params/experiment/own_captions.yaml",
+    "conf/params/experiment/recipe.yaml",
     "conf/params/experiment/references.yaml",
     "conf/params/experiment/smoke.yaml",
     "pipelines/config/given.py",  # the old name of evaluation_sets.scenes

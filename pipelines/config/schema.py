@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pipelines.config.nested import merged
+from pipelines.config.arm_plan import head_of, training_of
 from stablerep.alignment.settings import AlignmentSettings, ScorerRecipe
 from stablerep.curation.settings import CurationSettings
 from stablerep.errors import shortened
@@ -81,6 +81,10 @@ class Parameters(Settings):
             self._check_sets_needed_by(name, ())
             if self.image_sets[name].source == "generated":
                 self.generator_of(name)
+        for name in self.training.augmentation_by_method:
+            if name not in self.method:
+                key = f"training.augmentation_by_method.{name}"
+                raise SettingError(key, f"unknown key; {must_be_one_of(name, self.method)} Null removes it.")
         for name in self.arms:
             self._check_arm(name)
         return self
@@ -95,13 +99,12 @@ class Parameters(Settings):
         return GeneratorSettings.read(values, f"image_sets.{image_set}")
 
     def training_of(self, arm: str) -> TrainingSettings:
-        """Returns the training's settings for an arm: those of `training`, with the arm's own keys.
+        """Returns the training's settings for an arm: those of `training`, its method's views, its own keys.
 
         Raises:
             ConfigError: a key of the arm is unknown or out of range.
         """
-        key = f"arms.{arm}.training"
-        return TrainingSettings.read(merged(key, self.training.model_dump(), self.arms[arm].training), key)
+        return training_of(arm, self.arms[arm].model_dump(), self.training.model_dump())
 
     def images_per_caption_of(self, image_set: str) -> int | None:
         """Returns how many images a set has of each caption; None where only the images tell it."""
@@ -131,12 +134,13 @@ class Parameters(Settings):
             given = getattr(arm, field)
             if given not in known:
                 raise SettingError(f"{key}.{field}", f"got {given!r}; {must_be_one_of(given, known)}")
+        head_of(name, arm.model_dump(), self.encoder.model_dump())
         training, method = self.training_of(name), f"method.{arm.method}"
         images = _count(method, self.method[arm.method], "images_per_caption")
         views = _count(method, self.method[arm.method], "views_per_image")
         training.batch.captions_of(images * views, f"{key} with {method}")
         num_views = training.batch.num_views
-        if training.num_images < num_views:
+        if training.num_images is not None and training.num_images < num_views:
             # fewer than one step would train nothing
             own = "num_images" in arm.training
             raise SettingError(

@@ -31,6 +31,7 @@ class CurrentRun:
 
     Attributes:
         parameters: as composed; None before there is a run.
+        catalog: of the run; None before there is one.
         options: of the command, as Kedro names them; none where a run is started by other code.
         stop: a signal that comes while an arm is trained; the arms after it do not start.
         followers: called with an arm's name, its seed and each row of its history as it is made. Kedro's
@@ -40,6 +41,7 @@ class CurrentRun:
     def __init__(self) -> None:
         self.stop = StopSignal()
         self.parameters: dict[str, Any] | None = None
+        self.catalog: DataCatalog | None = None
         self.options: Mapping[str, Any] = {}
         self.followers: list[Follower] = []
 
@@ -90,11 +92,15 @@ class ItemsHooks:
 
     @hook_impl
     def after_catalog_created(self, catalog: "DataCatalog") -> None:
-        """In a launcher's further processes encoders are not kept: the first process keeps them."""
+        """Keeps the catalog for messages.
+
+        In a launcher's further processes encoders are not kept: the first process keeps them.
+        """
         from kedro.io import MemoryDataset
 
         from pipelines.run.launcher import is_follower
 
+        CURRENT.catalog = catalog
         if is_follower():
             for name in encoder_names(CURRENT.parameters_to_register()):
                 catalog[name] = MemoryDataset()

@@ -124,6 +124,10 @@ def check_before_run(
     check_outputs(pipeline, catalog)
     nodes = {node.name.rsplit(".", 1)[-1] for node in pipeline.nodes}
     taken = pipeline.inputs()
+    if "curate_captions" in nodes:
+        # first, for these take no time and need no model
+        check_captions_files(parameters)
+        check_filters(parameters["curation"])
     if not any("params:generator" in node.inputs for node in pipeline.nodes if node.name != _REPORTING):
         check_generator_is_used(given, parameters)
     if any(name.startswith("params:method") for name in taken):
@@ -142,8 +146,6 @@ def check_before_run(
     evaluation_sets = check_evaluation_sets(pipeline, parameters, corpus)
     if not nodes.isdisjoint(EVALUATING):
         check_evaluations(parameters["evaluation"], evaluation_sets)
-    if "curate_captions" in nodes:
-        check_filters(parameters["curation"])
     _check_drawing_and_scoring(catalog, parameters, nodes, taken)
     if corpus and any(map(is_encoder, pipeline.all_outputs())) and "curate_captions" in nodes:
         _check_captions(corpus, parameters)
@@ -189,6 +191,13 @@ def check_generator_is_used(given: Mapping[str, Any], parameters: dict[str, Any]
                 "experiment=own_images_generated, or add image_sets.synthetic={source: generated} and an arm "
                 f"that is trained on it, or leave {shown} out."
             )
+
+
+def check_captions_files(parameters: dict[str, Any]) -> None:
+    """Raises StableRepError where the corpus's captions files are missing or of a format that is not read."""
+    from stablerep.curation.settings import Reading
+
+    build_corpus(parameters["corpus"]).check_captions(Reading.read(parameters["curation"]["reading"]))
 
 
 def check_pretraining(recipe: dict[str, Any], generator: dict[str, Any]) -> None:
@@ -254,12 +263,17 @@ def check_image_sets(corpus: "Corpus", parameters: dict[str, Any]) -> None:
 
 
 def _check_no_flips(corpus: "Corpus", parameters: dict[str, Any]) -> None:
-    own = {f"arms.{name}.training": arm["training"] for name, arm in parameters["arms"].items()}
-    for key, training in {"training": parameters["training"], **own}.items():
-        flips = training.get("augmentation", {}).get("flip_probability", 0)
+    training = parameters["training"]
+    views = {"training.augmentation": training["augmentation"]}
+    for method, own in training["augmentation_by_method"].items():
+        views[f"training.augmentation_by_method.{method}"] = own
+    for name, arm in parameters["arms"].items():
+        views[f"arms.{name}.training.augmentation"] = arm["training"].get("augmentation", {})
+    for key, augmentation in views.items():
+        flips = augmentation.get("flip_probability", 0)
         if flips > 0:
             raise ConfigError(
-                f"{key}.augmentation.flip_probability: got {flips:g}; must be 0 for corpus {corpus.name!r}, "
+                f"{key}.flip_probability: got {flips:g}; must be 0 for corpus {corpus.name!r}, "
                 "whose mirrored images do not show the same. Set it to 0, or choose another corpus."
             )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.utils import find_kedro_project
 
-from pipelines.config.arm_plan import plan_arm
+from pipelines.config.arm_plan import plan_arm, training_of
 from pipelines.config.corpus import build_corpus
 from pipelines.config.evaluation import validation_score
 from pipelines.config.executor import build_executor
@@ -113,8 +113,13 @@ def tune_guidance(
     root = find_kedro_project(study_folder) or Path()
     by = build_executor(executor)
     # a trial is scored on the validation split; its captions are few, and all of them are trained on
-    for_trials = TrainingSettings.read(
-        {**training, "num_images": settings.num_images, "num_probe_captions": 0}
+    for_trials = training_of(
+        "trial",
+        {
+            "method": _METHOD,
+            "training": {"num_images": settings.num_images, "epochs": None, "num_probe_captions": 0},
+        },
+        training,
     )
     trials = _Trials(
         lambda drawing, store: ImageSetRequest(captions, drawing, folder, store, seeds[0], takedowns, by),

@@ -190,6 +190,26 @@ def test_a_corpus_that_cannot_be_read_is_told(tmp_path: Path) -> None:
             check(pipeline, **{"corpus.path": str(tmp_path / "none.csv")})
 
 
+@pytest.mark.parametrize("pipeline", ["__default__", "curation"])
+@pytest.mark.parametrize("experiment", ["own_captions", "digit_scenes"])
+def test_captions_of_a_format_that_is_not_read_are_told_first(
+    pipeline: str, experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "captions.docx"
+    path.write_text("caption\na nine\n")
+
+    def too_late(*_: Any) -> None:
+        raise AssertionError("the encoder was built before the captions were looked at")
+
+    monkeypatch.setattr("pipelines.run.preflight.check_encoder", too_late)
+    given = {"experiment": experiment, "corpus.path": str(path)}
+    told = str(fault(pipeline, **given))
+    assert f"{path}: its ending tells no format; must be one of .csv" in told
+    monkeypatch.undo()
+    if pipeline == "curation":  # the default run would go on to count captions
+        assert fault(pipeline, **given, **{"curation.reading.format": "csv"}) is None
+
+
 def test_an_evaluation_set_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     folder = {"_target_": "stablerep.corpora.image_folder.ImageFolder", "path": str(tmp_path / "none")}
     with pytest.raises(DataError, match="none: does not exist"):
@@ -211,6 +231,13 @@ def test_flips_are_refused_where_a_mirror_image_shows_something_else() -> None:
         check("training", corpus=signs, **{flips: 0.5})
     check("training", corpus=signs, **{flips: 0.0})
     check("training", corpus=sentences(9), **{flips: 0.5})
+
+
+def test_flips_of_one_method_are_refused_too() -> None:
+    signs = {"_target_": f"{__name__}.Signs"}
+    told = r"training\.augmentation_by_method\.clip\.flip_probability: got 0\.5; must be 0 for corpus 'signs'"
+    with pytest.raises(ConfigError, match=told):
+        check("training", corpus=signs, **{"training.augmentation_by_method.clip.flip_probability": 0.5})
 
 
 def test_flips_of_one_arm_are_refused_too() -> None:
