@@ -40,7 +40,7 @@ class TimmEncoder(Encoder):
     def __init__(
         self, name: str, size_px: int, flatten: bool = False, standardise: str = "timm", **options: Any
     ) -> None:
-        """Builds it with random weights; raises ConfigError for an unknown name or a size it does not take."""
+        """Builds it with random weights; raises ConfigError for an unknown name or a wrong size."""
         super().__init__()
         import timm
 
