@@ -40,7 +40,7 @@ def origin_of(image_set: ImageSet) -> dict[str, Any]:
 def _captions(captions: pd.DataFrame) -> list[dict[str, Any]]:
     counted = captions.groupby(["source", "licence"]).size().reset_index(name="num_captions")
     ordered = counted.sort_values(["num_captions", "source", "licence"], ascending=[False, True, True])
-    kinds = [
+    kinds: list[dict[str, Any]] = [
         {"source": str(source), "licence": str(licence), "num_captions": int(number)}
         for source, licence, number in ordered.itertuples(index=False)
     ]

@@ -72,7 +72,8 @@ def card_facts_of(arm: TrainedArm, metrics: Sequence[Mapping[str, Any]] = ()) ->
         arm: trained.
         metrics: rows of the table `metrics` of this encoder.
     """
-    last = {} if arm.history.empty else arm.history.iloc[-1].dropna().to_dict()
+    rows = arm.history.tail(1).dropna(axis="columns").to_dict("records")
+    last = {str(name): value for row in rows for name, value in row.items()}
     return CardFacts(arm.name, arm.method, arm.seed, arm.encoder_config, arm.data, last, metrics)
 
 
