@@ -182,7 +182,7 @@ def _write_program(form: str, encoder: Encoder, folder: Path) -> None:
         ConfigError: torch cannot follow what the model computes, or not for a free number of images.
     """
     example = (torch.rand(2, 3, encoder.size_px, encoder.size_px),)
-    shapes = ({0: torch.export.Dim("batch", min=1)},)
+    shapes = ({0: torch.export.Dim("batch")},)
     try:
         program = torch.export.export(encoder, example, dynamic_shapes=shapes)
         if form == "torch":
