@@ -34,14 +34,40 @@ def save_checkpoint(
     Raises:
         DataError: the disk refuses, for instance because it is full.
     """
+    tensors = state_of(model, optimizer, average)
+    tensors |= {f"random.{k}": v for k, v in random_states().items()}
+    whole = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    save_tensors(path, whole, {"facts": json.dumps(dict(facts))})
+
+
+def state_of(
+    model: nn.Module, optimizer: torch.optim.Optimizer, average: Mapping[str, Tensor] | None = None
+) -> dict[str, Tensor]:
+    """Returns the tensors of a training by the names of `save_checkpoint`, random states left out."""
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in (average or {}).items()}
     for index, state in optimizer.state_dict()["state"].items():
         for name, value in state.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
-    tensors |= {f"random.{k}": v for k, v in random_states().items()}
-    whole = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    save_tensors(path, whole, {"facts": json.dumps(dict(facts))})
+    return tensors
+
+
+def set_state(
+    tensors: Mapping[str, Tensor],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Restores, in place, what `state_of` returned."""
+    model.load_state_dict(_under(tensors, "model."))
+    for name, value in (average or {}).items():
+        value.copy_(tensors[f"average.{name}"])
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in _under(tensors, "optimizer.").items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    whole = optimizer.state_dict()
+    optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -68,18 +94,10 @@ def load_checkpoint(
     with safe_open(path, framework="pt") as file:
         facts = json.loads(file.metadata()["facts"])
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 -- no mapping
-    model.load_state_dict(_under(tensors, "model."))
-    for name, value in (average or {}).items():
-        value.copy_(tensors[f"average.{name}"])
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in _under(tensors, "optimizer.").items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
-    whole = optimizer.state_dict()
-    optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+    set_state(tensors, model, optimizer, average)
     restore_random_states(_under(tensors, "random."))
     return facts
 
 
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
