@@ -29,8 +29,8 @@ def torch_generator(*parts: int | str, device: torch.device | str = "cpu") -> to
 
     Args:
         *parts: of the seed.
-        device: on which it draws; a CPU's generator keeps 32 bits of the seed. The CPU's draws are the same on
-            every machine; a GPU's are drawn where they are needed, without a copy, and differ from the CPU's.
+        device: on which it draws; a CPU's generator keeps 32 bits of the seed. The CPU's draws are the same
+            on every machine; a GPU's are drawn where needed, without a copy, and differ from the CPU's.
     """
     return torch.Generator(device).manual_seed(seed_of(*parts))
 
