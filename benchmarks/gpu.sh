@@ -13,7 +13,7 @@
 #     annotated-types==0.8.0 typing-inspection==0.4.5 typing-extensions==4.16.0 importlib-metadata==9.1.0
 #
 # and there `pip install --no-index --no-deps --target site wheels/*.whl; export PYTHONPATH=site`. Nothing else is
-# imported: no Hydra, Kedro, polars or Ray (tests/benchmarks/test_gpu.py).
+# imported: no Hydra, Kedro, polars or Ray (tests/test_gpu_checks.py).
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 export PYTHONPATH="$root/src:$root${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1

@@ -49,11 +49,12 @@ from stablerep.training.inputs import Arm
 from stablerep.training.loop import run_arm
 from stablerep.training.settings import AugmentationSettings, TrainingSettings
 from stablerep.training.step import Networks
+from stablerep.training.views import blur_kernel_px
 
 ROOT = Path(__file__).parents[1]
 PER_CAPTION = 4
 TEMPERATURE = 0.1
-VIEWS = AugmentationSettings(min_crop=0.6, blur_probability=0.3, flip_probability=0.0)
+VIEWS = AugmentationSettings(min_crop=0.6, blur_probability=0.3, blur_sigma=(0.1, 0.75), flip_probability=0.0)
 TIMM = "stablerep.models.encoders.TimmEncoder"
 _SHARD = "00000.tar"
 
@@ -126,7 +127,10 @@ class PlainBatches(Dataset[Tensor]):
                 v2.RandomResizedCrop(size, scale=(VIEWS.min_crop, 1.0), antialias=True),
                 v2.RandomApply([v2.ColorJitter(0.4, 0.4, 0.4, 0.1)], VIEWS.jitter_probability),
                 v2.RandomGrayscale(VIEWS.grey_probability),
-                v2.RandomApply([v2.GaussianBlur(max(3, size // 10) | 1, (0.1, 1.0))], VIEWS.blur_probability),
+                v2.RandomApply(
+                    [v2.GaussianBlur(blur_kernel_px(VIEWS.blur_sigma[1], size), VIEWS.blur_sigma)],
+                    VIEWS.blur_probability,
+                ),
                 v2.ToImage(),
                 v2.ToDtype(torch.float32, scale=True),
             ]

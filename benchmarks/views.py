@@ -21,21 +21,21 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from stablerep.training.settings import AugmentationSettings
-from stablerep.training.views import Augmentation
+from stablerep.training.views import Augmentation, blur_kernel_px
 
 ROOT = Path(__file__).parents[1]
 
 
 def torchvision_chain(settings: AugmentationSettings, size: int) -> Any:
     """Returns the chain of `Augmentation` in torchvision's transforms."""
-    strength = settings.jitter
+    strength, kernel = settings.jitter, blur_kernel_px(settings.blur_sigma[1], size)
     jitter = v2.ColorJitter(strength, strength, strength, strength / 4)
     return v2.Compose(
         [
             v2.RandomResizedCrop(size, scale=(settings.min_crop, 1.0), antialias=False),
             v2.RandomApply([jitter], settings.jitter_probability),
             v2.RandomGrayscale(settings.grey_probability),
-            v2.RandomApply([v2.GaussianBlur(max(3, size // 10) | 1, (0.1, 1.0))], settings.blur_probability),
+            v2.RandomApply([v2.GaussianBlur(kernel, settings.blur_sigma)], settings.blur_probability),
             v2.RandomHorizontalFlip(settings.flip_probability),
         ]
     )

@@ -13,19 +13,23 @@ from typing import Any
 import click
 from kedro import KedroDeprecationWarning
 from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.cli.utils import KedroCliError
 
 from pipelines.run.causes import causes, first_cause
 from pipelines.run.disk_faults import disk_fault
+from pipelines.run.makers import fault_of_a_file, missing_file
+from pipelines.run.options import check_runner, read_options, refuse_empty
 from pipelines.run.signals import EXIT_CODE
-from stablerep.errors import ConfigError, DataError, StableRepError, StoppedError
+from stablerep.errors import ConfigError, StableRepError, StoppedError
 
 PROJECT = Path(__file__).parents[1]
 _DATA = "data"
-# how Kedro begins to say that --pipelines, --namespaces, --nodes or --tags name nothing in the graph
-_UNKNOWN_PART = (
-    "Failed to find the pipeline named",
-    "Pipeline does not contain",
-    "Pipeline contains no nodes",
+# how Kedro begins to say that the options have no node in common
+_NO_NODES = "Pipeline contains no nodes"
+# the last line of a traceback
+_OUR_FAULT = (
+    "This is a fault of the project, not of your input. Please report it with the command and all lines "
+    "above; CONTRIBUTING.md says where."
 )
 
 
@@ -33,99 +37,43 @@ _UNKNOWN_PART = (
 def in_one_message() -> Iterator[None]:
     """Ends the process with exit code 1 and one message when the user can fix the fault.
 
-    Anything else is a fault of ours and keeps its traceback. A run that was told to stop is no fault: its
-    code is that of a signal, so that a scheduler tells the two apart.
+    Anything else is a fault of ours: it keeps its traceback, with a line that says where to report it. A run
+    that was told to stop is no fault: its code is that of a signal, so that a scheduler tells the two apart.
     """
     try:
         yield
     except Exception as error:
         known = (
-            _wrong_table(error)
+            fault_of_a_file(error)
             or first_cause(error, StableRepError)
             or _fault_in_kedros_words(error)
             or disk_fault(error, PROJECT)
         )
         if known is None:
+            error.add_note(_OUR_FAULT)
             raise
-        click.secho(f"\n{type(known).__name__}: {known}", fg="red", err=True)
+        notes = "".join(f"\n{note}" for link in causes(error) for note in getattr(link, "__notes__", ()))
+        click.secho(f"\n{type(known).__name__}: {known}{notes}", fg="red", err=True)
         sys.exit(EXIT_CODE if isinstance(known, StoppedError) else 1)
 
 
 def _fault_in_kedros_words(error: BaseException) -> StableRepError | None:
-    """Returns a message for a missing environment, part of the graph, or table."""
-    from kedro.config import MissingConfigException
+    """Returns a message for what Kedro itself refuses, and for a missing file."""
+    from kedro.validation.exceptions import ValidationConfigurationError
 
     for link in causes(error):
-        if isinstance(link, MissingConfigException):
+        if isinstance(link, ValueError) and str(link).startswith(_NO_NODES):
             return ConfigError(
-                f"configuration: {link}. --env and KEDRO_ENV must name a folder of conf/, or be left out."
+                "the options that choose nodes (--pipelines, --namespaces, --nodes, --tags, --from-..., "
+                "--to-...) have no node in common; must have at least one. Leave one of them out."
             )
-        if isinstance(link, ValueError) and str(link).startswith(_UNKNOWN_PART):
-            return ConfigError(
-                f"{link}\n`kedro registry list` names the rooms and the items of the default run."
-            )
+        if isinstance(link, ValidationConfigurationError):
+            return ConfigError(f"catalog: {link} Correct the entry in conf/base/catalog.yml.")
+        if isinstance(link, KedroCliError):
+            return ConfigError(f"{link.message}.")
         if isinstance(link, FileNotFoundError):
-            return DataError(
-                f"{link.filename or link}: missing; must be there before this pipeline runs. "
-                "Run what makes it first: `kedro run` runs everything."
-            )
+            return missing_file(str(link.filename or link))
     return None
-
-
-def _wrong_table(error: BaseException) -> StableRepError | None:
-    """Returns a message for a table that does not fit its pandera model: where it is, and who makes it."""
-    from kedro.validation.exceptions import DataValidationError
-
-    refusal = first_cause(error, DataValidationError)
-    if refusal is None:
-        return None
-    name = refusal.dataset_name
-    makers = _makers_of(name)
-    made = f", which {' and '.join(makers)} makes" if makers else ""
-    advice = f"Fix it, or have it made again: {makers[0]} runs in `kedro run`." if makers else "Fix its file."
-    return DataError(f"dataset {name!r}{made}, refused on {refusal.mode}: {refusal.message}\n{advice}")
-
-
-def _makers_of(dataset: str) -> list[str]:
-    from kedro.framework.project import pipelines
-
-    nodes = pipelines["__default__"].nodes if "__default__" in pipelines else []
-    return [f"node {node.name!r}" for node in nodes if dataset in node.outputs]
-
-
-def _check_pipelines(names: list[str]) -> None:
-    from kedro.framework.project import pipelines
-
-    from stablerep.nearest_name import must_be_one_of
-
-    for name in names:
-        # an item, such as `training.simclr.seed_0`, may come with --params, which are not composed yet
-        if name.split(".")[0] not in pipelines:
-            raise ConfigError(f"--pipelines: got {name!r}; {must_be_one_of(name, pipelines.keys())}")
-
-
-def _split_params(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    # a mapping comes from `--config file`, already parsed
-    if isinstance(value, dict):
-        return value
-    from pipelines.config.params_option import parse_params
-
-    with in_one_message():
-        return parse_params(value)
-
-
-def _options() -> list[click.Parameter]:
-    """Returns Kedro's options of `run`; --params keeps lists whole."""
-    own = click.Option(
-        ["--params"],
-        type=click.UNPROCESSED,
-        default="",
-        help="Choices and values of this run, with commas between them: "
-        "generator=sdxl_turbo,generator.guidance_scale=0. A list stands in brackets, method=[simclr,clip], a "
-        "mapping in braces with a space after each colon, arms.mine={method: simclr, images: real}.",
-        callback=_split_params,
-    )
-    return [own if option.name == "params" else option for option in kedro_run.params]
 
 
 def _end_tracking() -> None:
@@ -146,23 +94,25 @@ def _say_stopped() -> None:
 
 def run(**options: Any) -> Any:
     """Runs pipelines; see `kedro run --help`."""
+    from pipelines.run.current import CURRENT
     from pipelines.run.launcher import check_launched, is_follower
     from pipelines.run.lock import hold_data_folder
     from pipelines.run.signals import Terminated, raising_on_termination
 
     with in_one_message():
-        names = [options["pipeline"]] if options["pipeline"] else []
-        _check_pipelines([*names, *options["pipelines"]])
+        context = click.get_current_context(silent=True)
+        if context is not None:
+            refuse_empty(context, options)
         check_launched(options["namespaces"])
         options["runner"] = options["runner"] or "SequentialRunner"
-        if options["conf_source"]:
-            options["conf_source"] = str(Path(options["conf_source"]).absolute())
+        check_runner(options["runner"], options["runner_params"])
         # a launcher's first process holds it for all
         held = nullcontext() if is_follower() else hold_data_folder(PROJECT / _DATA)
         # relative paths in the configuration are the project's, wherever in it the command was typed
         with held, chdir(PROJECT), warnings.catch_warnings():
             warnings.simplefilter("ignore", KedroDeprecationWarning)
             try:
+                CURRENT.options = options
                 with raising_on_termination():
                     return kedro_run.callback(**options)
             except KeyboardInterrupt:
@@ -173,11 +123,15 @@ def run(**options: Any) -> Any:
                 _end_tracking()
                 _say_stopped()
                 sys.exit(EXIT_CODE)
+            finally:
+                CURRENT.options = {}
 
 
-@click.group(name="stablerep")
+# Kedro's own name: it merges groups of one name, so that `kedro --help` has one `run`
+@click.group(name="kedro")
 def cli() -> None:
     """Commands of this project."""
 
 
-cli.add_command(click.Command("run", params=_options(), callback=run, help="Run pipelines of this project."))
+_PARAMETERS = read_options(in_one_message)
+cli.add_command(click.Command("run", params=_PARAMETERS, callback=run, help="Run pipelines of this project."))

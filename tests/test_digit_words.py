@@ -22,9 +22,11 @@ ALLOWED = (
     "conf/params/scorer/embedded.yaml",
     "conf/params/validation/digit_scenes.yaml",
     "conf/words/digit_scenes.txt",
+    "conf/words/visible.txt",  # 50,000 words of English
     # experiments that choose it
     "conf/params/experiment/digit_scenes.yaml",
     "conf/params/experiment/own_captions.yaml",
+    "conf/params/experiment/recipe.yaml",
     "conf/params/experiment/references.yaml",
     "conf/params/experiment/smoke.yaml",
     "pipelines/config/given.py",  # the old name of evaluation_sets.scenes

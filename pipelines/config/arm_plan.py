@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.config.build import build_method
 from pipelines.config.nested import merged
-from stablerep.models.settings import EncoderSettings
+from stablerep.errors import ConfigError
+from stablerep.models.settings import EncoderSettings, HeadSettings
 from stablerep.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -16,9 +17,23 @@ if TYPE_CHECKING:
 
 
 def training_of(name: str, arm: Mapping[str, Any], training: Mapping[str, Any]) -> TrainingSettings:
-    """Returns the section `training` with what an arm overrides of it."""
+    """Returns the section `training` with the views of an arm's method, and with what the arm overrides."""
     key = f"arms.{name}.training"
-    return TrainingSettings.read(merged(key, dict(training), arm.get("training") or {}), key)
+    views = (training.get("augmentation_by_method") or {}).get(arm["method"]) or {}
+    of_method = merged("training", dict(training), {"augmentation": views}) | {"augmentation_by_method": {}}
+    read = TrainingSettings.read(merged(key, of_method, arm.get("training") or {}), key)
+    if read.augmentation_by_method:
+        raise ConfigError(
+            f"{key}.augmentation_by_method: an arm has one method; set {key}.augmentation instead, "
+            "which goes before the views of the method."
+        )
+    return read
+
+
+def head_of(name: str, arm: Mapping[str, Any], encoder: Mapping[str, Any]) -> HeadSettings:
+    """Returns the section `encoder.head` with what an arm overrides of it."""
+    key = f"arms.{name}.head"
+    return HeadSettings.read(merged(key, dict(encoder["head"]), arm.get("head") or {}), key)
 
 
 def plan_arm(
@@ -51,7 +66,7 @@ def plan_arm(
         method=build_method(arm["method"], dict(method)),
         images=arm["images"],
         encoder_config=dict(settings.backbone),
-        head=settings.head,
+        head=head_of(name, arm, settings.model_dump()),
         text=settings.text,
         optimisation=training,
         tokenizer_folder=None if named is None else str(project / named),

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pipelines.config.arguments import check_arguments, must_be_a
+
 
 def build(key: str, entry: dict[str, Any], where: str) -> Any:
     """Returns the object of an entry.
@@ -12,22 +14,26 @@ def build(key: str, entry: dict[str, Any], where: str) -> Any:
         where: the file in which to set it, for messages.
 
     Raises:
-        ConfigError: there is no such class, or it refuses its arguments.
+        ConfigError: there is no such class, or it does not take its arguments.
     """
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
-    from stablerep.errors import ConfigError, StableRepError
+    from stablerep.errors import ConfigError, StableRepError, shortened
 
+    check_arguments(key, entry, where)
     try:
         return instantiate(entry, _convert_="all")
     except InstantiationException as error:
         if isinstance(error.__cause__, StableRepError):
             raise error.__cause__ from None  # its own message is whole; `from error` would close a circle
         reason = " ".join(str(error.__cause__ or error).split())
-        raise ConfigError(f"{key}: got {entry!r}; {reason}. Set it in {where}.") from error
+        raise ConfigError(f"{key}: got {shortened(entry)}; {reason}. Set it in {where}.") from error
 
 
 def build_method(name: str, entry: dict[str, Any]) -> Any:
     """Returns the method of an entry of `method`."""
-    return build(f"method.{name}", entry, f"conf/params/method/{name}.yaml")
+    from stablerep.methods.method import Method
+
+    key, where = f"method.{name}", f"conf/params/method/{name}.yaml"
+    return must_be_a(Method, build(key, entry, where), key, entry["_target_"], where)

@@ -17,19 +17,16 @@ def find_scorer(alignment: AlignmentSettings, scorer_folder: Path | None) -> "Sc
         alignment: `scorer.folder` is relative to the project, absolute, or null.
         scorer_folder: the embedded scorer's, from the catalog.
     """
-    from hydra.utils import get_class
-
-    from stablerep.errors import ConfigError
+    from pipelines.config.arguments import check_arguments, class_named, must_be_a
+    from stablerep.alignment.scorer import Scorer
 
     if alignment.scorer is None:
         return None
+    where = "conf/params/alignment/<name>.yaml"
     options = dict(alignment.scorer)
-    target, named = options.pop("_target_"), options.pop("folder", None)
+    folder = named_folder(options.get("folder"), scorer_folder)
+    check_arguments("alignment.scorer", options | {"folder": str(folder)}, where)
+    target = options.pop("_target_")
     # not hydra's instantiate: it wraps what the class has to say
-    try:
-        return get_class(target)(named_folder(named, scorer_folder), **options)
-    except TypeError as error:
-        raise ConfigError(
-            f"alignment.scorer: {target} does not take {', '.join(options)} ({error}). Set it in "
-            "conf/params/alignment/<name>.yaml."
-        ) from error
+    made = class_named("alignment.scorer._target_", target, where)(**options | {"folder": folder})
+    return must_be_a(Scorer, made, "alignment.scorer", target, where)

@@ -112,12 +112,12 @@ def _renamed(message: str, key: str, settings: set[str]) -> str:
 def _keys_of(entry: Mapping[str, Any]) -> set[str]:
     """Returns the settings of the class that an entry names, also those that it leaves out."""
     import inspect
-
-    from hydra.utils import get_object
+    import pkgutil
 
     try:
-        return {*entry, *inspect.signature(get_object(entry["_target_"])).parameters}
-    except (ImportError, TypeError, ValueError):  # there is no such class: only its name can be at fault
+        return {*entry, *inspect.signature(pkgutil.resolve_name(entry["_target_"])).parameters}
+    except (ImportError, AttributeError, TypeError, ValueError):
+        # there is no such class: only its name can be at fault
         return set(entry)
 
 

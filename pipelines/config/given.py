@@ -12,7 +12,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from pipelines.config.schema import Parameters
-from stablerep.errors import ConfigError
+from pipelines.config.yaml_files import read_yaml_file
+from stablerep.errors import ConfigError, shortened
 from stablerep.nearest_name import must_be_one_of
 
 # Sections to which entries may be added, with the key that makes an entry whole.
@@ -23,6 +24,9 @@ _OPEN = {
     "image_sets": "source",
     "arms": "method",
 }
+# `curation.filters[2].max_words`
+_KEY = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[\d+\])*")
+_MAX_DEPTH = 20  # parts of a key; the deepest that a setting has are five
 # Keys of releases before 0.2.
 _RENAMED = {
     "batch": "training.batch",
@@ -62,6 +66,7 @@ class Given:
         self.choices: dict[str, list[str]] = {}
         self.values: dict[str, Any] = {}
         for key, value in runtime.items():
+            _check_form(key)
             if key in self.groups and not isinstance(value, Mapping):
                 self.choices[key] = self._options(key, value)
             else:
@@ -102,8 +107,10 @@ class Given:
 
     def _lists(self) -> list[str]:
         """Returns the groups of which several options can be chosen at once."""
-        config: Any = OmegaConf.load(self.folder / "config.yaml")
-        defaults = config.get("defaults", [])
+        path = self.folder / "config.yaml"
+        defaults: Any = read_yaml_file(path).get("defaults", [])
+        if not OmegaConf.is_list(defaults):
+            raise ConfigError(f"{path}: defaults: got {defaults!r}; must be a list of groups and files.")
         entries = [each for each in defaults if OmegaConf.is_dict(each)]
         return [str(group) for each in entries for group in each if OmegaConf.is_list(each[group])]
 
@@ -128,12 +135,30 @@ class Given:
                 raise ConfigError(
                     f"{prefix}.{part}: unknown key; {must_be_one_of(str(part), map(str, node))}"
                 )
+            _check_item(key, node, part)
             node = _inner(node, part)
             if node is None:
                 return
         if isinstance(node, Mapping) and node and value is not None and not isinstance(value, Mapping | str):
             keys = ", ".join(f"{key}.{each}" for each in node)
             raise ConfigError(f"{key}: got {value!r}; must be set key by key: {keys}.")
+
+
+def _check_form(key: Any) -> None:
+    if not isinstance(key, str) or not _KEY.fullmatch(key) or len(_parts(key)) > _MAX_DEPTH:
+        raise ConfigError(
+            f"--params: got the key {shortened(key)}; must be names with dots between them, and the number "
+            "of an item of a list in brackets, such as curation.filters[2].max_words."
+        )
+
+
+def _check_item(key: str, node: Any, part: str | int) -> None:
+    """Raises ConfigError where a list has no such item."""
+    if isinstance(node, list) and not (isinstance(part, int) and part < len(node)):
+        raise ConfigError(
+            f"{key}: got the item {part!r} of a list of {len(node)}; must be a number below {len(node)}, for "
+            "the first is 0. Give the whole list to make it longer."
+        )
 
 
 def _leaves(key: str, value: Any, config: DictConfig) -> Iterator[tuple[str, Any]]:

@@ -10,9 +10,10 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pipelines.config.nested import merged
+from pipelines.config.arm_plan import head_of, training_of
 from stablerep.alignment.settings import AlignmentSettings, ScorerRecipe
 from stablerep.curation.settings import CurationSettings
+from stablerep.errors import shortened
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.image_sets.settings import ImageSetSettings
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
@@ -26,7 +27,8 @@ from stablerep.validation.settings import ValidationSettings
 
 T = TypeVar("T")
 # They become names of files and folders, of MLflow runs, and anchors of the report.
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_MAX_NAME = 100
+_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{_MAX_NAME}}}")
 _SEED_MARK = "_seed_"  # between an arm's name and its seed in the names of datasets and folders
 
 
@@ -43,7 +45,7 @@ Named = Annotated[dict[str, T], BeforeValidator(_without_removed)]
 class Parameters(Settings):
     """Everything that nodes are given, one field for each `params:<key>`."""
 
-    experiment_name: str = Field(min_length=1)
+    experiment_name: str
     size_name: str = Field("full", description="of the group `size`; figures of a smoke run say nothing")
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=2**63 - 1)], ...], Values] = Field(
         min_length=1,
@@ -71,12 +73,18 @@ class Parameters(Settings):
     def _check_what_must_fit(self) -> "Parameters":
         if len(set(self.seeds)) < len(self.seeds):
             raise SettingError("seeds", f"got {list(self.seeds)!r}; must differ from each other")
+        for key in ("experiment_name", "size_name"):
+            _check_name(key, getattr(self, key))
         for section in ("image_sets", "arms", "evaluation_sets"):
             _check_names(section, getattr(self, section))
         for name in self.image_sets:
             self._check_sets_needed_by(name, ())
             if self.image_sets[name].source == "generated":
                 self.generator_of(name)
+        for name in self.training.augmentation_by_method:
+            if name not in self.method:
+                key = f"training.augmentation_by_method.{name}"
+                raise SettingError(key, f"unknown key; {must_be_one_of(name, self.method)} Null removes it.")
         for name in self.arms:
             self._check_arm(name)
         return self
@@ -91,13 +99,12 @@ class Parameters(Settings):
         return GeneratorSettings.read(values, f"image_sets.{image_set}")
 
     def training_of(self, arm: str) -> TrainingSettings:
-        """Returns the training's settings for an arm: those of `training`, with the arm's own keys.
+        """Returns the training's settings for an arm: those of `training`, its method's views, its own keys.
 
         Raises:
             ConfigError: a key of the arm is unknown or out of range.
         """
-        key = f"arms.{arm}.training"
-        return TrainingSettings.read(merged(key, self.training.model_dump(), self.arms[arm].training), key)
+        return training_of(arm, self.arms[arm].model_dump(), self.training.model_dump())
 
     def images_per_caption_of(self, image_set: str) -> int | None:
         """Returns how many images a set has of each caption; None where only the images tell it."""
@@ -127,12 +134,13 @@ class Parameters(Settings):
             given = getattr(arm, field)
             if given not in known:
                 raise SettingError(f"{key}.{field}", f"got {given!r}; {must_be_one_of(given, known)}")
+        head_of(name, arm.model_dump(), self.encoder.model_dump())
         training, method = self.training_of(name), f"method.{arm.method}"
         images = _count(method, self.method[arm.method], "images_per_caption")
         views = _count(method, self.method[arm.method], "views_per_image")
         training.batch.captions_of(images * views, f"{key} with {method}")
         num_views = training.batch.num_views
-        if training.num_images < num_views:
+        if training.num_images is not None and training.num_images < num_views:
             # fewer than one step would train nothing
             own = "num_images" in arm.training
             raise SettingError(
@@ -153,12 +161,20 @@ def _check_names(section: str, entries: Mapping[str, Any]) -> None:
     if not entries:
         raise SettingError(section, "got none; must name at least one")
     for name in entries:
-        if not _NAME.fullmatch(name) or _SEED_MARK in name:
+        _check_name(section, name)
+        if _SEED_MARK in name:
             raise SettingError(
-                section,
-                f"got the name {name!r}; must be of the letters A to Z and a to z, 0 to 9, _ and -, without "
-                f"{_SEED_MARK!r}: files are named after it",
+                section, f"got the name {name!r}; must be without {_SEED_MARK!r}, which stands before a seed"
             )
+
+
+def _check_name(key: str, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise SettingError(
+            key,
+            f"got the name {shortened(name)}; must be of the letters A to Z and a to z, 0 to 9, _ and -, at "
+            f"most {_MAX_NAME} of them: files are named after it",
+        )
 
 
 def _count(method: str, settings: Mapping[str, Any], name: str) -> int:

@@ -5,7 +5,12 @@ Whatever nodes write derives from `WholeFileDataset`: a killed save or a full di
 
 from pipelines.datasets.encoder import EncoderDataset, save_arm
 from pipelines.datasets.image_sets import ImageSetDataset
-from pipelines.datasets.inputs import CaptionEditsCSVDataset, CaptionFilesDataset, TakedownsCSVDataset
+from pipelines.datasets.inputs import (
+    CaptionEditsCSVDataset,
+    CaptionFilesDataset,
+    EvaluationCaptionsCSVDataset,
+    TakedownsCSVDataset,
+)
 from pipelines.datasets.path import FolderDataset, PathDataset
 from pipelines.datasets.pictures import FigureDataset, ImageDataset
 from pipelines.datasets.tables import LazyParquetDataset, ParquetDataset, PreviousParquetDataset
@@ -17,6 +22,7 @@ __all__ = [
     "CaptionEditsCSVDataset",
     "CaptionFilesDataset",
     "EncoderDataset",
+    "EvaluationCaptionsCSVDataset",
     "FigureDataset",
     "FolderDataset",
     "ImageDataset",

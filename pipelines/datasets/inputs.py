@@ -1,4 +1,4 @@
-"""What people bring: captions, takedowns and edits. No node writes them."""
+"""What people bring: captions, takedowns, edits and the captions of evaluation sets. No node writes them."""
 
 from glob import glob
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,20 @@ class TakedownsCSVDataset(PathDataset):
         from stablerep.curation.people.takedowns import read_takedowns
 
         return read_takedowns(self._filepath)
+
+    def save(self, data: Any) -> None:
+        """Raises DataError."""
+        self._refuse()
+
+
+class EvaluationCaptionsCSVDataset(PathDataset):
+    """Captions of evaluation sets; read by `stablerep.curation.people.evaluation_captions`."""
+
+    def load(self) -> "pd.DataFrame":
+        """Returns the column caption."""
+        from stablerep.curation.people.evaluation_captions import read_evaluation_captions
+
+        return read_evaluation_captions(self._filepath)
 
     def save(self, data: Any) -> None:
         """Raises DataError."""

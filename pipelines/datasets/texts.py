@@ -1,10 +1,14 @@
 """Text files, JSON files and the seconds of nodes."""
 
 import json
+import logging
+import math
 from pathlib import Path
 from typing import Any, NewType
 
 from pipelines.datasets.whole import WholeFileDataset
+
+logger = logging.getLogger(__name__)
 
 # kedro-viz tells a preview's kind from the name of this type
 JSONPreview = NewType("JSONPreview", str)
@@ -31,7 +35,10 @@ class JSONDataset(WholeFileDataset):
         beside.write_text(json.dumps(data, indent=2), encoding="utf-8")
 
     def _read(self, path: Path) -> Any:
-        return json.loads(path.read_text(encoding="utf-8"))
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except RecursionError as error:
+            raise ValueError("its brackets are too deep") from error
 
     def preview(self) -> JSONPreview:
         """Returns the data as a string for kedro-viz."""
@@ -43,11 +50,28 @@ class SecondsDataset(JSONDataset):
 
     def _read(self, path: Path) -> dict[str, float]:
         """Returns node name -> seconds; nothing where no run has written yet."""
-        return dict(super()._read(path)) if path.exists() else {}
+        if not path.exists():
+            return {}
+        seconds = super()._read(path)
+        if not isinstance(seconds, dict):
+            raise TypeError("must be a mapping of nodes to seconds")
+        for node, value in seconds.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+                raise ValueError(f"got {value!r} seconds for node {node!r}; must be a number >= 0")
+        return seconds
 
     def _write(self, beside: Path, data: dict[str, float]) -> None:
-        """Adds to what is there; a node's newer figure replaces its older one."""
-        super()._write(beside, {**self.load(), **data})
+        """Adds to what is there; a node's newer figure replaces its older one. A damaged file is replaced."""
+        super()._write(beside, {**self._before(), **data})
+
+    def _before(self) -> dict[str, float]:
+        # not self.load(): Kedro wraps what that raises in an error of its own
+        try:
+            return self._read(self._filepath)
+        except (OSError, TypeError, ValueError) as error:
+            # the run must not end for them: its first node has done its work by now
+            logger.warning("%s: cannot be read (%s); it is written again", self._filepath, error)
+            return {}
 
     def _advice(self) -> str:
         return "Remove it: the next run writes a new one."

@@ -4,6 +4,8 @@ A new dataset type implements `_write` and `_read`. The base lends a name beside
 what was written there and renames it (`stablerep.storage.whole_files`, `stablerep.storage.whole_folders`).
 """
 
+import errno
+import os
 from abc import abstractmethod
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,6 +15,20 @@ from pipelines.datasets.path import PathDataset
 from stablerep.errors import DataError
 from stablerep.storage.whole_files import written_whole
 from stablerep.storage.whole_folders import folder_written_whole, recover_folder
+
+
+class DamagedFileError(DataError):
+    """A file that a node wrote is not as it was written.
+
+    Attributes:
+        path: of the file or the folder.
+        fault: what is wrong with it, one sentence that names the path.
+    """
+
+    def __init__(self, path: Path, fault: str, advice: str) -> None:
+        """Takes the sentence, and the one that says what to do."""
+        super().__init__(f"{fault} {advice}")
+        self.path, self.fault = path, fault
 
 
 class WholeFileDataset(PathDataset):
@@ -41,8 +57,8 @@ class WholeFileDataset(PathDataset):
         """Returns the data.
 
         Raises:
-            FileNotFoundError: nothing is there.
-            OSError, TypeError, ValueError: the file is damaged.
+            FileNotFoundError: nothing is there, or a file of a folder is missing.
+            OSError, TypeError, ValueError, DataError: the file is damaged.
         """
 
     def save(self, data: Any) -> None:
@@ -58,17 +74,20 @@ class WholeFileDataset(PathDataset):
         """Returns the data.
 
         Raises:
-            DataError: the file is damaged or something else; the message names it.
+            DamagedFileError: the file is damaged or something else; the message names it.
             FileNotFoundError: nothing is there.
         """
         try:
             return self._read(self._filepath)
-        except FileNotFoundError:
-            raise
-        except (OSError, TypeError, ValueError) as error:
-            raise DataError(
-                f"{self._filepath}: cannot be read as {self.form} ({error}). {self._advice()}"
-            ) from error
+        except (OSError, TypeError, ValueError, DataError) as error:
+            if isinstance(error, FileNotFoundError) and not os.path.lexists(self._filepath):
+                raise FileNotFoundError(
+                    errno.ENOENT, os.strerror(errno.ENOENT), str(self._filepath)
+                ) from error
+            # pandas says the path alone
+            why = f"{error.filename or error} is missing" if isinstance(error, FileNotFoundError) else error
+            fault = f"{self._filepath}: cannot be read as {self.form} ({why})."
+            raise DamagedFileError(self._filepath, fault, self._advice()) from error
 
     def _advice(self) -> str:
         return (

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.config.build import build
 from pipelines.config.chosen_scorer import find_scorer
+from pipelines.config.executor import build_executor
 from pipelines.config.generator import generator_of, model_folder
 from pipelines.image_sets.amounts import amounts_of
 from stablerep.alignment.settings import AlignmentSettings
@@ -62,7 +62,7 @@ def generate_images(
             place,
             seeds[0],
             takedowns,
-            build("executor", executor, "conf/params/executor/<name>.yaml"),
+            build_executor(executor),
             further or {},
             keeps_spare,
         )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
     from kedro.io import DataCatalog
     from kedro.pipeline import Pipeline
+    from kedro.pipeline.node import Node
 
 Follower = Callable[[str, int, Mapping[str, float]], None]
 _WORK = "training_work"
@@ -30,6 +31,8 @@ class CurrentRun:
 
     Attributes:
         parameters: as composed; None before there is a run.
+        catalog: of the run; None before there is one.
+        options: of the command, as Kedro names them; none where a run is started by other code.
         stop: a signal that comes while an arm is trained; the arms after it do not start.
         followers: called with an arm's name, its seed and each row of its history as it is made. Kedro's
             hooks see what a node returns when the node is done, which for an arm may be days later.
@@ -38,6 +41,8 @@ class CurrentRun:
     def __init__(self) -> None:
         self.stop = StopSignal()
         self.parameters: dict[str, Any] | None = None
+        self.catalog: DataCatalog | None = None
+        self.options: Mapping[str, Any] = {}
         self.followers: list[Follower] = []
 
     def parameters_to_register(self) -> dict[str, Any]:
@@ -81,12 +86,21 @@ class ItemsHooks:
             pipelines.configure(f"{PACKAGE_NAME}.pipeline_registry")
 
     @hook_impl
+    def on_node_error(self, error: Exception, node: "Node") -> None:
+        """Adds the node's name to the message, which is the only one: Kedro's own log of it is off."""
+        error.add_note(f"In node {node.name}.")
+
+    @hook_impl
     def after_catalog_created(self, catalog: "DataCatalog") -> None:
-        """In a launcher's further processes encoders are not kept: the first process keeps them."""
+        """Keeps the catalog for messages.
+
+        In a launcher's further processes encoders are not kept: the first process keeps them.
+        """
         from kedro.io import MemoryDataset
 
         from pipelines.run.launcher import is_follower
 
+        CURRENT.catalog = catalog
         if is_follower():
             for name in encoder_names(CURRENT.parameters_to_register()):
                 catalog[name] = MemoryDataset()

@@ -11,9 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
-from pipelines.config.build import build, build_method
+from pipelines.config.arguments import check_arguments
+from pipelines.config.build import build_method
+from pipelines.config.catalog import check_datasets, entries_of_catalog
 from pipelines.config.corpus import CORPORA, build_corpus
+from pipelines.config.executor import build_executor
 from pipelines.config.possible_arms import lacks_captions
+from pipelines.run.chosen_parts import check_chosen_parts
+from pipelines.run.current import CURRENT
 from pipelines.run.items import is_encoder
 from pipelines.run.launcher import is_follower
 from pipelines.tracking.store import check_store
@@ -44,13 +49,23 @@ class PreflightHooks:
         self._parameters: dict[str, Any] = {}
         self._given: dict[str, Any] = {}
         self._project = Path()
+        self._entries: dict[str, Any] = {}
 
     @hook_impl
     def after_context_created(self, context: "KedroContext") -> None:
-        """Keeps the parameters, what `--params` gave of them, and where the project is."""
+        """Checks what the options name; keeps the parameters, what `--params` gave, where the project is."""
+        from kedro.framework.project import pipelines
+
         self._project = context.project_path
         self._parameters = context.config_loader["parameters"]
         self._given = context.config_loader.runtime_params or {}
+        if CURRENT.options:
+            check_chosen_parts(CURRENT.options, pipelines, entries_of_catalog(context.config_loader))
+
+    @hook_impl
+    def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
+        """Keeps the entries of the catalog."""
+        self._entries = conf_catalog
 
     # first of all: tracking must not start a run that ends here
     @hook_impl(tryfirst=True)
@@ -60,6 +75,7 @@ class PreflightHooks:
             check_store(self._project)
         CORPORA.keep()
         try:
+            check_datasets(pipeline, catalog, self._entries)
             check_before_run(pipeline, catalog, self._parameters, self._given)
         except BaseException:  # Kedro calls on_pipeline_error for faults of nodes only
             CORPORA.forget()
@@ -108,6 +124,10 @@ def check_before_run(
     check_outputs(pipeline, catalog)
     nodes = {node.name.rsplit(".", 1)[-1] for node in pipeline.nodes}
     taken = pipeline.inputs()
+    if "curate_captions" in nodes:
+        # first, for these take no time and need no model
+        check_captions_files(parameters)
+        check_filters(parameters["curation"])
     if not any("params:generator" in node.inputs for node in pipeline.nodes if node.name != _REPORTING):
         check_generator_is_used(given, parameters)
     if any(name.startswith("params:method") for name in taken):
@@ -126,14 +146,26 @@ def check_before_run(
     evaluation_sets = check_evaluation_sets(pipeline, parameters, corpus)
     if not nodes.isdisjoint(EVALUATING):
         check_evaluations(parameters["evaluation"], evaluation_sets)
-    if not nodes.isdisjoint(DRAWING):
-        # built, not started: executors connect to nothing until they are given images to draw
-        build("executor", parameters["executor"], "conf/params/executor/<name>.yaml")
-        _check_models(catalog, parameters, nodes)
-    if "scorer_folder" in taken:
-        _check_scorer(catalog, parameters)
+    _check_drawing_and_scoring(catalog, parameters, nodes, taken)
     if corpus and any(map(is_encoder, pipeline.all_outputs())) and "curate_captions" in nodes:
         _check_captions(corpus, parameters)
+
+
+def check_filters(curation: Mapping[str, Any]) -> None:
+    """Makes the filters of captions; warns where there are none.
+
+    Raises:
+        ConfigError: an entry names no filter, or has an argument that it does not take.
+    """
+    if not curation["filters"]:
+        logger.warning(
+            "curation.filters is empty: every caption that can be read is kept. "
+            "Set filters in conf/params/curation/<name>.yaml."
+        )
+    for index, entry in enumerate(curation["filters"]):
+        # where model_folder is null, it is the catalog's generator
+        filled = {**entry, "model_folder": entry["model_folder"] or "."} if "model_folder" in entry else entry
+        check_arguments(f"curation.filters[{index}]", filled, "conf/params/curation/<name>.yaml")
 
 
 def check_generator_is_used(given: Mapping[str, Any], parameters: dict[str, Any]) -> None:
@@ -159,6 +191,13 @@ def check_generator_is_used(given: Mapping[str, Any], parameters: dict[str, Any]
                 "experiment=own_images_generated, or add image_sets.synthetic={source: generated} and an arm "
                 f"that is trained on it, or leave {shown} out."
             )
+
+
+def check_captions_files(parameters: dict[str, Any]) -> None:
+    """Raises StableRepError where the corpus's captions files are missing or of a format that is not read."""
+    from stablerep.curation.settings import Reading
+
+    build_corpus(parameters["corpus"]).check_captions(Reading.read(parameters["curation"]["reading"]))
 
 
 def check_pretraining(recipe: dict[str, Any], generator: dict[str, Any]) -> None:
@@ -218,12 +257,17 @@ def check_image_sets(corpus: "Corpus", parameters: dict[str, Any]) -> None:
 
 
 def _check_no_flips(corpus: "Corpus", parameters: dict[str, Any]) -> None:
-    own = {f"arms.{name}.training": arm["training"] for name, arm in parameters["arms"].items()}
-    for key, training in {"training": parameters["training"], **own}.items():
-        flips = training.get("augmentation", {}).get("flip_probability", 0)
+    training = parameters["training"]
+    views = {"training.augmentation": training["augmentation"]}
+    for method, own in training["augmentation_by_method"].items():
+        views[f"training.augmentation_by_method.{method}"] = own
+    for name, arm in parameters["arms"].items():
+        views[f"arms.{name}.training.augmentation"] = arm["training"].get("augmentation", {})
+    for key, augmentation in views.items():
+        flips = augmentation.get("flip_probability", 0)
         if flips > 0:
             raise ConfigError(
-                f"{key}.augmentation.flip_probability: got {flips:g}; must be 0 for corpus {corpus.name!r}, "
+                f"{key}.flip_probability: got {flips:g}; must be 0 for corpus {corpus.name!r}, "
                 "whose mirrored images do not show the same. Set it to 0, or choose another corpus."
             )
 
@@ -253,6 +297,16 @@ def _why_not(method: Any, images: str, corpus: "Corpus", parameters: dict[str, A
     if source in ("generated", "rendered") and wanted > there:
         return f"it draws {wanted} images of each caption, and the set has {there}."
     return None
+
+
+def _check_drawing_and_scoring(
+    catalog: "DataCatalog", parameters: dict[str, Any], nodes: set[str], taken: set[str]
+) -> None:
+    if not nodes.isdisjoint(DRAWING):
+        build_executor(parameters["executor"])
+        _check_models(catalog, parameters, nodes)
+    if "scorer_folder" in taken:
+        _check_scorer(catalog, parameters)
 
 
 def _check_models(catalog: "DataCatalog", parameters: dict[str, Any], nodes: set[str]) -> None:

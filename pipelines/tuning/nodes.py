@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.utils import find_kedro_project
 
-from pipelines.config.arm_plan import plan_arm
-from pipelines.config.build import build
+from pipelines.config.arm_plan import plan_arm, training_of
 from pipelines.config.corpus import build_corpus
 from pipelines.config.evaluation import validation_scores
+from pipelines.config.executor import build_executor
 from pipelines.config.generator import model_folder
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.training.settings import TrainingSettings
@@ -134,11 +134,15 @@ def tune_guidance(
     captions = caption_set.head(settings.num_captions)
     folder = model_folder(drawing, generator_folder)
     root = find_kedro_project(study_folder) or Path()
-    by = build("executor", executor, "conf/params/executor/<name>.yaml")
-    lenders = tuple(places.values())
+    by, lenders = build_executor(executor), tuple(places.values())
     # a trial is scored on the validation split; its captions are few, and all of them are trained on
-    for_trials = TrainingSettings.read(
-        {**training, "num_images": settings.num_images, "num_probe_captions": 0}
+    for_trials = training_of(
+        "trial",
+        {
+            "method": _METHOD,
+            "training": {"num_images": settings.num_images, "epochs": None, "num_probe_captions": 0},
+        },
+        training,
     )
     trials = _Trials(
         lambda drawn, store: ImageSetRequest(

@@ -44,6 +44,20 @@ class BusyError(StableRepError):
     """Another run holds the data folder."""
 
 
+def shortened(value: object, length: int = 200) -> str:
+    """Returns a value as a message shows it: as Python writes it, cut where it is long.
+
+    Args:
+        value: what was given.
+        length: characters that are shown at most.
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 places
+        return f"an integer of {value.bit_length()} bits" if isinstance(value, int) else "a value"
+    return text if len(text) <= length else f"{text[:length]}... ({len(text)} characters)"
+
+
 def check_range(
     name: str,
     value: float,
@@ -63,7 +77,7 @@ def check_range(
     """
     hint = f" Set it in {where}." if where else ""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigError(f"{name}: got {value!r}; must be a number.{hint}")
+        raise ConfigError(f"{name}: got {shortened(value)}; must be a number.{hint}")
     # "not (a <= b)" rather than "a > b": NaN must fail both bounds
     low_ok = minimum is None or value >= minimum
     high_ok = maximum is None or value <= maximum

@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+_MAX_LISTED = 30  # names in one message
+
 
 def nearest_name(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     """Returns the known name that is most like `name`, or None where none is near.
@@ -23,6 +25,9 @@ def nearest_name(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | 
 def must_be_one_of(name: str, known: Iterable[str]) -> str:
     """Returns the end of an error's sentence: the known names and, where one is near, a question about it."""
     names = sorted(known)
+    listed = ", ".join(names[:_MAX_LISTED])
+    if len(names) > _MAX_LISTED:
+        listed += f" and {len(names) - _MAX_LISTED} more"
     near = nearest_name(name, names)
     hint = f" Did you mean {near!r}?" if near else ""
-    return f"must be one of {', '.join(names)}.{hint}"
+    return f"must be one of {listed}.{hint}"

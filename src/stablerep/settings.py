@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from stablerep.errors import ConfigError
+from stablerep.errors import ConfigError, shortened
 from stablerep.nearest_name import must_be_one_of
 
 # Keys that experiments set; every other top-level key is a group with files of its own.
@@ -181,7 +181,7 @@ def _told(model: type[Settings], fault: Any, kinds: Sequence[str], path: Sequenc
     else:
         words = dict.fromkeys(_TYPES[each] for each in kinds if each in _TYPES)
         must = f"must be {' or '.join(words)}" if words else fault["msg"]
-    return f"got {list(got) if isinstance(got, tuple) else got!r}; {must}"
+    return f"got {shortened(list(got) if isinstance(got, tuple) else got)}; {must}"
 
 
 def _told_of_key(model: type[Settings], fault: Any, path: Sequence[str | int]) -> str:

@@ -10,6 +10,8 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from typing import Any
 _PROJECT = Path(__file__).parents[2]
 _MAX_BYTES = 64  # of a file, where its writer is to fail; every sample is larger
 FAULTS = ["killed while writing", "killed before the sync", "killed before the rename", "disk full"]
+AFTER = "killed after "  # and a share of the time that a save takes
 
 
 def table(version: int) -> Any:
@@ -118,9 +121,13 @@ def _kill(*_: Any, **__: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _prepare(fault: str) -> None:
-    """Makes this process fail when it saves."""
-    if fault in ("killed while writing", "disk full"):
+def _prepare(fault: str, seconds: float) -> None:
+    """Makes this process fail when it saves, which takes so many seconds."""
+    if fault.startswith(AFTER):
+        # nothing handles the signal: it ends the process wherever it is, as SIGKILL does
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, max(1e-6, seconds * float(fault.removeprefix(AFTER))))
+    elif fault in ("killed while writing", "disk full"):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_BYTES, _MAX_BYTES))
         # Python ignores the signal, and writing raises OSError; by default the signal ends the process
@@ -134,6 +141,19 @@ def _prepare(fault: str) -> None:
         stablerep.storage.whole_folders._exchange = _kill
 
 
+def _seconds_of_a_save(request: dict[str, Any]) -> float:
+    """Measures a save in a place of its own."""
+    import pipelines.datasets
+
+    name, sample = SAMPLES[request["kind"]]
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = getattr(pipelines.datasets, request["kind"])(str(Path(folder, name)))
+        for version in (1, 2):  # the second replaces
+            data, started = sample(version), time.perf_counter()
+            dataset.save(data)
+        return time.perf_counter() - started
+
+
 def _save(request: dict[str, Any]) -> str:
     """Saves in this process; returns what is raised."""
     import pipelines.datasets
@@ -141,7 +161,8 @@ def _save(request: dict[str, Any]) -> str:
     name, sample = SAMPLES[request["kind"]]
     dataset = getattr(pipelines.datasets, request["kind"])(str(Path(request["folder"], name)))
     data = sample(request["version"])
-    _prepare(request["fault"])
+    is_timed = request["fault"].startswith(AFTER)
+    _prepare(request["fault"], _seconds_of_a_save(request) if is_timed else 0.0)
     try:
         dataset.save(data)
     except Exception as error:

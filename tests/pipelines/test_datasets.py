@@ -19,6 +19,7 @@ from pipelines.datasets import (
     CaptionEditsCSVDataset,
     CaptionFilesDataset,
     EncoderDataset,
+    EvaluationCaptionsCSVDataset,
     FigureDataset,
     FolderDataset,
     ImageSetDataset,
@@ -269,6 +270,15 @@ def test_seconds_are_added_to_those_that_are_there(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["seconds.json"]
 
 
+@pytest.mark.parametrize("text", ["{", "[1]", '{"a": "b"}'])
+def test_damaged_seconds_stop_no_run(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "seconds.json"
+    path.write_text(text)
+    SecondsDataset(str(path)).save({"b": 2.0})
+    assert SecondsDataset(str(path)).load() == {"b": 2.0}
+    assert "it is written again" in caplog.text
+
+
 def test_seconds_that_are_no_json_say_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "seconds.json"
     path.write_text("{")
@@ -297,11 +307,25 @@ def test_a_missing_captions_file_is_the_users_to_mend(tmp_path: Path) -> None:
 def test_edits_are_read_with_the_line_of_a_fault(tmp_path: Path) -> None:
     path = tmp_path / "caption_edits.csv"
     dataset = CaptionEditsCSVDataset(str(path))
+    path.write_text("caption,action,text,reason,who\n")
     assert dataset.load().edits == []
     path.write_text("caption,action,text,reason,who\na nine,lose,,x,Ada\n")
     with pytest.raises(DatasetError) as caught:
         dataset.load()
     assert "line 2: action: got 'lose'" in str(first_cause(caught.value, StableRepError))
+
+
+def test_evaluation_captions_are_read_strictly_and_no_output_of_a_node(tmp_path: Path) -> None:
+    path = tmp_path / "evaluation_captions.csv"
+    dataset = EvaluationCaptionsCSVDataset(str(path))
+    path.write_text("caption\na brown zero, on paper\n")
+    with pytest.raises(DatasetError) as caught:
+        dataset.load()
+    assert "line 2: got 2 fields; must be 1" in str(first_cause(caught.value, StableRepError))
+    path.write_text('caption\n"a brown zero, on paper"\n')
+    assert dataset.load()["caption"].tolist() == ["a brown zero, on paper"]
+    with pytest.raises(DatasetError, match="must not be an output"):
+        dataset.save(dataset.load())
 
 
 def test_takedowns_are_read_and_no_output_of_a_node(tmp_path: Path) -> None:

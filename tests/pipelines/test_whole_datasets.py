@@ -16,12 +16,12 @@ from kedro.io.core import parse_dataset_definition
 from parse import parse
 
 import pipelines.datasets
-from pipelines.cli import _wrong_table
 from pipelines.datasets import WholeFileDataset
 from pipelines.pipeline_registry import register_pipelines
 from pipelines.run.causes import first_cause
+from pipelines.run.makers import fault_of_a_file
 from stablerep.errors import DataError
-from tests.pipelines.dying_saves import FAULTS, SAMPLES, Saver
+from tests.pipelines.dying_saves import AFTER, FAULTS, SAMPLES, Saver
 
 ROOT = Path(__file__).parents[2]
 CATALOG = yaml.safe_load((ROOT / "conf/base/catalog.yml").read_text(encoding="utf-8"))
@@ -128,6 +128,34 @@ def test_a_save_that_is_killed_or_has_no_space_leaves_what_was_there(
     assert list(path.parent.iterdir()) == [path], "what the killed save left is still there"
 
 
+@pytest.mark.parametrize("kind", ["EncoderDataset", "ImageSetDataset"])
+def test_a_folder_is_whole_after_kills_at_any_moment_and_the_next_save_leaves_nothing_beside(
+    kind: str, saver: Saver, tmp_path: Path
+) -> None:
+    dataset, path = dataset_in(tmp_path, kind)
+    sample = SAMPLES[kind][1]
+    dataset.save(sample(0))
+    killed, left, before = 0, 0, 0
+    for version, share in enumerate([0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0], 1):
+        status, _ = saver.save(kind, tmp_path, version, f"{AFTER}{share}")
+        killed += status < 0
+        left += len(list(path.parent.iterdir())) > 1
+        before = version if is_version(kind, tmp_path, version) else before
+        assert_version(kind, tmp_path, before)
+    assert killed and left, "no kill came while the folder was written"
+    dataset.save(sample(11))
+    assert_version(kind, tmp_path, 11)
+    assert list(path.parent.iterdir()) == [path], "what a killed save left is still there"
+
+
+def is_version(kind: str, folder: Path, version: int) -> bool:
+    try:
+        assert_version(kind, folder, version)
+    except AssertionError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("kind", sorted(SAMPLES))
 def test_a_first_save_that_is_killed_leaves_nothing_under_the_name(
     kind: str, saver: Saver, tmp_path: Path
@@ -190,7 +218,7 @@ def test_a_lazy_table_damaged_in_its_middle_is_named_with_the_node_that_makes_it
     path.write_bytes(DAMAGES["garbage in its middle"](path.read_bytes()))
     with pytest.raises(DatasetError) as caught:
         catalog.load("caption_scores")
-    told = str(_wrong_table(caught.value))
+    told = str(fault_of_a_file(caught.value))
     assert "dataset 'caption_scores', which node 'curate_captions' makes, refused on load: parquet" in told
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from stablerep import errors
-from stablerep.errors import ConfigError, DataError, GateError, StableRepError, check_range
+from stablerep.errors import ConfigError, DataError, GateError, StableRepError, check_range, shortened
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,10 @@ def test_message_has_the_key_the_value_the_bounds_and_the_place() -> None:
 def test_message_names_only_the_bounds_there_are() -> None:
     with pytest.raises(ConfigError, match=r"^x: got 3; must be <= 2\.$"):
         check_range("x", 3, maximum=2)
+
+
+def test_a_long_value_is_shown_in_part_and_one_that_python_cannot_write_by_its_size() -> None:
+    assert shortened("a") == "'a'"
+    assert shortened("a" * 500) == f"'{'a' * 199}... (502 characters)"
+    assert shortened(10**5000) == "an integer of 16610 bits"
+    assert shortened([10**5000]) == "a value"

@@ -24,3 +24,9 @@ def test_the_sentence_names_all_and_asks_about_the_nearest() -> None:
         "must be one of dtype, guidance_scale, size_px. Did you mean 'size_px'?"
     )
     assert must_be_one_of("zzz", KNOWN) == "must be one of dtype, guidance_scale, size_px."
+
+
+def test_a_long_list_of_names_is_cut() -> None:
+    told = must_be_one_of("n77", [f"n{number:02}" for number in range(99)])
+    assert told.startswith("must be one of n00, n01, ")
+    assert told.endswith(" n29 and 69 more. Did you mean 'n77'?")

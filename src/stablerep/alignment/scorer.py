@@ -6,7 +6,7 @@ Legend: N images with a text each, M distinct texts, D dimensions.
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ _SHAPING_SUFFIXES = (".safetensors", ".json", ".txt")
 _CHUNK_BYTES = 1 << 22
 
 
+@runtime_checkable
 class Scorer(Protocol):
     """An image-text model that is ready to score.
 

@@ -34,6 +34,10 @@ class Captions(Corpus):
         """Looks for the files; raises DataError where there is none."""
         CaptionFiles(self.path).paths()
 
+    def check_captions(self, reading: Reading) -> None:
+        """Looks at the files' endings; see `stablerep.curation.reading.engine.CaptionFiles.check`."""
+        CaptionFiles(self.path).check(reading)
+
     def caption_batches(self, reading: Reading, batch_size: int = BATCH_SIZE) -> "Iterator[pl.DataFrame]":
         """Reads the files; see `stablerep.curation.reading.engine.CaptionFiles.batches`."""
         return CaptionFiles(self.path).batches(reading, batch_size)

@@ -128,6 +128,17 @@ class Corpus:
             ConfigError: the settings contradict each other.
         """
 
+    def check_captions(self, reading: Reading) -> None:
+        """Looks at its captions files, before a run; none of their captions is read.
+
+        Args:
+            reading: how they are read.
+
+        Raises:
+            DataError: there is none.
+            ConfigError: the format of a file is not known.
+        """
+
     def tasks(self) -> dict[str, Task]:
         """Returns its tasks by name; none where it has no labels."""
         return {}

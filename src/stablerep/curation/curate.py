@@ -20,7 +20,7 @@ from stablerep.curation.audit import Audit, AuditCounts
 from stablerep.curation.filter import Step, split_off
 from stablerep.curation.growing_table import GrowingTable
 from stablerep.curation.people.edits import Edits
-from stablerep.curation.people.takedowns import TakenDown
+from stablerep.curation.people.takedowns import TakenDown, UnseenSources
 from stablerep.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
@@ -203,6 +203,7 @@ class _Run:
         self._early = list(steps[:place])
         self._passes = _split([*people, *steps[place:]])
         self._edits, self._audit = edits, audit
+        self._unseen = None if takedowns is None else UnseenSources(takedowns.takedowns)
         if edits is not None:
             edits.prepare(self._early, takedowns)
         counted = [step.name for step in [*self._early, *people, *steps[place:]] if not step.rewrites]
@@ -217,6 +218,8 @@ class _Run:
         left = self._pass(map(self._arrive, batches), self._passes[0], folder / "pass-0.parquet", num == 1)
         if self._edits is not None:
             self._edits.check_all_found()
+        if self._unseen is not None:
+            self._unseen.warn()
         for number, steps in enumerate(self._passes[1:], 1):
             work = folder / "survey"
             work.mkdir()
@@ -240,6 +243,8 @@ class _Run:
     def _arrive(self, batch: pl.DataFrame) -> pl.DataFrame:
         """Takes a batch as it was read to the point where ids are final."""
         self._done.num_read += len(batch)
+        if self._unseen is not None:
+            self._unseen.see(batch["source"].unique())
         captions = batch.rename({"caption": "text"}).with_columns(pl.lit(False).alias("protected"))
         self._rejects.figures[READING].num_in += len(batch)
         readable = split_off(captions, READING, captions["fault"], None)

@@ -68,6 +68,11 @@ class DigitScenes(Corpus):
                 f"{WHERE}."
             )
 
+    def check_captions(self, reading: Reading) -> None:
+        """Looks at the ending of the captions file; see `CaptionFiles.check`."""
+        self.check()
+        CaptionFiles(self.path).check(reading)
+
     def tasks(self) -> dict[str, Task]:
         """Returns the tasks digit, ink, ground and texture."""
         return scene_tasks()

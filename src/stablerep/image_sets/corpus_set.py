@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from stablerep.caption_ids import caption_id_of
-from stablerep.curation.people.takedowns import CAPTION, SOURCE, taken_down
+from stablerep.curation.people.takedowns import CAPTION, SOURCE, UnseenSources, taken_down
 from stablerep.image_sets.image_set import CAPTION_COLUMNS, CORPUS, ImageSet
 from stablerep.image_sets.selection import cut, in_random_order
 
@@ -47,6 +47,9 @@ def from_corpus(
     gone = images["caption_id"].isin(taken_down(takedowns, CAPTION))
     if corpus_name in taken_down(takedowns, SOURCE):
         gone |= True
+    unseen = UnseenSources(takedowns)
+    unseen.see([corpus_name])
+    unseen.warn()
     num_gone = int(gone.sum())
     images = cut(in_random_order(images[~gone], "corpus", seed), name, **amounts)
     captions = images[["caption_id", "text"]].drop_duplicates("caption_id", ignore_index=True)

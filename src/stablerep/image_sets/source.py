@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from stablerep.storage.pixels import Pixels
@@ -25,3 +26,8 @@ class ImageSource:
     caption_rows: Tensor
     texts: tuple[str, ...]
     labels: Tensor | None = None
+
+    @property
+    def num_captions(self) -> int:
+        """Captions that have an image."""
+        return len(torch.unique(self.caption_rows))

@@ -1,16 +1,19 @@
 """Writes a finished image set's tables to a folder and reads them back.
 
 The files are `images.parquet`, `captions.parquet`, `image_set.json` and, of a generated set,
-`manifest.parquet`.
+`manifest.parquet`. The description holds the digests of the others and, last, its own.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from stablerep.errors import DataError
-from stablerep.image_sets.image_set import SOURCES, ImageSet
+from stablerep.image_sets.image_set import GENERATED, SOURCES, ImageSet
+from stablerep.storage.shards import digest_of
 from stablerep.validation.schemas import ImageManifest, ImageSetCaptions, ImageSetImages
 
 _DESCRIPTION, _IMAGES, _CAPTIONS, _MANIFEST = (
@@ -19,6 +22,8 @@ _DESCRIPTION, _IMAGES, _CAPTIONS, _MANIFEST = (
     "captions.parquet",
     "manifest.parquet",
 )
+_DIGESTS, _DIGEST = "digests", "digest"  # keys of the description: of each table, and of its other values
+_TYPES = {"name": str, "source": str, "parts": dict, "facts": dict}
 
 
 def write_image_set(folder: Path, image_set: ImageSet) -> None:
@@ -39,8 +44,9 @@ def write_image_set(folder: Path, image_set: ImageSet) -> None:
         "source": image_set.source,
         "parts": image_set.parts,
         "facts": image_set.facts,
+        _DIGESTS: {path.name: digest_of(path.read_bytes()) for path in sorted(folder.glob("*.parquet"))},
     }
-    text = json.dumps(described, indent=1, default=str)
+    text = json.dumps({**described, _DIGEST: _digest_of_values(described)}, indent=1, default=str)
     (folder / _DESCRIPTION).write_text(text + "\n", encoding="utf-8")
 
 
@@ -52,12 +58,11 @@ def read_image_set(folder: Path, place: Path) -> ImageSet:
         place: of the set; see `ImageSet.folder`.
 
     Raises:
-        FileNotFoundError: there is no such set.
-        DataError: a table or the description is damaged.
+        FileNotFoundError: there is no such set, or a file of it is missing.
+        OSError, ValueError: a table or the description cannot be read.
+        DataError: a file is not the one that was saved, or the tables do not fit each other.
     """
-    described = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
-    if described.get("source") not in SOURCES:
-        raise DataError(f"{folder / _DESCRIPTION}: source {described.get('source')!r} is none of {SOURCES}.")
+    described = _read_description(folder)
     images = pd.read_parquet(folder / _IMAGES)
     captions = pd.read_parquet(folder / _CAPTIONS)
     manifest = pd.read_parquet(folder / _MANIFEST) if (folder / _MANIFEST).exists() else None
@@ -65,7 +70,7 @@ def read_image_set(folder: Path, place: Path) -> ImageSet:
     ImageSetCaptions.validate(captions)
     if manifest is not None:
         ImageManifest.validate(manifest)
-    return ImageSet(
+    made = ImageSet(
         described["name"],
         described["source"],
         images,
@@ -75,3 +80,49 @@ def read_image_set(folder: Path, place: Path) -> ImageSet:
         manifest,
         described["facts"],
     )
+    _check_fits_together(made)
+    return made
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    """Returns what `image_set.json` says, held against its digest and the tables against theirs."""
+    try:
+        described = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise DataError(f"{_DESCRIPTION}: its brackets are too deep") from error
+    if not isinstance(described, dict):
+        raise DataError(f"{_DESCRIPTION}: is no mapping")
+    for key, kind in _TYPES.items():
+        if not isinstance(described.get(key), kind):
+            raise DataError(f"{_DESCRIPTION}: {key}: got {described.get(key)!r}; must be a {kind.__name__}")
+    for source in (described["source"], *described["parts"].values()):
+        if source not in SOURCES:
+            raise DataError(f"{_DESCRIPTION}: source {source!r} is none of {', '.join(SOURCES)}")
+    # sets that were saved before digests were kept have none
+    digest = described.pop(_DIGEST, None)
+    if digest is not None and digest != _digest_of_values(described):
+        raise DataError(f"{_DESCRIPTION}: is not the file that was saved")
+    for name, digest in dict(described.get(_DIGESTS, {})).items():
+        if digest_of((folder / name).read_bytes()) != digest:
+            raise DataError(f"{name}: is not the file that was saved")
+    return described
+
+
+def _digest_of_values(described: Mapping[str, Any]) -> str:
+    return digest_of(json.dumps(described, sort_keys=True, default=str).encode())
+
+
+def _check_fits_together(image_set: ImageSet) -> None:
+    """Raises DataError where a row of one table needs one of another that is not there."""
+    lost = image_set.images.loc[
+        ~image_set.images["caption_id"].isin(image_set.captions["caption_id"]), "caption_id"
+    ]
+    if len(lost):
+        raise DataError(
+            f"{_CAPTIONS}: lacks the captions of {len(lost)} images, such as caption {lost.iloc[0]!r}"
+        )
+    unknown = sorted(set(image_set.images["part"]) - set(image_set.parts))
+    if unknown:
+        raise DataError(f"{_IMAGES}: has images of part {unknown[0]!r}, of which {_DESCRIPTION} says nothing")
+    if image_set.source == GENERATED and image_set.manifest is None:
+        raise DataError(f"{_MANIFEST}: is missing")

@@ -10,6 +10,12 @@ from torch import Tensor
 
 from stablerep.errors import ConfigError, check_range
 from stablerep.models.encoder import Encoder, standardise_each
+from stablerep.nearest_name import must_be_one_of
+
+# Mean and deviation of ImageNet's images, by channel (torchvision's transforms and the authors' code).
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+STANDARDS = ("image", "imagenet", "timm")
 
 
 class TimmEncoder(Encoder):
@@ -19,8 +25,8 @@ class TimmEncoder(Encoder):
         name: timm's name, such as `vit_base_patch16_224`.
         size_px: side of the square images.
         standardise: by what an image is standardised: `timm`, the constants of the model's own
-            configuration, or `image`, its own mean and deviation over pixels and channels, so that brightness
-            and contrast of a whole image do not matter.
+            configuration; `imagenet`, those of ImageNet; or `image`, its own mean and deviation over pixels
+            and channels, so that brightness and contrast of a whole image do not matter.
         flatten: whether the last map or the last tokens are flattened, not pooled: pooling loses the place of
             what an image shows, and that may be what tells images apart.
         **options: passed on to `timm.create_model`.
@@ -37,8 +43,10 @@ class TimmEncoder(Encoder):
         import timm
 
         check_range("encoder.backbone.size_px", size_px, 1)
-        if standardise not in ("timm", "image"):
-            raise ConfigError(f"encoder.backbone.standardise: got {standardise!r}; must be 'timm' or 'image'")
+        if standardise not in STANDARDS:
+            raise ConfigError(
+                f"encoder.backbone.standardise: got {standardise!r}; {must_be_one_of(standardise, STANDARDS)}"
+            )
 
         if name not in timm.list_models():
             near = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0)
@@ -59,9 +67,11 @@ class TimmEncoder(Encoder):
             self.num_features = last.flatten(1).shape[1]
         self.size_px = size_px
         self.standardise = standardise
-        config = self.body.default_cfg
-        self.register_buffer("mean", torch.tensor(config["mean"])[:, None, None])
-        self.register_buffer("deviation", torch.tensor(config["std"])[:, None, None])
+        mean, deviation = self.body.default_cfg["mean"], self.body.default_cfg["std"]
+        if standardise == "imagenet":
+            mean, deviation = IMAGENET_MEAN, IMAGENET_DEVIATION
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None])
+        self.register_buffer("deviation", torch.tensor(deviation)[:, None, None])
 
     def checkpoint_gradients(self) -> None:
         """Sets timm's own checkpointing; raises ConfigError for a model that has none."""

@@ -13,12 +13,16 @@ from typing import Any
 
 from torch import Tensor
 
-from stablerep.models.encoders import TimmEncoder, build_encoder
+from stablerep.models.encoders import IMAGENET_DEVIATION, IMAGENET_MEAN, TimmEncoder, build_encoder
 
-_STANDARDISE = {
-    "timm": "    data = timm.data.resolve_model_data_config(model)\n"
+_BY_CONSTANTS = (
+    "    data = timm.data.resolve_model_data_config(model)\n"
     "    mean, std = (torch.tensor(data[key])[:, None, None] for key in ('mean', 'std'))\n"
-    "    images = (images - mean) / std",
+    "    images = (images - mean) / std"
+)
+_STANDARDISE = {
+    "timm": _BY_CONSTANTS,
+    "imagenet": _BY_CONSTANTS,
     "image": "    std, mean = torch.std_mean(images, dim=(1, 2, 3), keepdim=True)  # of each image\n"
     "    images = (images - mean) / (std + 1e-5)",
 }
@@ -55,6 +59,8 @@ def export_to_timm(config: Mapping[str, Any], weights: Mapping[str, Tensor], fol
     data: dict[str, Any] = {"input_size": (3, encoder.size_px, encoder.size_px)}
     if encoder.standardise == "image":
         data |= {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+    elif encoder.standardise == "imagenet":
+        data |= {"mean": IMAGENET_MEAN, "std": IMAGENET_DEVIATION}
     save_for_hf(encoder.body, str(folder), safe_serialization=True, data_config=data)
     (folder / "README.md").write_text(_README.format(standardise=_STANDARDISE[encoder.standardise]))
     return True

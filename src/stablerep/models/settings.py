@@ -14,6 +14,11 @@ class HeadSettings(Settings):
 
     hidden_dim: int = Field(512, ge=1, description="4096 in the authors' code")
     out_dim: int = Field(128, ge=1, description="256 in the authors' code")
+    kind: Literal["stablerep", "moco_v3"] = Field(
+        "moco_v3",
+        description="how it ends: stablerep in a linear layer with bias, as the authors' code does; "
+        "moco_v3 in a BatchNorm without affine",
+    )
     batch_norm: Literal["global", "per_view"] = Field("global", description="per_view in the authors' code")
 
 

@@ -50,6 +50,7 @@ def build_report(content: ReportContent) -> str:
         DataError: there are no metrics, unit scores or histories do not fit them, or an arm's image set is
             not known.
     """
+    _check_every_arm_is_in(content)
     results = [make_section(content, name, tasks) for name, tasks in list_tasks(content.metrics).items()]
     headline = write_headline(content, results[0].table)
     galleries = {name: each.gallery for name, each in content.image_sets.items()}
@@ -129,17 +130,25 @@ def _is_plain(value: Any) -> bool:
     return not any(isinstance(each, Mapping | list | tuple) for each in values)
 
 
+def _check_every_arm_is_in(content: ReportContent) -> None:
+    """Raises DataError for a trained arm that the metrics or the unit scores lack: it would be left out."""
+    for name, table in (("metrics", content.metrics), ("unit scores", content.unit_scores)):
+        there = set(zip(table["arm"], table["seed"], strict=True))
+        lost = sorted(set(content.histories) - there)
+        if len(table) and lost:
+            arms = ", ".join(f"{arm!r} with seed {seed}" for arm, seed in lost[:3])
+            raise DataError(
+                f"{name}: arm {arms} {'is' if len(lost) == 1 else 'are'} not in the table; every trained arm "
+                "must be. Run `kedro run --pipelines evaluation`."
+            )
+
+
 def _training_figures(content: ReportContent) -> dict[str, str]:
     """Returns arm -> address of its training curves, in the order of the metrics."""
     images = {arm: str(each["images"]) for arm, each in content.arms.items()}
     images |= dict(zip(content.metrics["arm"], content.metrics["images"], strict=True))
     histories: dict[str, dict[int, pd.DataFrame]] = {}
     for (arm, seed), history in content.histories.items():
-        if arm not in images:
-            raise DataError(
-                f"histories: arm {arm!r} is not in the metrics; every trained arm must be. Run the "
-                "evaluation again."
-            )
         histories.setdefault(arm, {})[seed] = history
     return {
         arm: svg_address(draw_training(histories[arm], content.source_of(images[arm])))

@@ -38,8 +38,8 @@ INTACT = "intact"
 REJECTED_UNSAFE = "rejected_unsafe"
 REJECTED_MISALIGNED = "rejected_misaligned"
 _SHARD_NAME = re.compile(r"images-(\d{5,})-of-(\d{5,})\.tar")
-# no dot: webdataset takes what stands before the first dot as the sample's key
-_CAPTION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# no dot: webdataset takes what stands before the first dot as the sample's key; no slash: they name files
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CHUNK_BYTES = 1 << 20
 
 Record = dict[str, Any]
@@ -76,11 +76,15 @@ def member_name(caption_id: str, image_index: int) -> str:
 
 def check_caption_id(caption_id: object) -> None:
     """Raises DataError for an id that cannot name a sample."""
-    if not isinstance(caption_id, str) or _CAPTION_ID.fullmatch(caption_id) is None:
+    if not _is_id(caption_id):
         raise DataError(
             f"caption id: got {caption_id!r}; must be 1 to 64 letters, numerals, '-' or '_'. "
             "Make ids with stablerep.caption_ids.caption_id_of."
         )
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
 def encode_image(image: Tensor) -> bytes:
@@ -189,10 +193,18 @@ class ShardScan:
     Attributes:
         samples: caption id -> what is intact.
         faults: what is not, one sentence each; empty for a shard as `write_shard` left it.
+        digest: of the whole file; empty where it is no tar to its end.
     """
 
     samples: dict[str, StoredSample]
     faults: list[str]
+    digest: str = ""
+
+    @property
+    def num_images(self) -> int:
+        """Images that were made and are intact, and those that a safety checker blanked."""
+        blanked = (sample.record.get(REJECTED_UNSAFE, []) for sample in self.samples.values())
+        return sum(map(len, blanked)) + sum(len(sample.digests) for sample in self.samples.values())
 
 
 def scan_shard(path: Path) -> ShardScan:
@@ -201,7 +213,8 @@ def scan_shard(path: Path) -> ShardScan:
     faults: list[str] = []
     wanted: dict[str, tuple[str, int, str]] = {}
     seen: set[str] = set()
-    for name, data in _members(path, faults):
+    read = _Digest()
+    for name, data in _members(path, faults, read):
         if name in seen:
             faults.append(f"{path.name}: {name} stands there twice")
             continue
@@ -224,7 +237,7 @@ def scan_shard(path: Path) -> ShardScan:
         else:
             faults.append(f"{path.name}: {name} has other bytes than its record says")
     faults += [f"{path.name}: {name} is missing" for name in wanted]
-    return ShardScan(samples, faults)
+    return ShardScan(samples, faults, read.hexdigest if read.is_whole else "")
 
 
 def _parse_record(path: Path, name: str, data: bytes, faults: list[str]) -> StoredSample | None:
@@ -233,13 +246,16 @@ def _parse_record(path: Path, name: str, data: bytes, faults: list[str]) -> Stor
         fits = (
             data == encode_record(record)
             and f"{record['caption_id']}.json" == name
+            and _is_id(record["caption_id"])
+            and _is_id(record["generator_id"])
+            and isinstance(record["seed"], int)
             and all(
                 isinstance(image["index"], int) and isinstance(image["digest"], str)
                 for image in record["images"]
             )
             and all(isinstance(index, int) for index in record.get(REJECTED_UNSAFE, []))
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         fits = False
     if fits:
         return StoredSample(record)
@@ -247,14 +263,16 @@ def _parse_record(path: Path, name: str, data: bytes, faults: list[str]) -> Stor
     return None
 
 
-def _members(path: Path, faults: list[str] | None = None) -> Iterator[tuple[str, bytes]]:
-    """Yields the files of a tar as far as it can be read.
+def _members(
+    path: Path, faults: list[str] | None = None, read: "_Digest | None" = None
+) -> Iterator[tuple[str, bytes]]:
+    """Yields the files of a tar as far as it can be read; links and folders are none.
 
     Given `faults`, writes the same files again into a digest on the way: a shard that differs anywhere
     from what `write_shard` would write is a fault. tarfile alone passes in silence over a broken header, a
-    cut between two members and what stands in the padding.
+    cut between two members and what stands in the padding. `read` becomes the digest of the file then.
     """
-    read, written = _Digest(), _Digest()
+    read, written = read or _Digest(), _Digest()
     try:
         with (
             path.open("rb") as file,
@@ -262,7 +280,8 @@ def _members(path: Path, faults: list[str] | None = None) -> Iterator[tuple[str,
             _open_for_writing(written) as rewritten,
         ):
             for info in tar:
-                stream = tar.extractfile(info)
+                # tarfile follows a link, and raises KeyError where it leads nowhere
+                stream = tar.extractfile(info) if info.isreg() else None
                 if stream is None:
                     continue
                 data = stream.read()
@@ -273,6 +292,7 @@ def _members(path: Path, faults: list[str] | None = None) -> Iterator[tuple[str,
                 file.seek(0)
                 while chunk := file.read(_CHUNK_BYTES):
                     read.write(chunk)
+                read.is_whole = True
         fault = None if read == written else "it is cut short or overwritten somewhere"
     except (tarfile.TarError, OSError, ValueError) as error:
         fault = str(error)
@@ -281,10 +301,15 @@ def _members(path: Path, faults: list[str] | None = None) -> Iterator[tuple[str,
 
 
 class _Digest:
-    """A file to write to, of which only the digest is kept."""
+    """A file to write to, of which only the digest is kept; `is_whole` once all of it was written."""
 
     def __init__(self) -> None:
-        self.digest = hashlib.blake2b()
+        self.digest = hashlib.blake2b(digest_size=16)
+        self.is_whole = False
+
+    @property
+    def hexdigest(self) -> str:
+        return self.digest.hexdigest()
 
     def write(self, data: bytes) -> int:
         self.digest.update(data)

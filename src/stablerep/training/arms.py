@@ -28,6 +28,7 @@ from stablerep.seeding import seed_everything
 from stablerep.training.checkpoint import Checkpoint, Row
 from stablerep.training.loop import Arm, run_arm
 from stablerep.training.probe import hold_out
+from stablerep.training.schedule import Schedule
 from stablerep.training.settings import TrainingSettings
 from stablerep.training.step import Networks
 from stablerep.training.stop import StopSignal
@@ -121,7 +122,8 @@ def train_arm(
     encode_texts = None if tokenizer is None else partial(tokenize, tokenizer)
     arm = Arm(plan.name, plan.method, *_split(plan, source))
     checkpoint = None if work is None else _checkpoint_of(plan, source, work / plan.name)
-    on_row = _logged(plan, on_row)
+    schedule = Schedule.of(plan.optimisation, arm.source.num_captions)
+    on_row = _logged(plan, schedule.num_steps * plan.optimisation.batch.num_views, on_row)
     history = run_arm(arm, networks, plan.optimisation, encode_texts, on_row, checkpoint, stop)
     return TrainedArm(
         plan.name,
@@ -164,21 +166,25 @@ def _build_networks(plan: ArmPlan, texts: Sequence[str]) -> tuple[Networks, Any]
     head = text = tokenizer = None
     features = encoder.num_features
     if plan.method.uses_head:
-        head = ProjectionHead(features, plan.head.hidden_dim, plan.head.out_dim, plan.head.batch_norm)
+        head = _build_head(features, plan.head)
     if plan.method.uses_text:
         tokenizer = _load_tokenizer(plan, texts)
         text = build_text_tower(features, tokenizer, **_text_sizes(plan.text))
     return Networks(encoder, head, text), tokenizer
 
 
-def _logged(plan: ArmPlan, on_row: Callable[[Row], None] | None) -> Callable[[Row], None]:
+def _build_head(features: int, head: HeadSettings) -> ProjectionHead:
+    return ProjectionHead(features, head.hidden_dim, head.out_dim, head.kind, head.batch_norm)
+
+
+def _logged(plan: ArmPlan, num_images: int, on_row: Callable[[Row], None] | None) -> Callable[[Row], None]:
     """Returns a function that logs every tenth row and passes each to `on_row`."""
 
     def log(row: Row) -> None:
         if row["step"] % (10 * plan.optimisation.log_every) == 0:
             logger.info(
                 "%s: %d of %d images, loss %.3f, spread %.2f, %.0f images/s",
-                plan.name, row["images"], plan.optimisation.num_images, row["loss"],
+                plan.name, row["images"], num_images, row["loss"],
                 row["embedding_std"], row["images_per_second"],
             )  # fmt: skip
         if on_row is not None:

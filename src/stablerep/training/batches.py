@@ -29,26 +29,14 @@ class Batch:
     caption_N: Tensor
     text_rows: Tensor
 
-    def part(self, rank: int, num_processes: int) -> "Batch":
-        """Returns the captions, with their images, that fall to one of several processes.
-
-        Args:
-            rank: of the process.
-            num_processes: among which the captions divide evenly.
-        """
-        if num_processes == 1:
-            return self
-        text_rows = self.text_rows.chunk(num_processes)[rank]
-        first = rank * len(text_rows)
-        mine = (self.caption_N >= first) & (self.caption_N < first + len(text_rows))
-        return Batch(self.image_rows[mine], self.caption_N[mine] - first, text_rows)
-
 
 MIN_IMAGES = 2  # of a caption whose images are to be positives of each other
 
 
 class GroupedSampler:
-    """Draws captions without replacement, and images of each; a function of (seed, epoch) alone.
+    """Draws captions without replacement, and images of each.
+
+    The captions of an epoch are a function of (seed, epoch), the images of one of (seed, epoch, caption).
 
     A caption with fewer than m images, because some were rejected, shows each of them and some of them again,
     in views of their own: left out, three rejected images would cost three captions. One that has a single
@@ -81,29 +69,36 @@ class GroupedSampler:
                 "Add captions, or set a smaller training.batch.captions."
             )
 
-    def batches(self, first: int = 0) -> Iterator[Batch]:
+    def batches(self, first: int = 0, rank: int = 0, num_processes: int = 1) -> Iterator[Batch]:
         """Yields batches without end, epoch after epoch; an epoch's incomplete last batch is left out.
 
-        Args:
-            first: number of the batch to begin with; those before it are passed over.
-        """
-        epoch, passed = divmod(first, len(self.groups) // self.num_captions)
-        while True:
-            rng = numpy_generator("batches", self.seed, epoch)
-            order = rng.permutation(len(self.groups))
-            for number, start in enumerate(range(0, len(order) - self.num_captions + 1, self.num_captions)):
-                batch = self._batch(order[start : start + self.num_captions], rng)
-                if number >= passed:
-                    yield batch
-            epoch, passed = epoch + 1, 0
+        Images are drawn for the captions of one process alone; they are those of the whole batch.
 
-    def _batch(self, chosen: np.ndarray, rng: np.random.Generator) -> Batch:
-        m = self.images_per_caption
-        rows = [_draw(self.groups[group], m, rng) for group in chosen]
+        Args:
+            first: number of the batch to begin with; those before it are not drawn.
+            rank: of the process whose captions, with their images, are wanted.
+            num_processes: among which a batch's captions divide evenly.
+        """
+        epoch, number = divmod(first, len(self.groups) // self.num_captions)
+        share = self.num_captions // num_processes
+        while True:
+            order = numpy_generator("batches", self.seed, epoch).permutation(len(self.groups))
+            while (number + 1) * self.num_captions <= len(order):
+                start = number * self.num_captions + rank * share
+                yield self._batch(order[start : start + share], epoch)
+                number += 1
+            epoch, number = epoch + 1, 0
+
+    def _batch(self, chosen: np.ndarray, epoch: int) -> Batch:
+        m, captions = self.images_per_caption, self.captions[chosen]
+        rows = [
+            _draw(self.groups[group], m, numpy_generator("images", self.seed, epoch, int(caption)))
+            for group, caption in zip(chosen, captions, strict=True)
+        ]
         return Batch(
             torch.from_numpy(np.concatenate(rows)),
             torch.arange(len(chosen)).repeat_interleave(m),
-            torch.from_numpy(self.captions[chosen]),
+            torch.from_numpy(captions),
         )
 
 

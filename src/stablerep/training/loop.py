@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from stablerep.collectives import sum_of_all
 from stablerep.errors import ConfigError, TrainingError
 from stablerep.methods.method import Embedded, Method
 from stablerep.seeding import random_states, restore_random_states, seed_everything
@@ -25,10 +26,10 @@ from stablerep.training.measured import MOST_UNSEEN, Fault, Measured
 from stablerep.training.monitor import spread_of, warn_of_collapse
 from stablerep.training.probe import knn_accuracy
 from stablerep.training.reading import ReadBatch, read_ahead
-from stablerep.training.schedule import decay_groups, rate_factor
+from stablerep.training.schedule import Schedule, decay_groups
 from stablerep.training.settings import TrainingSettings
 from stablerep.training.speed import float32_products, prepare_encoder, to_device
-from stablerep.training.step import ChunkedEncoder, Networks, gather
+from stablerep.training.step import ChunkedEncoder, Networks
 from stablerep.training.stop import StopSignal
 from stablerep.training.views import Augmentation
 
@@ -71,25 +72,26 @@ def run_arm(
     """
     training = _Training(arm, networks, settings, tokenize, checkpoint)
     first = training.progress.step
+    num_steps = training.schedule.num_steps
     if first:
-        logger.info("%s: continues from step %d of %d", arm.name, first, settings.num_steps)
+        logger.info("%s: continues from step %d of %d", arm.name, first, num_steps)
     # closed at once: processes that decode must not outlive the loop
     with (
         contextlib.closing(training.batches),
         float32_products(settings.speed.tf32),
         stop or StopSignal() as stop,
     ):
-        for step in training.shown(range(first, settings.num_steps)):
+        for step in training.shown(range(first, num_steps)):
             row = training.step(step)
             if row is not None:
                 warn_of_collapse(arm.name, step + 1, row)
                 if on_row is not None:
                     on_row(row)
-            last = step + 1 == settings.num_steps
+            last = step + 1 == num_steps
             asked = training.asked_of_any(stop.asked)
             training.keep(last or asked)
             if asked:
-                raise stop.error(arm.name, step + 1, settings.num_steps, kept=checkpoint is not None)
+                raise stop.error(arm.name, step + 1, num_steps, kept=checkpoint is not None)
     training.average.apply_to(networks)
     networks.to("cpu")
     return training.progress.history
@@ -112,6 +114,12 @@ class _Training:
             cpu=not torch.cuda.is_available(), mixed_precision=settings.mixed_precision
         )
         sampler = _sampler_of(arm, settings, self.accelerator.num_processes)
+        num_captions = arm.source.num_captions
+        self.schedule = Schedule.of(settings, num_captions)
+        logger.info(
+            "%s: %d captions, %d views a step; %s",
+            arm.name, num_captions, settings.batch.num_views, self.schedule,
+        )  # fmt: skip
         prepare_encoder(networks.encoder, settings.speed)
         self.augment = Augmentation(settings.augmentation, networks.encoder.size_px)
         optimizer = torch.optim.AdamW(
@@ -127,10 +135,7 @@ class _Training:
         self.average = Average(networks, settings.ema_decay)
         self.progress = Progress()
         self.measured = Measured()
-        # a CPU computes at once what is asked for; a GPU would be waited for
-        self.looks_every = (
-            1 if self.accelerator.device.type == "cpu" else min(settings.log_every, MOST_UNSEEN)
-        )
+        self.looks_every = looks_every(self.accelerator.device, settings)
         if checkpoint is not None:
             with self.accelerator.main_process_first():  # it moves another run's files away
                 self.progress = checkpoint.restore(networks, self.optimizer, self.average.weights)
@@ -139,15 +144,14 @@ class _Training:
         rank, num = self.accelerator.process_index, self.accelerator.num_processes
         if num > 1:  # otherwise every process would draw the same crops
             seed_everything("views", arm.seed, arm.name, rank, self.first)
-        own = (batch.part(rank, num) for batch in sampler.batches(self.first))
-        self.batches = read_ahead(arm.source, own, settings.num_workers)
+        self.batches = read_ahead(arm.source, sampler.batches(self.first, rank, num), settings.num_workers)
         self.left_out: set[str] = set()
         self.started, self.waited_s = time.monotonic(), 0.0
 
     def shown(self, steps: range) -> Iterator[int]:
         """Yields the steps, with a progress bar if standard error is a terminal."""
         hidden = None if self.accelerator.is_main_process else True  # None: hidden if it is not a terminal
-        with logging_redirect_tqdm(), tqdm(total=self.settings.num_steps, disable=hidden) as bar:
+        with logging_redirect_tqdm(), tqdm(total=self.schedule.num_steps, disable=hidden) as bar:
             bar.set_description(self.arm.name)
             bar.update(steps.start)
             for step in steps:
@@ -159,7 +163,7 @@ class _Training:
     def step(self, step: int) -> Row | None:
         """Takes a step; returns a row of the history if one is due."""
         settings, progress = self.settings, self.progress
-        rate = settings.learning_rate * rate_factor(step, settings.num_steps, settings.warmup_share)
+        rate = settings.learning_rate * self.schedule.rate_factor(step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         asked = time.monotonic()
@@ -168,7 +172,7 @@ class _Training:
         self._warn_of_unreadable(read)
         embedded, logit_scale = self._descend(step, read)
         progress.step = done = step + 1
-        if done % settings.log_every and done != settings.num_steps:
+        if done % settings.log_every and done != self.schedule.num_steps:
             return None
         span = (done - 1) % settings.log_every + 1
         row = {name: value / span for name, value in progress.sums.items()}
@@ -184,7 +188,8 @@ class _Training:
             row["logit_scale"] = float(logit_scale.detach())
         if self.arm.held_out is not None and done % settings.probe_every == 0:
             size = settings.batch.chunk or settings.batch.num_views
-            row["knn_accuracy"], unreadable = knn_accuracy(self.networks.encoder, self.arm.held_out, size)
+            with self.average.in_place_of(self.networks):  # what would be exported is measured
+                row["knn_accuracy"], unreadable = knn_accuracy(self.networks.encoder, self.arm.held_out, size)
             self._warn_of_left_out(unreadable)
         progress.history.append(row)
         progress.sums = {}
@@ -215,20 +220,23 @@ class _Training:
             self.settings.batch.chunk,
             self.settings.speed.gradient_checkpointing,
         )
-        features_NF = gather(chunked.encode(len(batch.image_rows) * method.views_per_image))
+        features_nF = chunked.encode(len(batch.image_rows) * method.views_per_image)
         with self.accelerator.autocast():
-            embedded, logit_scale = self.projector(features_NF, inputs)
+            embedded, logit_scale = self.projector(features_nF, inputs)
         parts = method(embedded, logit_scale)
         loss = torch.stack(list(parts.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss)
+        # data parallelism takes the mean over processes of gradients; the loss is the sum of their parts
+        self.accelerator.backward(loss * self.accelerator.num_processes)
         chunked.backward()
-        self.measured.add(step, batch, parts | {"loss": loss, "grad_norm": self._clip()})
+        whole = sum_of_all(torch.stack(list(parts.values())).detach())
+        measured = dict(zip(parts, whole.unbind(), strict=True))
+        self.measured.add(step, batch, measured | {"loss": whole.sum(), "grad_norm": self._clip()})
         if self.is_looked_at(step + 1):
             self._look(before)
         self.optimizer.step()
         self.networks.bound()
-        self.average.update(self.networks)
+        self.average.update(self.networks, step)
         return embedded, logit_scale
 
     def _clip(self) -> Tensor:
@@ -240,7 +248,7 @@ class _Training:
 
     def is_looked_at(self, done: int) -> bool:
         """Returns whether the host waits for the device after so many steps, to read what it measured."""
-        last = done == self.settings.num_steps
+        last = done == self.schedule.num_steps
         return last or done % self.looks_every == 0 or done % self.settings.log_every == 0
 
     def _look(self, before: "_BeforeStep | None") -> None:
@@ -297,6 +305,11 @@ class _Training:
             f"step {fault.step}; must be finite. {told} Lower training.learning_rate, or set "
             "training.max_grad_norm: the arm then starts from the beginning."
         )
+
+
+def looks_every(device: torch.device, settings: TrainingSettings) -> int:
+    """Returns after how many steps the host reads what they measured: a CPU is not waited for, a GPU is."""
+    return 1 if device.type == "cpu" else min(settings.log_every, MOST_UNSEEN)
 
 
 class _BeforeStep:

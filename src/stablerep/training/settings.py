@@ -1,13 +1,22 @@
 """Settings of training: the sections `training` and `arms` of the configuration."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from stablerep.methods.batch import BatchSettings
 from stablerep.settings import SettingError, Settings, Values
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+Sigma = Annotated[float, Field(gt=0, le=100)]
+
+
+def _without_removed(views: Any) -> Any:
+    """Leaves out methods that a file or `--params` set to null."""
+    if isinstance(views, Mapping):
+        return {method: own for method, own in views.items() if own is not None}
+    return views
 
 
 class AugmentationSettings(Settings):
@@ -24,6 +33,9 @@ class AugmentationSettings(Settings):
     jitter_probability: Probability = 0.8
     grey_probability: Probability = 0.2
     blur_probability: Probability = Field(0.5, description="of a Gaussian blur")
+    blur_sigma: Annotated[tuple[Sigma, Sigma], Values] = Field(
+        (0.1, 2.0), description="pixels: the least and the most, drawn evenly; 0.1 to 2 in the authors' code"
+    )
     flip_probability: Probability = Field(
         0.5, description="of a mirror image; 0 where it changes what an image means, as of written text"
     )
@@ -32,6 +44,14 @@ class AugmentationSettings(Settings):
     downsample_px: Annotated[tuple[Annotated[int, Field(ge=1, le=8192)], ...], Values] = Field(
         (64, 128), min_length=1, description="to one of these sides, chosen evenly"
     )
+
+    @model_validator(mode="after")
+    def _check_sigma(self) -> Self:
+        if self.blur_sigma[0] > self.blur_sigma[1]:
+            raise SettingError(
+                "blur_sigma", f"got {list(self.blur_sigma)!r}; the first must be <= the second"
+            )
+        return self
 
 
 class SpeedSettings(Settings):
@@ -62,7 +82,17 @@ class TrainingSettings(Settings):
 
     section: ClassVar[str] = "training"
 
-    num_images: int = Field(64_000, ge=1, description="views seen in all, over every epoch")
+    num_images: int | None = Field(
+        None, ge=1, description="views seen in all; null where `epochs` says how long an arm is trained"
+    )
+    # an epoch has the same number of views for every method: captions x batch.images_per_caption
+    epochs: float | None = Field(
+        None,
+        gt=0,
+        le=1e6,
+        description="passes over the captions, with batch.images_per_caption images of each, instead of "
+        "`num_images`; null takes `num_images`",
+    )
     batch: BatchSettings = Field(
         default_factory=lambda: BatchSettings(captions=32, images_per_caption=4),
         description="what a step holds",
@@ -74,7 +104,12 @@ class TrainingSettings(Settings):
     betas: Annotated[
         tuple[Annotated[float, Field(ge=0, le=0.999999)], Annotated[float, Field(ge=0, le=0.999999)]], Values
     ] = Field((0.9, 0.98), description="of AdamW; the authors' code")
-    warmup_share: float = Field(0.1, ge=0, le=1, description="of the steps, with a rising rate")
+    warmup_share: float | None = Field(
+        None, ge=0, le=1, description="of the steps, with a rising rate; null where `warmup_epochs` is given"
+    )
+    warmup_epochs: float | None = Field(
+        None, ge=0, le=1e6, description="with a rising rate, instead of `warmup_share`; both null: no warm-up"
+    )
     mixed_precision: Literal["no", "bf16"] = "no"
     log_every: int = Field(20, ge=1, description="steps between two rows of the history")
     num_probe_captions: int = Field(
@@ -93,14 +128,45 @@ class TrainingSettings(Settings):
         None,
         ge=0,
         le=1,
-        description="of the moving average of the weights that is exported; null exports the weights",
+        description="of the moving average of the weights that is exported, reached by a ramp "
+        "(`training.average`); null exports the weights",
     )
     num_workers: int = Field(
         0, ge=0, le=256, description="processes of each arm that decode images; 0 uses a thread"
     )
     cache_mib: float = Field(256.0, ge=0, description="MiB of decoded images that such a process keeps")
     augmentation: AugmentationSettings = Field(default_factory=AugmentationSettings)
+    augmentation_by_method: Annotated[dict[str, dict[str, Any]], BeforeValidator(_without_removed)] = Field(
+        default_factory=dict, description="keys of `augmentation` that are different for a method's arms"
+    )
     speed: SpeedSettings = Field(default_factory=SpeedSettings, description="of the encoder, for GPUs")
+
+    @model_validator(mode="after")
+    def _check_length(self) -> Self:
+        if (self.num_images is None) == (self.epochs is None):
+            raise SettingError(
+                "epochs",
+                f"got {self.epochs!r} beside training.num_images = {self.num_images!r}; one of the two must "
+                "be given, and the other one null",
+            )
+        if self.warmup_share is not None and self.warmup_epochs is not None:
+            raise SettingError(
+                "warmup_epochs",
+                f"got {self.warmup_epochs!r} beside training.warmup_share = {self.warmup_share!r}; one of "
+                "the two must be null",
+            )
+        if self.epochs is not None and (self.warmup_epochs or 0) > self.epochs:
+            raise SettingError(
+                "warmup_epochs", f"got {self.warmup_epochs!r}; must be <= training.epochs = {self.epochs!r}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_views_of_methods(self) -> Self:
+        for method, own in self.augmentation_by_method.items():
+            key = f"{self.section}.augmentation_by_method.{method}"
+            AugmentationSettings.read(self.augmentation.model_dump() | own, key)
+        return self
 
     @model_validator(mode="after")
     def _check_steps(self) -> Self:
@@ -110,11 +176,6 @@ class TrainingSettings(Settings):
                 f"got {self.probe_every!r}; must be a multiple of training.log_every = {self.log_every}",
             )
         return self
-
-    @property
-    def num_steps(self) -> int:
-        """Steps of the whole run."""
-        return max(1, self.num_images // self.batch.num_views)
 
 
 class ArmSettings(Settings):
@@ -126,6 +187,9 @@ class ArmSettings(Settings):
     images: str = Field(description="a key of `image_sets`")
     training: dict[str, Any] = Field(
         default_factory=dict, description="keys of `training` that are different for this arm"
+    )
+    head: dict[str, Any] = Field(
+        default_factory=dict, description="keys of `encoder.head` that are different for this arm"
     )
     if_possible: bool = Field(
         False, description="where its images have no captions and the method needs them, leave it out, warn"

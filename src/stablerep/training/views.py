@@ -5,6 +5,8 @@ set of numbers for each image of a batch; torchvision's v2, called for each, is 
 Legend: B images.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,8 +14,9 @@ from torch.nn import functional as F
 from stablerep.training.settings import AugmentationSettings
 
 
-def _odd(size: int) -> int:
-    return size if size % 2 else size + 1
+def blur_kernel_px(largest_sigma: float, size_px: int) -> int:
+    """Returns the side of a blur's kernel: three deviations to each side, as far as the image has pixels."""
+    return 2 * min(math.ceil(3 * largest_sigma), size_px - 1) + 1
 
 
 class Augmentation(nn.Module):
@@ -21,7 +24,7 @@ class Augmentation(nn.Module):
 
     Args:
         settings: what a view may do.
-        size_px: side of the views; a blur's kernel is a tenth of it, as in SimCLR.
+        size_px: side of the views.
     """
 
     def __init__(self, settings: AugmentationSettings, size_px: int) -> None:
@@ -30,13 +33,13 @@ class Augmentation(nn.Module):
         import kornia.augmentation as K
 
         strength = settings.jitter
-        kernel = _odd(max(3, size_px // 10))
+        kernel = blur_kernel_px(settings.blur_sigma[1], size_px)
         self.settings = settings
         self.chain = K.AugmentationSequential(
             K.RandomResizedCrop((size_px, size_px), scale=(settings.min_crop, 1.0), p=1.0),
             K.ColorJitter(strength, strength, strength, strength / 4, p=settings.jitter_probability),
             K.RandomGrayscale(p=settings.grey_probability),
-            K.RandomGaussianBlur((kernel, kernel), (0.1, 1.0), p=settings.blur_probability),
+            K.RandomGaussianBlur((kernel, kernel), settings.blur_sigma, p=settings.blur_probability),
             K.RandomHorizontalFlip(p=settings.flip_probability),
             same_on_batch=False,
         )

@@ -124,16 +124,58 @@ def test_a_size_combines_with_any_experiment_and_wins_over_its_numbers() -> None
 
 def test_paper_has_the_papers_numbers() -> None:
     parameters = composed({"experiment": "paper"})
-    assert parameters["encoder"]["backbone"]["name"] == "vit_base_patch16_224"
-    assert parameters["encoder"]["head"] == {"hidden_dim": 4096, "out_dim": 256, "batch_norm": "per_view"}
-    assert parameters["generator"]["guidance_scale"] == 2.0
-    assert parameters["generator"]["images_per_caption"] == 10
-    assert parameters["generator"]["num_shards"] == 10_000
-    assert parameters["method"]["stablerep"]["images_per_caption"] == 6
+    assert parameters["encoder"]["backbone"] == {
+        "_target_": "stablerep.models.encoders.TimmEncoder",
+        "name": "vit_base_patch16_224",
+        "size_px": 224,
+        "standardise": "imagenet",
+    }
+    head = {"hidden_dim": 4096, "out_dim": 256, "kind": "stablerep", "batch_norm": "per_view"}
+    assert parameters["encoder"]["head"] == head
+    text = {"width": 512, "num_layers": 12, "num_heads": 8, "out_dim": 512, "max_tokens": 77}
+    folder = parameters["generator"]["model_folder"]
+    assert parameters["encoder"]["text"] == text | {"tokenizer_folder": f"{folder}/tokenizer"}
     training = parameters["training"]
     assert training["batch"] == {"captions": 43 * 32, "images_per_caption": 6, "chunk": 43 * 6}
     assert training["learning_rate"] == pytest.approx(2e-4 * 8256 / 256 / 2, rel=0.01)
-    assert training["weight_decay"] == 0.1
+    told = {"weight_decay": 0.1, "betas": [0.9, 0.98], "epochs": 15, "warmup_epochs": 0.5}
+    told |= {"num_images": None, "warmup_share": None, "max_grad_norm": None, "ema_decay": None}
+    assert {key: training[key] for key in told} == told
+    methods = parameters["method"]
+    assert {name: each.get("temperature") for name, each in methods.items()} == {
+        "stablerep": 0.1, "stablerep_plus": 0.1, "simclr": 0.1, "supcon": 0.1, "clip": None,
+    }  # fmt: skip
+    assert methods["stablerep"]["images_per_caption"] == methods["stablerep_plus"]["images_per_caption"] == 6
+    assert methods["stablerep_plus"]["text_weight"] == 1.0
+    assert methods["simclr"]["views_per_image"] == 2
+    assert not any(arm["training"] or arm["head"] for arm in parameters["arms"].values())
+
+
+def test_paper_has_the_papers_views() -> None:
+    training = composed({"experiment": "paper"})["training"]
+    strong = {"min_crop": 0.08, "jitter": 0.4, "jitter_probability": 0.8, "grey_probability": 0.2}
+    strong |= {"blur_probability": 0.5, "blur_sigma": [0.1, 2.0], "flip_probability": 0.5}
+    strong |= {"downsample_probability": 0.0, "downsample_px": [64, 128]}
+    assert training["augmentation"] == strong
+    chances = ("jitter_probability", "grey_probability", "blur_probability", "flip_probability")
+    weak = {"min_crop": 0.5} | dict.fromkeys(chances, 0.0)
+    assert training["augmentation_by_method"] == {"clip": weak}
+
+
+def test_paper_has_the_papers_images_of_raw_captions() -> None:
+    parameters = composed({"experiment": "paper"})
+    generator = parameters["generator"]
+    assert generator["repository"] == "stable-diffusion-v1-5/stable-diffusion-v1-5"
+    told = {"guidance_scale": 2.0, "guidance_interval": [0.0, 1.0], "num_inference_steps": 50}
+    told |= {"images_per_caption": 10, "size_px": 512, "saved_size_px": 256, "negative_prompt": ""}
+    told |= {"safety_checker": False, "num_shards": 10_000}
+    assert {key: generator[key] for key in told} == told
+    assert generator["scheduler"] == {"_target_": "diffusers.DDIMScheduler"}
+    assert parameters["alignment"]["scorer"] is None
+    assert parameters["curation"]["max_captions"] is None
+    filters = [each["_target_"].rpartition(".")[2] for each in parameters["curation"]["filters"]]
+    assert filters == ["Empty", "Duplicates"]
+    assert all(set(each) == {"_target_"} for each in parameters["curation"]["filters"])
 
 
 def test_paper_is_evaluated_on_the_imagenet_that_the_user_names() -> None:
@@ -215,7 +257,7 @@ def test_values_are_taken_nested_too_as_a_file_of_kedro_run_has_them() -> None:
     assert parameters["generator"]["num_shards"] == 4
     assert parameters["generator"]["size_px"] == 32
     assert parameters["arms"]["clip_real"] == {
-        "method": "clip", "images": "real", "training": {}, "if_possible": True,
+        "method": "clip", "images": "real", "training": {}, "head": {}, "if_possible": True,
     }  # fmt: skip
 
 
@@ -249,7 +291,9 @@ def test_a_shipped_executor_is_made_and_names_a_key_out_of_range(name: str) -> N
     assert type(build("executor", section, where)).__name__ == section["_target_"].rpartition(".")[2]
     with pytest.raises(ConfigError, match=r"^executor\.max_retries: got -1; must be >= 0"):
         build("executor", section | {"max_retries": -1}, where)
-    with pytest.raises(ConfigError, match=r"^executor: got .*unexpected keyword argument 'retries'"):
+    with pytest.raises(
+        ConfigError, match=r"^executor\.retries: .* takes no such argument; .* mean 'max_retries'"
+    ):
         build("executor", section | {"retries": 1}, where)
 
 
@@ -408,6 +452,9 @@ def test_a_list_for_a_group_that_takes_one_is_refused() -> None:
         ("training.weight_decay", float("inf"), "got inf"),
         ("training.warmup_share", 1.5, "got 1.5; must be >= 0 and <= 1"),
         ("training.num_images", 64, "got 64; must be >= 128, the views of one step"),
+        ("training.epochs", 3.0, "got 3.0 beside training.num_images = 51200; one of the two must be given"),
+        ("training.warmup_epochs", 1.0, "got 1.0 beside training.warmup_share = 0.1; one of the two"),
+        ("training.augmentation.blur_sigma", [2.0, 1.0], "got [2.0, 1.0]; the first must be <= the second"),
         ("training.mixed_precision", "fp8", "got 'fp8'; must be one of bf16, no"),
         ("training.probe_every", 30, "got 30; must be a multiple of training.log_every = 20"),
         ("training.augmentation.min_crop", 0, "got 0; must be >= 0.01"),
@@ -438,6 +485,7 @@ def test_a_value_out_of_range_names_key_bound_and_file(key: str, value: Any, tol
     [
         ("training.betas", [0.9, 1.0], "training.betas[1]: got 1.0"),
         ("training.betas", [-0.1, 0.9], "training.betas[0]: got -0.1"),
+        ("training.num_images", None, "training.epochs: got None beside training.num_images = None; one of"),
         ("seeds", [0, -1], "seeds[1]: got -1; must be >= 0"),
         ("curation.filters", [{"min_words": 2}], "curation.filters[0]._target_: missing"),
         (

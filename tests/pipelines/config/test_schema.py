@@ -52,6 +52,33 @@ def test_an_arm_has_the_trainings_settings_but_for_its_own_keys(plain: dict[str,
     assert parameters.training.learning_rate == 0.003
 
 
+def test_an_arm_has_the_views_of_its_method_but_for_its_own_keys(plain: dict[str, Any]) -> None:
+    weak = {"clip": {"min_crop": 0.5, "blur_probability": 0.0}}
+    training = plain["training"] | {"augmentation_by_method": weak}
+    own = {"augmentation": {"min_crop": 0.7}}
+    arms = {
+        "plain": {"method": "simclr", "images": "real"},
+        "weak": {"method": "clip", "images": "real"},
+        "own": {"method": "clip", "images": "real", "training": own},
+    }
+    parameters = Parameters.read(plain | {"arms": arms, "training": training}, "")
+    views = {name: parameters.training_of(name).augmentation for name in arms}
+    common = parameters.training.augmentation
+    assert views["plain"] == common
+    assert views["weak"] == common.changed(min_crop=0.5, blur_probability=0.0)
+    assert views["own"] == common.changed(min_crop=0.7, blur_probability=0.0)
+
+
+def test_views_of_a_method_that_is_not_there_are_refused_unless_they_are_removed(
+    plain: dict[str, Any],
+) -> None:
+    training = plain["training"] | {"augmentation_by_method": {"klip": {"min_crop": 0.5}}}
+    told = r"training.augmentation_by_method.klip: unknown key; must be one of clip, simclr"
+    assert refused(plain, training=training).startswith(told)
+    training["augmentation_by_method"] = {"klip": None}
+    assert Parameters.read(plain | {"training": training}, "").training.augmentation_by_method == {}
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
@@ -132,11 +159,11 @@ def test_a_circle_of_a_mixture_and_a_set_of_its_size_is_refused(plain: dict[str,
         ({"method": "simclr"}, "images: missing; must be given"),
         (
             {"method": "simclr", "images": "real", "seed": 1},
-            "seed: unknown key; must be one of if_possible, im",
+            "seed: unknown key; must be one of head, if_possible, im",
         ),
         (
             {"method": "simclr", "images": "real", "training": {"learning_rat": 1}},
-            "training.learning_rat: unknown key; must be one of augmentation, batch",
+            "training.learning_rat: unknown key; must be one of augmentation, augmentation_by_method, batch",
         ),
         (
             {"method": "simclr", "images": "real", "training": {"learning_rate": -1}},
@@ -145,6 +172,18 @@ def test_a_circle_of_a_mixture_and_a_set_of_its_size_is_refused(plain: dict[str,
         (
             {"method": "simclr", "images": "real", "training": {"num_images": 9}},
             "training.num_images: got 9; must be >= 128, the views of one step",
+        ),
+        (
+            {"method": "simclr", "images": "real", "head": {"kind": "moco"}},
+            "head.kind: got 'moco'; must be one of moco_v3, stablerep",
+        ),
+        (
+            {
+                "method": "clip",
+                "images": "real",
+                "training": {"augmentation_by_method": {"clip": {"min_crop": 0.5}}},
+            },
+            "training.augmentation_by_method: an arm has one method; set arms.a.training.augmentation",
         ),
         (
             {"method": "simclr", "images": "real", "training": {"batch": 3}},
@@ -185,7 +224,7 @@ def test_more_images_in_a_batch_than_a_set_has_are_refused(plain: dict[str, Any]
 def test_a_name_that_is_no_files_name_is_refused(plain: dict[str, Any], section: str, name: str) -> None:
     entry = next(iter(plain[section].values()))
     message = refused(plain, **{section: plain[section] | {name: entry}})
-    assert message.startswith(f"{section}: got the name {name!r}; must be of the letters")
+    assert message.startswith(f"{section}: got the name {name!r}; must be ")
 
 
 @pytest.mark.parametrize("section", ["arms", "image_sets", "evaluation_sets"])

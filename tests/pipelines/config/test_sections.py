@@ -71,8 +71,11 @@ def test_a_corpus_is_made_with_its_arguments() -> None:
             {"_target_": "pathlib.Path"},
             r"_target_: pathlib\.Path is a PosixPath; it must be a corpus, a class",
         ),
-        ({"_target_": "stablerep.corpora.nothing.X"}, r": got .*stablerep\.corpora\.nothing\.X"),
-        ({**COLOURS, "colour": "red"}, r": got .*'colour': 'red'.*takes no arguments"),
+        (
+            {"_target_": "stablerep.corpora.nothing.X"},
+            r"_target_: got 'stablerep\.corpora\.nothing\.X'; must be .* class",
+        ),
+        ({**COLOURS, "colour": "red"}, r"colour: .*Colours takes no such argument; it takes none"),
     ],
 )
 def test_what_is_no_corpus_is_refused_with_its_key_and_file(entry: dict[str, Any], told: str) -> None:

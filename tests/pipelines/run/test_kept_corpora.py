@@ -5,7 +5,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 
 from pipelines import corpus, evaluation_sets
@@ -82,7 +81,7 @@ def test_a_later_run_of_the_process_sees_a_changed_folder(
 ) -> None:
     entry, hooks = parameters["evaluation_sets"]["others"], hooks_of(parameters)
     for number in (12, 13):
-        hooks.before_pipeline_run(rooms(parameters), DataCatalog())
+        hooks.before_pipeline_run(rooms(parameters), catalog_of(tmp_path))
         assert len(build_evaluation_set("others", entry).listing()) == number
         getattr(hooks, end)()
         write_png(tmp_path / "others/train/cat/new.png", 9000)
@@ -98,9 +97,9 @@ def test_a_run_that_is_refused_or_was_interrupted_leaves_nothing(
     others = parameters["evaluation_sets"]["others"] | {"path": str(tmp_path / "flat")}
     refused = parameters | {"evaluation_sets": {"others": others}}
     with pytest.raises(ConfigError, match="have no labels"):
-        hooks_of(refused).before_pipeline_run(rooms(refused), DataCatalog())
+        hooks_of(refused).before_pipeline_run(rooms(refused), catalog_of(tmp_path))
     assert CORPORA.find(entry) is None
-    hooks_of(parameters).before_pipeline_run(rooms(parameters), DataCatalog())
+    hooks_of(parameters).before_pipeline_run(rooms(parameters), catalog_of(tmp_path))
     assert CORPORA.find(entry) is build_corpus(entry)
     monkeypatch.setattr(CURRENT, "parameters", parameters)
     monkeypatch.setattr(CURRENT, "stop", CURRENT.stop)

@@ -1,5 +1,6 @@
 """A fault that would stop a run later is reported before its first node, and the data stay as they were."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -189,6 +190,26 @@ def test_a_corpus_that_cannot_be_read_is_told(tmp_path: Path) -> None:
             check(pipeline, **{"corpus.path": str(tmp_path / "none.csv")})
 
 
+@pytest.mark.parametrize("pipeline", ["__default__", "curation"])
+@pytest.mark.parametrize("experiment", ["own_captions", "digit_scenes"])
+def test_captions_of_a_format_that_is_not_read_are_told_first(
+    pipeline: str, experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "captions.docx"
+    path.write_text("caption\na nine\n")
+
+    def too_late(*_: Any) -> None:
+        raise AssertionError("the encoder was built before the captions were looked at")
+
+    monkeypatch.setattr("pipelines.run.preflight.check_encoder", too_late)
+    given = {"experiment": experiment, "corpus.path": str(path)}
+    told = str(fault(pipeline, **given))
+    assert f"{path}: its ending tells no format; must be one of .csv" in told
+    monkeypatch.undo()
+    if pipeline == "curation":  # the default run would go on to count captions
+        assert fault(pipeline, **given, **{"curation.reading.format": "csv"}) is None
+
+
 def test_an_evaluation_set_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     folder = {"_target_": "stablerep.corpora.image_folder.ImageFolder", "path": str(tmp_path / "none")}
     with pytest.raises(DataError, match="none: does not exist"):
@@ -210,6 +231,13 @@ def test_flips_are_refused_where_a_mirror_image_shows_something_else() -> None:
         check("training", corpus=signs, **{flips: 0.5})
     check("training", corpus=signs, **{flips: 0.0})
     check("training", corpus=sentences(9), **{flips: 0.5})
+
+
+def test_flips_of_one_method_are_refused_too() -> None:
+    signs = {"_target_": f"{__name__}.Signs"}
+    told = r"training\.augmentation_by_method\.clip\.flip_probability: got 0\.5; must be 0 for corpus 'signs'"
+    with pytest.raises(ConfigError, match=told):
+        check("training", corpus=signs, **{"training.augmentation_by_method.clip.flip_probability": 0.5})
 
 
 def test_flips_of_one_arm_are_refused_too() -> None:
@@ -293,9 +321,9 @@ def test_an_arm_without_captions_is_told_before_the_run(tmp_path: Path) -> None:
         ("simclr", {"views_per_image": 1}, "method.simclr.views_per_image: got 1; must be >= 2"),
         ("simclr", {"temperature": 0}, "method.simclr.temperature: got 0"),
         ("simclr", {"temperature": "abc"}, "method.simclr.temperature: got 'abc'; must be a number"),
-        ("stablerep", {"tile": 2.5}, "method.stablerep.tile: got 2.5; must be a whole number"),
+        ("stablerep", {"tile": 2.5}, "method.stablerep.tile: got 2.5; must be an integer or null"),
         ("stablerep", {"images_per_caption": 1}, "method.stablerep.images_per_caption: got 1; must be >= 2"),
-        ("clip", {"_target_": "stablerep.methods.clip.CLAP"}, "method.clip: got .*CLAP"),
+        ("clip", {"_target_": "stablerep.methods.clip.CLAP"}, "method.clip._target_: got .*CLAP"),
     ],
 )
 @pytest.mark.parametrize("pipeline", ["__default__", "training", "tuning"])
@@ -398,7 +426,7 @@ def test_an_evaluation_set_without_images_is_refused() -> None:
 @pytest.mark.parametrize(
     ("entry", "told"),
     [
-        ({"evaluation.knn._target_": "nope.X"}, r"evaluation\.knn: got .*nope\.X"),
+        ({"evaluation.knn._target_": "nope.X"}, r"evaluation\.knn\._target_: got .*nope\.X"),
         ({"evaluation.knn.num_neighbours": 0}, r"evaluation\.knn\.num_neighbours: got 0; must be >= 1"),
         ({"evaluation.mine": {"_target_": "builtins.dict"}}, r"evaluation\.mine\._target_: .* is a dict"),
     ],
@@ -436,7 +464,7 @@ def test_more_neighbours_than_labelled_train_images_are_told(pipeline: str, tmp_
     ("entry", "told"),
     [
         ({"executor.num_cpu_processes": 0}, r"executor\.num_cpu_processes: got 0"),
-        ({"executor._target_": "nowhere.Executor"}, r"executor: got .*nowhere\.Executor"),
+        ({"executor._target_": "nowhere.Executor"}, r"executor\._target_: got .*nowhere\.Executor"),
         ({"executor": "ray", "executor.max_retries": -1}, r"executor\.max_retries: got -1; must be >= 0"),
     ],
 )
@@ -447,6 +475,33 @@ def test_an_executor_that_refuses_its_settings_is_told(entry: dict[str, Any], to
     assert fault("training", **entry) is None
     rendered = {"image_sets.synthetic": {"source": "rendered", "images_per_caption": 4}}
     assert fault("__default__", **rendered, **entry) is None, "no set is generated"
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"_target_": "nope.X"}, r"^alignment\.scorer\._target_: got 'nope\.X'; must be the full name"),
+        ({"_target_": "builtins.object"}, r"^alignment\.scorer\.folder: builtins\.object takes no such"),
+        ({"batch_size": 1.5}, r"^alignment\.scorer\.batch_size: got 1\.5; must be an integer"),
+        ({"sze": 1}, r"^alignment\.scorer\.sze: .* takes no such argument"),
+    ],
+)
+def test_a_scorer_that_refuses_its_settings_is_told(entry: dict[str, Any], told: str) -> None:
+    scorer = {**DEFAULT["alignment"]["scorer"], **entry}
+    refusal = fault("image_sets", **{"alignment.scorer": scorer})
+    assert refusal is not None
+    assert re.search(told, refusal)
+
+
+def test_a_filter_that_does_not_exist_is_told_before_captions_are_read() -> None:
+    told = fault("curation", **{"curation.filters": [{"_target_": "nope.X"}]})
+    assert told is not None
+    assert told.startswith("curation.filters[0]._target_: got 'nope.X'; must be the full name of a class")
+
+
+def test_an_empty_list_of_filters_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    check("curation", **{"curation.filters": []})
+    assert "curation.filters is empty: every caption that can be read is kept" in caplog.text
 
 
 def own_images(folder: Path, **further: Any) -> dict[str, Any]:

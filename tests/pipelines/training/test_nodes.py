@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from pipelines.config.arm_plan import plan_arm, training_of
 from pipelines.config.loader import compose
 from pipelines.run.current import CURRENT
 from pipelines.training.nodes import open_images, train_arm
@@ -77,6 +78,23 @@ def test_an_arm_is_trained_with_its_own_settings_and_its_rows_are_told(
     assert rows == [("mine", 3, step) for step in trained.history["step"]]
     assert len(rows) > 1
     assert (tmp_path / "work" / "seed_3" / "mine").is_dir(), "what CURRENT removes when the run has ended"
+
+
+def test_an_arm_has_a_head_and_views_of_its_own_where_they_are_set(parameters: dict[str, Any]) -> None:
+    """Two arms of one method, of which one has another head, and a method with views of its own."""
+    training = parameters["training"] | {"augmentation_by_method": {"simclr": {"min_crop": 0.9}}}
+    own = ARM | {"head": {"kind": "stablerep"}, "training": {"augmentation": {"jitter": 0.1}}}
+    method, encoder = parameters["method"]["simclr"], parameters["encoder"]
+    plans = [
+        plan_arm("mine", arm, method, encoder, training_of("mine", arm, training), 0, PROJECT)
+        for arm in (ARM, own)
+    ]
+    assert [plan.head.kind for plan in plans] == [encoder["head"]["kind"], "stablerep"]
+    assert plans[1].head.out_dim == encoder["head"]["out_dim"]
+    views = [plan.optimisation.augmentation for plan in plans]
+    assert [(each.min_crop, each.jitter) for each in views] == [(0.9, 0.4), (0.9, 0.1)]
+    # so that views of other methods do not make a checkpoint another run's
+    assert all(plan.optimisation.augmentation_by_method == {} for plan in plans)
 
 
 def test_a_setting_of_an_arm_that_cannot_be_is_told_with_its_key(

@@ -36,12 +36,18 @@ def test_one_of_several_captions_is_chosen_and_stays(tmp_path: Path) -> None:
     assert set(first.captions["text"]) <= {"one", "two"}
 
 
-def test_a_caption_and_a_source_that_were_taken_down_are_left_out(tmp_path: Path) -> None:
+def test_a_caption_and_a_source_that_were_taken_down_are_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     takedowns = no_takedowns()
     takedowns.loc[0] = [caption_id_of("a red dog"), "caption", "asked", "2026-01-01", "me"]
     made = from_corpus("real", corpus_table(), tmp_path, takedowns, amounts(), 0, "colours")
     assert "a red dog" not in set(made.captions["text"])
     assert made.facts["num_taken_down"] == 2
-    takedowns.loc[1] = ["colours", "source", "asked", "2026-01-01", "me"]
+    takedowns.loc[1] = ["colors", "source", "asked", "2026-01-01", "me"]
+    with caplog.at_level("WARNING", "stablerep"):
+        from_corpus("real", corpus_table(), tmp_path, takedowns, amounts(), 0, "colours")
+    assert "takedown of source 'colors': no caption" in caplog.text
+    takedowns.loc[2] = ["colours", "source", "asked", "2026-01-01", "me"]
     with pytest.raises(DataError, match="'real': has no image"):
         from_corpus("real", corpus_table(), tmp_path, takedowns, amounts(), 0, "colours")

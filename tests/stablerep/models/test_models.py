@@ -7,7 +7,7 @@ import torch
 
 from stablerep.errors import ConfigError
 from stablerep.models.encoders import build_encoder
-from stablerep.models.heads import BATCH_NORMS, ProjectionHead
+from stablerep.models.heads import BATCH_NORMS, HEAD_KINDS, ProjectionHead
 from stablerep.models.residual import ResidualEncoder
 from stablerep.models.settings import HeadSettings
 from stablerep.models.text import TextTower
@@ -92,18 +92,47 @@ def test_text_tower_gives_unit_vectors_for_captions_and_images():
         assert torch.allclose(z.norm(dim=1), torch.ones(2), atol=1e-5)
 
 
-def test_batch_norm_per_view_is_the_head_on_each_slice_apart():
+def by_hand(head, features, kind):
+    """Computes the head's embeddings of one slice from its weights, with the slice's own statistics."""
+    weights = [value.double() for name, value in head.named_parameters() if name.endswith("weight")]
+    biases = [value.double() for name, value in head.named_parameters() if name.endswith("bias")]
+    linear, norm = weights[0::2], weights[1::2]
+    if kind == "stablerep":
+        of_linear, of_norm = biases[0::2], biases[1::2]
+    else:
+        of_linear, of_norm = [0.0, 0.0, 0.0], biases
+    x = features.double()
+    for layer in range(3):
+        x = x @ linear[layer].T + of_linear[layer]
+        if layer < 2 or kind == "moco_v3":
+            x = (x - x.mean(0)) / (x.var(0, unbiased=False) + 1e-5).sqrt()
+        if layer < 2:
+            x = (x * norm[layer] + of_norm[layer]).clamp(min=0)
+    return (x / x.norm(dim=1, keepdim=True)).float()
+
+
+@pytest.mark.parametrize("kind", HEAD_KINDS)
+@pytest.mark.parametrize("batch_norm", BATCH_NORMS)
+def test_a_head_is_its_formula_over_the_whole_batch_or_over_each_slice_apart(kind, batch_norm):
     torch.manual_seed(0)
-    features, slices = torch.randn(9, 12), torch.tensor([0, 2, 1, 2, 0, 1, 1, 2, 0])
-    apart, together = ProjectionHead(12, 16, 5, "per_view"), ProjectionHead(12, 16, 5)
-    together.load_state_dict(apart.state_dict())
-    z = apart(features, slices, 3)
-    for number in range(3):
-        torch.testing.assert_close(z[slices == number], together(features[slices == number], slices, 1))
-    assert not torch.allclose(z, together(features, slices, 1))
+    slices = torch.tensor([0, 2, 1, 2, 0, 1, 1, 2, 0])  # in any order
+    features = torch.randn(9, 12) + slices[:, None]  # slices with statistics of their own
+    head = ProjectionHead(12, 16, 5, kind, batch_norm)
+    with torch.no_grad():
+        for each in head.parameters():  # BatchNorm begins with ones and zeros
+            each.add_(0.2 * torch.randn_like(each))
+    embedded = head(features, slices, 3)
+    groups = [slices == number for number in range(3)] if batch_norm == "per_view" else [slices >= 0]
+    for rows in groups:
+        torch.testing.assert_close(embedded[rows], by_hand(head, features[rows], kind), atol=1e-4, rtol=1e-4)
 
 
-def test_an_unknown_batch_norm_is_an_error_and_both_lists_agree():
-    assert get_args(HeadSettings.model_fields["batch_norm"].annotation) == BATCH_NORMS
-    with pytest.raises(ConfigError, match=r"encoder\.head\.batch_norm: got 'local'"):
-        ProjectionHead(12, 16, 5, "local")
+@pytest.mark.parametrize(
+    ("key", "known"), [("batch_norm", BATCH_NORMS), ("kind", HEAD_KINDS)], ids=["batch_norm", "kind"]
+)
+def test_an_unknown_kind_is_an_error_and_both_lists_agree(key, known):
+    assert get_args(HeadSettings.model_fields[key].annotation) == known
+    with pytest.raises(
+        ConfigError, match=rf"encoder\.head\.{key}: got 'local'; must be one of {sorted(known)[0]}"
+    ):
+        ProjectionHead(12, 16, 5, **{key: "local"})

@@ -165,6 +165,7 @@ def test_the_page_does_with_references_alone_and_with_one_arm(arms: list[str]) -
         content,
         metrics=content.metrics[content.metrics["arm"].isin(arms)],
         unit_scores=content.unit_scores[content.unit_scores["arm"].isin(arms)],
+        histories={(arm, seed): each for (arm, seed), each in content.histories.items() if arm in arms},
     )
     page = build_report(few)
     # one of them in the style, and one in the table of each set
@@ -195,8 +196,17 @@ def test_seconds_are_shares_of_the_longest() -> None:
 def test_a_history_of_an_arm_without_metrics_is_an_error() -> None:
     content = make_content()
     histories = {("clip_blue", 0): content.histories["clip_real", 0]}
-    with pytest.raises(DataError, match="histories: arm 'clip_blue' is not in the metrics"):
+    with pytest.raises(DataError, match="metrics: arm 'clip_blue' with seed 0 is not in the table"):
         build_report(replace(content, histories=histories))
+
+
+@pytest.mark.parametrize("table", ["metrics", "unit_scores"])
+def test_a_table_without_a_trained_arm_is_an_error(table: str) -> None:
+    content = make_content()
+    rows = getattr(content, table)
+    fewer = replace(content, **{table: rows[rows["arm"] != "clip_real"]})
+    with pytest.raises(DataError, match=r"arm 'clip_real' with seed 0.* not in the table"):
+        build_report(fewer)
 
 
 def test_metrics_without_rows_are_an_error() -> None:

@@ -21,6 +21,7 @@ from stablerep.storage.shards import (
     shard_name,
     write_shard,
 )
+from tests.stablerep.storage.damaged_tars import with_a_link
 
 
 def image_of(seed):
@@ -31,7 +32,8 @@ def image_of(seed):
 def sample_of(caption_id, num=2):
     images = {k: encode_image(image_of(hash((caption_id, k)) % 2**31)) for k in range(num)}
     entries = [{"index": k, "digest": digest_of(data)} for k, data in images.items()]
-    return {"caption_id": caption_id, "text": f"tëxt of {caption_id}", "images": entries}, images
+    drawn = {"generator_id": "g-0", "seed": 0}
+    return {"caption_id": caption_id, "text": f"tëxt of {caption_id}", "images": entries, **drawn}, images
 
 
 IDS = ("c-b", "c-a", "c-c")
@@ -226,6 +228,48 @@ def test_what_is_no_tar_is_a_fault_and_no_crash(path):
         path.write_bytes(content)
         scan = scan_shard(path)
         assert scan.samples == {} and scan.faults
+
+
+@pytest.mark.parametrize("target", ["nowhere.png", "c-c.0.png", "/etc/passwd"])
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_a_link_in_the_place_of_an_image_is_a_fault_and_is_not_followed(path, kind, target):
+    path.write_bytes(with_a_link(path.read_bytes(), "c-b.1.png", target, kind))
+    scan = scan_shard(path)
+    assert f"{path.name}: c-b.1.png is missing" in scan.faults
+    assert {key: set(sample.digests) for key, sample in scan.samples.items()} == {
+        "c-a": {0, 1}, "c-b": {0}, "c-c": {0, 1},
+    }  # fmt: skip
+    assert read_members(path, {"c-b.1.png"}) == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"generator_id": None}, {"generator_id": "../../x"}, {"caption_id": "../x"}, {"seed": "0"}],
+    ids=str,
+)
+def test_a_record_that_cannot_name_its_images_is_a_fault(tmp_path, change):
+    record, images = sample_of("c-a")
+    write_shard(tmp_path / "x.tar", [(record | change, images)])
+    scan = scan_shard(tmp_path / "x.tar")
+    assert scan.samples == {} and "is not a record of a sample" in scan.faults[0]
+
+
+def test_a_record_of_deep_brackets_is_a_fault(tmp_path):
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        info = tarfile.TarInfo("c-a.json")
+        info.size = 200_000
+        tar.addfile(info, io.BytesIO(b"[" * 200_000))
+    assert "c-a.json is not a record of a sample" in scan_shard(tmp_path / "x.tar").faults[0]
+
+
+def test_the_digest_of_a_shard_tells_other_bytes_and_what_is_no_tar(path, samples):
+    before = scan_shard(path)
+    assert before.num_images == 6
+    write_shard(path, samples[:2])
+    after = scan_shard(path)
+    assert after.num_images == 4 and len({before.digest, after.digest, ""}) == 3
+    path.write_bytes(path.read_bytes()[:700])
+    assert scan_shard(path).digest == ""
 
 
 def test_reading_a_damaged_image_names_shard_member_and_cure(path, samples):

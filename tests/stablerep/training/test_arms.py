@@ -119,8 +119,11 @@ def test_methods_without_text_keep_no_text_tower(data):
 @pytest.mark.parametrize("method", [SimCLR(), StableRep(images_per_caption=4)], ids=["views", "images"])
 def test_slices_of_the_batch_norm_hold_one_view_of_each_image_or_one_image_of_each_caption(method, data):
     batch = next(GroupedSampler(data, 4, method.images_per_caption, 0).batches())
-    labels, _, slices, _ = inputs_of(Arm("arm", method, data, 0), batch, None, torch.device("cpu"))
-    assert len(torch.unique(slices)) == method.images_per_caption * method.views_per_image
+    inputs = inputs_of(Arm("arm", method, data, 0), batch, None, torch.device("cpu"))
+    labels, slices = inputs.labels_N, inputs.slice_n
+    sizes = torch.unique(slices, return_counts=True)[1]
+    assert len(sizes) == inputs.num_slices == method.images_per_caption * method.views_per_image
+    assert len(torch.unique(sizes)) == 1, "the head splits the batch evenly"
     for number in torch.unique(slices):
         own = labels[slices == number]
         assert len(torch.unique(own)) == len(own), "no two positives in one slice"

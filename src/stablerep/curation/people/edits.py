@@ -16,12 +16,13 @@ import polars as pl
 from stablerep.caption_ids import caption_id_of, is_caption_id
 from stablerep.curation.filter import Applied, Step
 from stablerep.curation.people.takedowns import TakenDown, in_words_of_rejects
-from stablerep.curation.reading.csv_lines import NamedRow, read_named_rows
+from stablerep.curation.reading.csv_lines import NamedRow, read_file_of_people, read_named_rows
 from stablerep.errors import DataError
 
 COLUMNS = ("caption", "action", "text", "reason", "who")
 KEEP, DROP, REPLACE = "keep", "drop", "replace"
 ACTIONS = (KEEP, DROP, REPLACE)
+_KEEPS = "every edit of a caption stays in force"
 _FIX = "Fix the line in {path}."
 
 
@@ -51,19 +52,13 @@ class Edit:
 
 
 def read_edits(path: Path) -> list[Edit]:
-    """Reads the edits; none if the file is missing.
+    """Reads the edits.
 
     Raises:
-        DataError: the file is unreadable or malformed, or a line does not describe an edit; the line is
-            named.
+        DataError: the file is missing (an absent file must not bring back what people dropped), unreadable
+            or malformed, or a line does not describe an edit; the line is named.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); must be a CSV file.") from error
-    _, rows = read_named_rows(path, data, COLUMNS)
+    _, rows = read_named_rows(path, read_file_of_people(path, COLUMNS, _KEEPS), COLUMNS)
     return [_edit(path, row) for row in rows]
 
 

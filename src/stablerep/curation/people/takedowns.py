@@ -7,8 +7,10 @@ back what was taken down.
 
 import csv
 import io
+import logging
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from datetime import date
 from pathlib import Path
@@ -19,14 +21,18 @@ import polars as pl
 
 from stablerep.caption_ids import is_caption_id
 from stablerep.curation.filter import Applied, CaptionFilter, split_off
-from stablerep.curation.reading.csv_lines import NamedRow, read_named_rows
+from stablerep.curation.reading.csv_lines import NamedRow, read_file_of_people, read_named_rows
 from stablerep.errors import DataError
+from stablerep.nearest_name import nearest_name
 from stablerep.storage.whole_files import written_whole
+
+logger = logging.getLogger(__name__)
 
 COLUMNS = ("what", "kind", "reason", "date", "who")
 CAPTION, SOURCE, GENERATOR = "caption", "source", "generator"
 KINDS = (CAPTION, SOURCE, GENERATOR)
 _GENERATOR_ID = re.compile(r"[gm]-[0-9a-f]{16}")  # stablerep.generation.diffusion.identity
+_MAX_KNOWN_SOURCES = 1000  # of which the nearest to a misspelled one is looked for
 _MAX_REASON_LENGTH = 60  # characters of a reject's reason
 
 
@@ -142,6 +148,40 @@ def in_words_of_rejects(what: str, reason: str) -> str:
     return f"{what}_{words}" if words else what
 
 
+class UnseenSources:
+    """The sources that were taken down and that no caption has: they may be misspelled.
+
+    A warning and no error: a source whose captions are gone, or that another corpus has, stays in the file.
+
+    Args:
+        takedowns: as `read_takedowns` gives them.
+    """
+
+    def __init__(self, takedowns: pd.DataFrame) -> None:
+        self._unseen = taken_down(takedowns, SOURCE)
+        self._known: set[str] = set()
+
+    def see(self, sources: Iterable[str]) -> None:
+        """Takes the sources of captions that were read, each once or more often."""
+        if not self._unseen:
+            return
+        there = set(sources)
+        self._unseen -= there
+        if len(self._known) < _MAX_KNOWN_SOURCES:
+            self._known |= there
+
+    def warn(self) -> None:
+        """Logs each source that was not seen, after the last caption."""
+        for source in sorted(self._unseen):
+            near = nearest_name(source, self._known)
+            logger.warning(
+                "takedown of source %r: no caption that was read has this source, so that none is taken "
+                "down.%s If it is misspelled, fix its line in data/01_raw/takedowns.csv",
+                source,
+                f" The nearest source is {near!r}." if near else "",
+            )
+
+
 @dataclass(frozen=True)
 class TakenDown(CaptionFilter):
     """Drops captions that were taken down, by themselves or with their source; no edit keeps them.
@@ -179,13 +219,7 @@ class TakenDown(CaptionFilter):
 
 
 def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read ({error.strerror}); must exist, so that nothing that was taken down "
-            f"comes back. Restore it with git, or write the line {','.join(COLUMNS)} into a new one."
-        ) from error
+    return read_file_of_people(path, COLUMNS, "nothing that was taken down comes back")
 
 
 def _parse(path: Path, data: bytes) -> tuple[list[str], list[Takedown]]:

@@ -1,6 +1,7 @@
 """Small CSV files that people write: read strictly, each fault reported with its line.
 
-RFC 4180. The takedowns and the edits are such files; captions themselves are read by `reading`.
+RFC 4180. The takedowns, the edits and the captions of evaluation sets are such files; the captions that are
+curated are read by `engine`.
 """
 
 import csv
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from stablerep.curation.reading.encodings import refuse_wide_text
 from stablerep.errors import DataError
 
 
@@ -25,14 +27,33 @@ def _line_of(data: bytes, offset: int) -> int:
     return 1 + before.count(b"\n") + before.count(b"\r") - before.count(b"\r\n")
 
 
+def read_file_of_people(path: Path, columns: Sequence[str], keeps: str) -> bytes:
+    """Returns the bytes of a file that people keep in git, even where it has no line but the header.
+
+    Args:
+        path: of the file.
+        columns: of its header, for the message.
+        keeps: what the file ensures, and what would be undone without it.
+
+    Raises:
+        DataError: it is missing or cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}); must exist, so that {keeps}. "
+            f"Restore it with git, or write the line {','.join(columns)} into a new one."
+        ) from error
+
+
 def decode_csv(path: Path, data: bytes) -> str:
     """Decodes UTF-8; a byte order mark is skipped.
 
     Raises:
         DataError: other bytes; the first fault is named by line and byte.
     """
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(f"{path}: line 1, byte 1: is UTF-16; must be UTF-8. Save it as UTF-8.")
+    refuse_wide_text(path, data)
     nul = data.find(b"\x00")
     if nul >= 0:
         raise DataError(

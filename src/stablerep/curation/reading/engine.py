@@ -45,7 +45,8 @@ SCHEMA = pl.Schema(
         "fault": pl.String,
     }
 )
-_READERS: dict[str, Callable[[Path, Columns], Iterator[Record]]] = {
+_Reader = Callable[[Path, Columns], Iterator[Record]]
+_READERS: dict[str, _Reader] = {
     "csv": read_csv,
     "tsv": read_tsv,
     "jsonl": read_jsonl,
@@ -91,6 +92,16 @@ class CaptionFiles:
             )
         return found
 
+    def check(self, reading: Reading) -> None:
+        """Looks for the files, and at their endings.
+
+        Raises:
+            DataError: there is none.
+            ConfigError: a file's ending does not tell its format.
+        """
+        for path in self.paths():
+            _reader_of(path, reading)
+
     def batches(self, reading: Reading, batch_size: int = BATCH_SIZE) -> Iterator[pl.DataFrame]:
         """Reads the files one after the other.
 
@@ -109,7 +120,7 @@ class CaptionFiles:
         """
         first = 0
         for path in self.paths():
-            rows = _READERS[reading.format or _format_of(path)](path, reading.columns)
+            rows = _reader_of(path, reading)(path, reading.columns)
             before = first
             for batch in _tables(path, rows, reading, first, batch_size):
                 first += len(batch)
@@ -125,6 +136,10 @@ class CaptionFiles:
             if number >= enough:
                 return number
         return number
+
+
+def _reader_of(path: Path, reading: Reading) -> _Reader:
+    return _READERS[reading.format or _format_of(path)]
 
 
 def _format_of(path: Path) -> str:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
+from stablerep.curation.reading.encodings import HEAD_BYTES, refuse_wide_text
 from stablerep.curation.settings import Columns
 from stablerep.errors import DataError
 from stablerep.nearest_name import nearest_name
@@ -21,7 +22,6 @@ from stablerep.nearest_name import nearest_name
 # caption, source, licence, line, fault; None where the record tells nothing
 Record = tuple[str | None, str | None, str | None, int, str | None]
 _MAX_FIELD = 2**24  # characters; above it a quote was left open rather than a caption written
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _WRONG_FIELDS, _NO_JSON, _NO_TEXT = "wrong_number_of_fields", "not_a_json_object", "no_text"
 _DEFAULTS = ("caption", "source", "licence")
 
@@ -156,8 +156,7 @@ def _opened(path: Path) -> Iterator[TextIO]:
     try:
         with _open_bytes(path) as data:
             head = io.BufferedReader(cast(io.RawIOBase, data))
-            if head.peek(2)[:2] in _UTF16:
-                raise DataError(f"{path}: line 1, byte 1: is UTF-16; must be UTF-8. Save it as UTF-8.")
+            refuse_wide_text(path, head.peek(HEAD_BYTES))
             yield io.TextIOWrapper(head, encoding="utf-8-sig", errors="replace", newline="")
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; must be a captions file.") from error

@@ -78,16 +78,23 @@ def read_software(store: Path) -> SoftwareOfImages:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         return SoftwareOfImages(
-            dict(values["versions"]),
+            {key: _texts(versions) for key, versions in values["versions"].items()},
             str(values["rest"]),
-            dict(values["images"]),
-            dict(values.get("earlier", {})),
+            _texts(values["images"]),
+            _texts(values.get("earlier", {})),
         )
     except FileNotFoundError:
         return SoftwareOfImages()
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         logger.warning("%s: cannot be read (%s); what made the images is unknown", path, error)
         return SoftwareOfImages()
+
+
+def _texts(values: Any) -> dict[str, str]:
+    found = dict(values)
+    if not all(isinstance(value, str) for value in found.values()):
+        raise TypeError("a value is no text")
+    return found
 
 
 def software_of_plan(

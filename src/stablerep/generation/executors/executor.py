@@ -5,12 +5,13 @@ result does not depend on who makes it and when, and whoever dies costs the shar
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from stablerep.generation.image_sets.plan import ShardPlan
 from stablerep.generation.image_sets.workers import MadeShard, ShardMaker, Workshop
 
 
+@runtime_checkable
 class Executor(Protocol):
     """Makes shards, somewhere.
 

@@ -19,7 +19,7 @@ def read_generators(store: Path) -> dict[str, dict[str, Any]]:
         facts = dict(json.loads((store / GENERATOR_FILE).read_text(encoding="utf-8")))
         known = [facts, *facts.pop(_EARLIER, {}).values()]
         return {str(each["generator_id"]): each for each in known if "files" in each}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return {}
 
 

@@ -102,7 +102,7 @@ def make_image_set(request: ImageSetRequest) -> tuple[pd.DataFrame, dict[str, An
     """
     run = _Run(request)
     run.prepare()
-    made = carry_out(run.plan, run.workshop, request.executor, run.ledger)
+    made = carry_out(run.plan, run.workshop, request.executor, run.ledger, run.rate_key, run.started)
     manifest = run.close(made)
     return manifest, run.account(made, manifest)
 
@@ -137,6 +137,7 @@ class _Run:
 
     def prepare(self) -> None:
         """Copies what leaves the set to the cache; the workshop gets the description of what will draw."""
+        self.ledger.settle(self.plan.found)
         _announce(self.plan, self.ledger.forecast(self.rate_key, self.plan.num_images_to_make))
         self.stashed = self._stash()
         # images of a generator that is taken down by now
@@ -151,6 +152,8 @@ class _Run:
                 GENERATOR_FILE: self.generator | earlier_generators(self.plan, self.store),
             },
         )
+        if self.plan.num_images_to_make:
+            self.ledger.begin(self.plan.wanted.generator_id, self.plan.drawn_shards())
 
     def close(self, made: Made) -> pd.DataFrame:
         """Removes what is not part of the set, and writes the tables beside the shards."""
@@ -168,7 +171,7 @@ class _Run:
         plan, generator_id = self.plan, self.plan.wanted.generator_id
         spent = made.spent(time.monotonic() - self.started, self.ledger)
         if made.num_images:
-            self.ledger.add(self.rate_key, generator_id, spent, made.rate())
+            self.ledger.count(self.rate_key, generator_id, spent, made.rate())
         # Parquet stores it as the manifest's metadata; a run that draws nothing does not change it
         manifest.attrs["ledger"] = {"generator_id": generator_id, **self.ledger.total(generator_id)}
         num_captions = len(plan.captions)

@@ -47,7 +47,7 @@ class Made:
             self.gpu_energy_j = (self.gpu_energy_j or 0.0) + shard.gpu_energy_j
 
     def spent(self, seconds: float, ledger: Ledger) -> dict[str, Any]:
-        """Returns the argument of `Ledger.add`, for a run that took `seconds` in all."""
+        """Returns the argument of `Ledger.count`, for a run that has taken `seconds` so far."""
         return {
             "num_made_images": self.num_images,
             "seconds": round(seconds, 3),
@@ -59,7 +59,8 @@ class Made:
     def rate(self) -> dict[str, float]:
         """Returns seconds before the first image, and images per second from then on."""
         rate = self.num_images / max(1e-3, self.seconds - self.load_s)
-        return {"start_s": round(self.load_s, 2), "images_per_second": round(rate, 2)}
+        # four significant figures: a slow model draws an image in minutes
+        return {"start_s": round(self.load_s, 2), "images_per_second": float(f"{rate:.4g}")}
 
     def outlook(self, num_images: int, ledger: Ledger) -> str:
         """Returns the rate and the time left of `num_images`, for the log; empty before the first image."""
@@ -73,14 +74,20 @@ class Made:
         return f", {rate:.1f} images/s, about {left} left of {whole}"
 
 
-def carry_out(plan: ImageSetPlan, workshop: Workshop, executor: Executor, ledger: Ledger) -> Made:
+def carry_out(
+    plan: ImageSetPlan, workshop: Workshop, executor: Executor, ledger: Ledger, key: str, run_started: float
+) -> Made:
     """Makes the shards that the plan asks for; half-written files are removed, also after a failure.
+
+    Each shard is counted in the ledger when it is written.
 
     Args:
         plan: of the image set.
         workshop: where and how shards are made.
         executor: draws what is missing.
-        ledger: for the price in the log.
+        ledger: of the set; `Ledger.begin` was called.
+        key: of the rate in the ledger.
+        run_started: when the run started, by this machine's monotonic clock.
 
     Raises:
         GeneratorError: see `make_shards`; the shards that were made are on the disk.
@@ -96,6 +103,9 @@ def carry_out(plan: ImageSetPlan, workshop: Workshop, executor: Executor, ledger
     try:
         for number, shard in enumerate(make_shards(workshop, to_write, executor), 1):
             made.add(shard, time.monotonic() - started)
+            if shard.num_images:
+                spent = made.spent(time.monotonic() - run_started, ledger)
+                ledger.count(key, plan.wanted.generator_id, spent, made.rate(), shard.name)
             logger.info(
                 "shard %d of %d written: %d of %d images%s",
                 number, len(to_write), made.num_images, plan.num_images_to_make,

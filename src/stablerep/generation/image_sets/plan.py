@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stablerep.generation.accounts.ledger import DrawnShard, FoundShard
 from stablerep.generation.image_sets.cache import SampleCache
 from stablerep.generation.image_sets.lending import LendingSet
 from stablerep.generation.image_sets.records import make_image_entry, make_record
@@ -45,6 +46,11 @@ class ShardPlan:
         """Images to make."""
         return sum(len(caption.missing) for caption in self.captions)
 
+    @property
+    def num_images(self) -> int:
+        """Images that are made for it, once it is written; also those that a safety checker blanked."""
+        return sum(len(caption.done) + len(caption.missing) for caption in self.captions)
+
 
 class Leaving(NamedTuple):
     """Images of a sample that are there and are not part of the wanted set.
@@ -73,6 +79,7 @@ class ImageSetPlan:
         leaving: intact images that will not be part of the set.
         from_cache: samples of the cache that become part of the set -> their records.
         lenders: sets that some of the kept images are copied from.
+        found: file name -> shard that is there, for the ledger.
     """
 
     wanted: Wanted
@@ -82,6 +89,7 @@ class ImageSetPlan:
     stale: list[Path]
     leaving: list[Leaving]
     from_cache: dict[Path, Record]
+    found: dict[str, FoundShard]
     lenders: tuple[LendingSet, ...] = ()
 
     @property
@@ -98,6 +106,16 @@ class ImageSetPlan:
     def num_images_to_make(self) -> int:
         """Images that are missing."""
         return sum(shard.num_missing for shard in self.shards)
+
+    def drawn_shards(self) -> dict[str, DrawnShard]:
+        """Returns file name -> shard for which images are missing, for the ledger."""
+        return {
+            shard.name: DrawnShard(
+                shard.num_missing, shard.num_images, self.found.get(shard.name, FoundShard()).digest
+            )
+            for shard in self.shards
+            if shard.num_missing
+        }
 
     def summary(self) -> str:
         """Returns the plan in one line, for the log."""
@@ -147,6 +165,7 @@ def plan_image_set(
         leaving=stored.leaving({each.caption_id: each.kept for shard in shards for each in shard.captions}),
         from_cache=from_cache,
         lenders=tuple(lenders),
+        found={name: FoundShard(scan.digest, scan.num_images) for name, scan in stored.scans.items()},
     )
 
 

@@ -149,8 +149,9 @@ def test_a_wrong_line_is_named(tmp_path: Path, lines: list[str], fault: str) -> 
         edited(tmp_path, *lines)
 
 
-def test_a_missing_file_edits_nothing_and_another_header_is_named(tmp_path: Path) -> None:
-    assert read_edits(tmp_path / "no.csv") == []
+def test_a_missing_file_undoes_no_edit_and_another_header_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="must exist, so that every edit of a caption stays in force"):
+        read_edits(tmp_path / "no.csv")
     (tmp_path / "x.csv").write_text("caption,why\n")
     with pytest.raises(DataError, match="line 1: got the columns 'caption', 'why'; must be caption,action"):
         read_edits(tmp_path / "x.csv")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -109,6 +110,26 @@ def test_a_takedown_that_cannot_be_written_leaves_the_file(path: Path, reason: s
     with pytest.raises(DataError):
         add_takedown(path, Takedown("two", "source", reason, "2026-01-31", "Ada"))
     assert path.read_text() == HEADER
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture, *sources: str) -> list[str]:
+    lines = [Takedown(each, "source", "x", "2026-01-31", "Ada").__dict__ for each in sources]
+    read = captions(("a nine", "a library, closed"), ("a ten", "photos"), ("a five", "photos"))
+    with caplog.at_level("WARNING", "stablerep"):
+        run(read, [Duplicates()], size=1, takedowns=TakenDown(pd.DataFrame(lines)))
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_a_takedown_of_a_source_that_no_caption_has_is_a_warning_with_the_nearest(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (warned,) = warnings_of(caplog, "fotos", "a library, closed")
+    assert warned.startswith("takedown of source 'fotos': no caption that was read has this source")
+    assert "The nearest source is 'photos'" in warned
+
+
+def test_a_takedown_of_a_source_that_was_read_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    assert warnings_of(caplog, "a library, closed") == []
 
 
 @pytest.mark.parametrize(

@@ -254,8 +254,11 @@ def test_columns_of_one_name(tmp_path: Path) -> None:
     assert "more than one column is named 'caption'" in message
 
 
-def test_utf16_is_called_by_its_name(tmp_path: Path) -> None:
-    assert "is UTF-16; must be UTF-8" in _fault(tmp_path, "caption\na nine\n".encode("utf-16"))
+@pytest.mark.parametrize("name", ["UTF-16", "UTF-32"])
+@pytest.mark.parametrize("end", ["LE", "BE"])
+def test_wide_text_is_called_by_its_name(tmp_path: Path, name: str, end: str) -> None:
+    data = "\ufeffcaption\na nine\n".encode(f"{name}-{end}")
+    assert f"is {name}; must be UTF-8" in _fault(tmp_path, data)
 
 
 def test_open_quote_names_the_line_where_it_starts(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import torch
 
 from stablerep.caption_ids import caption_id_of
 from stablerep.errors import ConfigError, DataError, GeneratorError
+from stablerep.generation.accounts.ledger import Ledger
 from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.image_sets import workers
 from stablerep.generation.image_sets.image_set import ImageSetRequest, make_image_set
@@ -25,6 +26,7 @@ from stablerep.generation.image_sets.manifest import MANIFEST_COLUMNS
 from stablerep.processes import log_to_terminal
 from stablerep.storage.shards import SHARDS_FOLDER, read_images, scan_shard, shard_name
 from stablerep.validation.schemas import ImageManifest
+from tests.stablerep.storage.damaged_tars import with_a_link
 
 
 @pytest.fixture
@@ -237,6 +239,18 @@ def test_a_truncated_shard_is_named_and_its_lost_images_are_made_again(make, sto
     assert ledger["num_made_images"] == len(rows)
     # the whole shard in the batches of the first time: the same bytes
     assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("target", ["nowhere.png", "/etc/passwd"])
+def test_a_link_inside_a_shard_is_named_and_its_image_is_made_again(make, store, texts, caplog, target):
+    manifest, _ = make(texts)
+    before, row = files_of(store), manifest.iloc[5]
+    path = store / SHARDS_FOLDER / row.shard
+    path.write_bytes(with_a_link(path.read_bytes(), row.member, target))
+    _, ledger = make(texts)
+    assert ledger["num_made_images"] == 1
+    assert f"{row.shard}: {row.member} is missing; made again" in caplog.text
+    assert scan_shard(path).faults == [] and files_of(store).keys() == before.keys()
 
 
 def test_a_record_with_other_words_is_not_believed(make, store, texts):
@@ -525,6 +539,7 @@ import os, signal, sys
 from pathlib import Path
 import pandas as pd
 from stablerep.generation.image_sets import assembly, image_set
+from stablerep.generation.accounts import ledger
 from stablerep.generation.diffusion import generator
 from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.diffusion.settings import GeneratorSettings
@@ -547,6 +562,7 @@ moments = {
     "while a shard is drawn": (generator.DiffusersGenerator, "_finish", 4),
     "while a shard is written": (assembly.Assembly, "_sample", 4),
     "before a shard gets its name": (Path, "replace", 2, lambda _, path: path.suffix == ".tar"),
+    "before a shard is counted": (ledger.Ledger, "count", 2),
     "before the table is written": (image_set, "write_manifest", 1),
 }
 if moment in moments:
@@ -564,6 +580,7 @@ image_set.make_image_set(image_set.ImageSetRequest(captions, settings, folder, s
         ("while a shard is drawn", 12),
         ("while a shard is written", 12),
         ("before a shard gets its name", 12),
+        ("before a shard is counted", 12),
         ("before the table is written", 0),
     ],
 )
@@ -576,6 +593,7 @@ def test_a_killed_run_goes_on_and_leaves_the_bytes_of_an_uninterrupted_one(
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     _, ledger = make(texts, batch_size=2)
     made = ledger["num_made_images"]
+    assert Ledger(store, None).total(ledger["generator_id"])["num_made_images"] == 12
     # of three shards at least one was whole, and what was in flight is made again
     assert made == num_left == 0 or 0 < made < num_left
     fresh = tmp_path / "fresh"
