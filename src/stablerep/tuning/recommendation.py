@@ -98,7 +98,9 @@ def recommend(trials: pd.DataFrame, settings: TuningSettings, current: float) ->
     optima: dict[int, Optimum] = {}
     for steps, rows in complete.groupby(STEPS):
         observed = Observations(
-            rows[SCALE].to_numpy(float), rows["seed"].to_numpy(), np.stack(rows[UNIT_SCORES].map(np.asarray))
+            rows[SCALE].to_numpy(float),
+            rows["seed"].to_numpy(),
+            np.array(rows[UNIT_SCORES].tolist(), dtype=float),
         )
         optima[int(str(steps))] = find_optimum(observed, settings.low, settings.high, settings.seeds[0])
     costs = complete.groupby([SCALE, STEPS])[COST].mean()
