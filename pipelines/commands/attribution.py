@@ -66,7 +66,8 @@ def _lines(found: "FoundImage") -> Iterator[str]:
         "licence": record.licence,
         "model": f"{facts['model']}, {record.model_id}" if facts else _NOT_KNOWN,
         "generator": f"{record.generator_id} (model and settings)",
-        "seed": f"{record.set_seed} of the set, {record.noise_seed} of the image's noise",
+        "seed": f"{record.set_seed} of the set, {record.noise_seed} of the image's noise, "
+        f"drawn by {facts.get('noise', 'torch') if facts else _NOT_KNOWN}",
         "guidance": facts.get("guidance_scale", _NOT_KNOWN),
         "scheduler": f"{scheduler}{f' ({options})' if options else ''}",
         "steps": facts.get("num_inference_steps", _NOT_KNOWN),

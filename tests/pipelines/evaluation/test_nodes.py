@@ -15,7 +15,7 @@ from pipelines.config.evaluation import (
     rebuild_encoder,
     rebuild_text_tower,
     untrained_encoder,
-    validation_score,
+    validation_scores,
 )
 from pipelines.evaluation.nodes import evaluate_encoders
 from stablerep.errors import ConfigError, DataError
@@ -189,8 +189,9 @@ def test_a_trial_is_scored_by_the_first_evaluation_that_every_arm_can_take(
     tmp_path: Path, table: pd.DataFrame
 ) -> None:
     arm, sets = an_arm_with_text(), {"own": SET}
-    alone = validation_score(arm, table, sets, EVALUATION, tmp_path)
-    assert validation_score(arm, table, sets, ZERO_SHOT | EVALUATION, tmp_path) == alone
+    alone = validation_scores(arm, table, sets, EVALUATION, tmp_path)
+    both = validation_scores(arm, table, sets, ZERO_SHOT | EVALUATION, tmp_path)
+    pd.testing.assert_series_equal(both, alone)
 
 
 def test_a_trial_is_scored_on_the_validation_split_and_the_test_split_stays_closed(
@@ -199,8 +200,11 @@ def test_a_trial_is_scored_on_the_validation_split_and_the_test_split_stays_clos
     monkeypatch.setattr(
         "stablerep.evaluation.subject.Subject.open_test", lambda *_: pytest.fail("test split opened")
     )
-    score = validation_score(an_arm(), table, {"own": SET, "other": {}}, EVALUATION, tmp_path)
-    assert 0 <= score <= 1
+    scores = validation_scores(an_arm(), table, {"own": SET, "other": {}}, EVALUATION, tmp_path)
+    assert scores.between(0, 1).all()
+    assert list(scores.index) == sorted(
+        table.loc[table["split"] == "validation", "unit"].astype(str).unique()
+    )
     assert not list(tmp_path.glob("*test*"))
 
 

@@ -31,6 +31,18 @@ def test_an_image_guided_in_some_of_its_steps_is_made_again(
     assert compare(found.record, found.data, remake(found.record, tiny_generator)).same_bytes
 
 
+@pytest.mark.parametrize("noise", ["philox", "torch"])
+def test_an_image_is_made_again_with_the_noise_that_its_record_names(
+    captions_of, settings, image_id, tiny_generator, tmp_path, noise
+):
+    chosen = settings(noise=noise, batch_size=1)
+    make_image_set(ImageSetRequest(captions_of(["a nine"]), chosen, tiny_generator, tmp_path / "images", 0))
+    found = find_image(image_id, tmp_path / "images")
+    # a record of an older release names none
+    assert found.record.generator.get("noise", "torch") == noise
+    assert compare(found.record, found.data, remake(found.record, tiny_generator)).same_bytes
+
+
 def test_another_seed_is_another_image_and_the_difference_is_told(store, image_id, tiny_generator):
     found = find_image(image_id, store)
     other = remake(replace(found.record, set_seed=1), tiny_generator)

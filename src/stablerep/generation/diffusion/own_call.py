@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from stablerep.errors import ConfigError, GeneratorError
+from stablerep.generation.diffusion.noise import with_image_noise
 from stablerep.generation.diffusion.settings import WHOLE_RUN, GeneratorSettings
 
 _NEEDED = ("prompt", "height", "width", "num_inference_steps", "guidance_scale", "generator", "output_type")
@@ -52,6 +53,8 @@ class OwnCall:
         """Takes a pipeline that stands on its device."""
         self.pipeline, self.settings = pipeline, settings
         pipeline.scheduler = scheduler
+        if hasattr(pipeline, "prepare_latents"):
+            pipeline.prepare_latents = with_image_noise(pipeline.prepare_latents)
         pipeline.set_progress_bar_config(disable=True)
 
     def encode(self, texts: Sequence[str], most: int) -> list[str]:

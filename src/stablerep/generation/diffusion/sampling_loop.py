@@ -23,6 +23,7 @@ from stablerep.generation.diffusion.model import (
     is_told_guidance,
     predict,
 )
+from stablerep.generation.diffusion.noise import with_image_noise
 from stablerep.generation.diffusion.settings import GeneratorSettings
 
 
@@ -74,6 +75,7 @@ class SamplingLoop:
         rows = {name: each[list(chosen)] for name, each in encoded.items()}
         return decode_latents(self.pipeline, self._sample(rows, list(generators), on_step))
 
+    @with_image_noise
     def initial_noise(self, generators: Sequence[torch.Generator]) -> Tensor:
         """Draws the noise that sampling starts from, one generator an image, on the CPU in float32."""
         noise = [torch.randn(self.latent_shape, generator=generator) for generator in generators]

@@ -12,6 +12,7 @@ from stablerep.settings import SettingError, Settings, Values, file_of
 DTYPES = ("float32", "bfloat16", "float16")
 AUTO_DTYPE = "auto"  # one of DTYPES, chosen by stablerep.generation.diffusion.precision
 WHOLE_RUN = (0.0, 1.0)
+PHILOX, TORCH_NOISE = "philox", "torch"  # values of `noise`
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -50,6 +51,11 @@ class GeneratorSettings(Settings):
     negative_prompt: str = Field("", description="in place of the empty caption in the unconditional half")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "float32", description="of the networks; auto: the fastest here, or that of the set that is there"
+    )
+    noise: Literal["auto", "philox", "torch"] = Field(
+        "auto",
+        description="random generator of an image's noise. auto: that of the images that are there, philox "
+        "for a new set. torch: as before there was a choice, of 32 bits of the seed",
     )
     batch_size: int | None = Field(
         None,
@@ -153,6 +159,8 @@ class GeneratorSettings(Settings):
             facts["safety_checker"] = True
         if self.compile:
             facts["compile"] = True  # fused kernels round otherwise
+        if self.noise != TORCH_NOISE:
+            facts["noise"] = PHILOX
         return facts
 
     @classmethod
@@ -181,6 +189,7 @@ class GeneratorSettings(Settings):
             guidance_interval=(start, end),
             safety_checker=facts.get("safety_checker", False),
             compile=facts.get("compile", False),
+            noise=facts.get("noise", TORCH_NOISE),
             batch_size=1,
         )
 

@@ -59,6 +59,10 @@ class SampleCache:
         sample = scan.samples.get(caption_id)
         return None if sample is None else (path, sample)
 
+    def has_images_of(self, generator_id: str, seed: int) -> bool:
+        """Tells whether a generator's images with this seed lie here."""
+        return any(True for _ in self.folder.glob(f"*.{generator_id}.{seed}{_SUFFIX}"))
+
     def put(
         self,
         sample: StoredSample,
