@@ -390,7 +390,7 @@ class _RepeatedImages:
 def _encoder(sizes: Sizes) -> Any:
     from stablerep.models.encoders import TimmEncoder
 
-    options = {"depth": 1} if sizes.miniature else {}
+    options: dict[str, Any] = {"depth": 1} if sizes.miniature else {}
     return TimmEncoder(sizes.encoder, sizes.image_px, **options)
 
 

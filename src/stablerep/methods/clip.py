@@ -34,5 +34,13 @@ class CLIP:
             raise ValueError("CLIP: got a batch without text; must have image_ND, text_MD, caption_N")
         if logit_scale is None:
             raise ValueError("CLIP: got no logit scale; must be a learned scalar")
-        loss = image_text_loss(batch.image_ND, batch.text_MD, batch.caption_N, logit_scale, self.tile)
+        loss = image_text_loss(
+            batch.image_ND,
+            batch.text_MD,
+            batch.caption_N,
+            logit_scale,
+            self.tile,
+            batch.anchors,
+            batch.text_anchors,
+        )
         return {"image_text": loss}

@@ -3,7 +3,7 @@
 Legend: N embeddings, M captions in the batch, D dimensions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
@@ -21,6 +21,8 @@ class Embedded:
         image_ND: images projected for the comparison with text, unit length, or None.
         text_MD: captions projected, unit length, or None.
         caption_N: row in text_MD of each image's caption, or None.
+        anchors: rows of images whose part of the loss this process computes.
+        text_anchors: rows of text_MD likewise.
     """
 
     z_ND: Tensor
@@ -28,6 +30,8 @@ class Embedded:
     image_ND: Tensor | None = None
     text_MD: Tensor | None = None
     caption_N: Tensor | None = None
+    anchors: slice = field(default_factory=lambda: slice(None))
+    text_anchors: slice = field(default_factory=lambda: slice(None))
 
 
 @runtime_checkable
@@ -52,7 +56,11 @@ class Method(Protocol):
     uses_labels: bool
 
     def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
-        """Returns the parts of the loss by name, scalars; their sum is minimised."""
+        """Returns the parts of the loss by name, scalars; their sum is minimised.
+
+        Several processes have the whole batch, and each computes the terms of its own anchors: what they
+        return is added up.
+        """
         ...
 
 

@@ -35,5 +35,5 @@ class StableRep:
 
     def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
         """Returns `multi_positive`."""
-        loss = multi_positive_loss(batch.z_ND, batch.labels_N, self.temperature, self.tile)
+        loss = multi_positive_loss(batch.z_ND, batch.labels_N, self.temperature, self.tile, batch.anchors)
         return {"multi_positive": loss}

@@ -38,4 +38,4 @@ class OverViews:
 
     def loss(self, batch: Embedded) -> Tensor:
         """Returns the multi-positive loss over the batch's labels, a scalar."""
-        return multi_positive_loss(batch.z_ND, batch.labels_N, self.temperature, self.tile)
+        return multi_positive_loss(batch.z_ND, batch.labels_N, self.temperature, self.tile, batch.anchors)

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from stablerep.collectives import gather, own_rows
 from stablerep.errors import DataError, TrainingError
 from stablerep.image_sets.source import ImageSource
 from stablerep.methods.method import Method
 from stablerep.training.batches import Batch
 from stablerep.training.speed import to_device
-from stablerep.training.step import StepInputs, gather, offset_of_captions
+from stablerep.training.step import StepInputs
 from stablerep.training.views import Augmentation
 
 
@@ -68,7 +69,7 @@ def _classes_of(arm: Arm, image_rows: Tensor) -> Tensor:
 def inputs_of(
     arm: Arm, batch: Batch, tokenize: Callable[[list[str]], Tensor] | None, device: torch.device
 ) -> StepInputs:
-    """Returns labels, captions and slices of all processes, and the token ids of this one.
+    """Returns labels and captions of all processes, slices and token ids of this one.
 
     A label is the caption's row, or the image's row for several views of one image, or the image's class.
 
@@ -80,7 +81,7 @@ def inputs_of(
     same = batch.image_rows if method.views_per_image > 1 else batch.text_rows[batch.caption_N]
     if method.uses_labels:
         same = _classes_of(arm, batch.image_rows)
-    own_N = batch.caption_N + offset_of_captions(len(batch.text_rows))
+    own_N = batch.caption_N + own_rows(len(batch.text_rows)).start
     # images of a caption stand together, and views of the whole batch one after another
     image_N = torch.arange(len(batch.image_rows)) % method.images_per_caption
     views = [image_N + method.images_per_caption * view for view in range(method.views_per_image)]
@@ -92,7 +93,7 @@ def inputs_of(
     return StepInputs(
         labels_N=gather(to_device(same.repeat(method.views_per_image), device)),
         caption_N=gather(to_device(own_N.repeat(method.views_per_image), device)),
-        slice_N=gather(to_device(torch.cat(views), device)),
+        slice_n=to_device(torch.cat(views), device),
         num_slices=method.images_per_caption * method.views_per_image,
         token_ids=token_ids,
     )

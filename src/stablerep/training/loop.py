@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from stablerep.collectives import sum_of_all
 from stablerep.errors import ConfigError, TrainingError
 from stablerep.methods.method import Embedded, Method
 from stablerep.seeding import random_states, restore_random_states, seed_everything
@@ -28,7 +29,7 @@ from stablerep.training.reading import ReadBatch, read_ahead
 from stablerep.training.schedule import Schedule, decay_groups
 from stablerep.training.settings import TrainingSettings
 from stablerep.training.speed import float32_products, prepare_encoder, to_device
-from stablerep.training.step import ChunkedEncoder, Networks, gather
+from stablerep.training.step import ChunkedEncoder, Networks
 from stablerep.training.stop import StopSignal
 from stablerep.training.views import Augmentation
 
@@ -219,15 +220,18 @@ class _Training:
             self.settings.batch.chunk,
             self.settings.speed.gradient_checkpointing,
         )
-        features_NF = gather(chunked.encode(len(batch.image_rows) * method.views_per_image))
+        features_nF = chunked.encode(len(batch.image_rows) * method.views_per_image)
         with self.accelerator.autocast():
-            embedded, logit_scale = self.projector(features_NF, inputs)
+            embedded, logit_scale = self.projector(features_nF, inputs)
         parts = method(embedded, logit_scale)
         loss = torch.stack(list(parts.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss)
+        # data parallelism takes the mean over processes of gradients; the loss is the sum of their parts
+        self.accelerator.backward(loss * self.accelerator.num_processes)
         chunked.backward()
-        self.measured.add(step, batch, parts | {"loss": loss, "grad_norm": self._clip()})
+        whole = sum_of_all(torch.stack(list(parts.values())).detach())
+        measured = dict(zip(parts, whole.unbind(), strict=True))
+        self.measured.add(step, batch, measured | {"loss": whole.sum(), "grad_norm": self._clip()})
         if self.is_looked_at(step + 1):
             self._look(before)
         self.optimizer.step()

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,7 +27,7 @@ def prepare_encoder(encoder: Encoder, speed: SpeedSettings) -> None:
     if speed.gradient_checkpointing:
         encoder.checkpoint_gradients()
     if speed.channels_last:
-        encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        encoder.to(memory_format=torch.channels_last)
     if speed.compile:
         logger.info("the encoder is compiled during the first step: about a minute")
         # dropout drawn as without compiling: both passes of a chunk must draw the same
@@ -39,7 +40,7 @@ def float32_products(tf32: bool) -> Iterator[None]:
 
     torch's own default is TF32 in convolutions alone.
     """
-    backends = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    backends: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
     before = [backend.allow_tf32 for backend in backends]
     try:
         for backend in backends:

