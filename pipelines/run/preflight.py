@@ -226,22 +226,28 @@ def check_pretraining(recipe: dict[str, Any], generator: dict[str, Any]) -> None
 
 
 def check_encoder(backbone: dict[str, Any]) -> None:
-    """Raises ConfigError where the encoder does not take images of its size."""
+    """Raises ConfigError where the encoder does not take images of its size, or gives other features."""
     import torch
 
     from stablerep.models.encoders import build_encoder
 
+    name = backbone.get("name", backbone["_target_"])
     # shapes alone: no memory is taken and no weight is drawn
     with torch.device("meta"), torch.no_grad():
         built = build_encoder(backbone)
         try:
-            built(torch.zeros(2, 3, built.size_px, built.size_px))
-        except (RuntimeError, AssertionError, ValueError) as error:
+            features = built(torch.zeros(2, 3, built.size_px, built.size_px))
+        except (RuntimeError, AssertionError, ValueError, AttributeError) as error:
             raise ConfigError(
-                f"encoder.backbone: {backbone.get('name', backbone['_target_'])} takes no images of "
-                f"{built.size_px} px ({error}); must be one that does. "
-                "Set encoder.backbone in conf/params/encoder/<name>.yaml."
+                f"encoder.backbone: {name} takes no images of {built.size_px} px in training ({error}); must "
+                "be one that does. Set encoder.backbone in conf/params/encoder/<name>.yaml."
             ) from error
+    if features.shape != (2, built.num_features):
+        raise ConfigError(
+            f"encoder.backbone: {name} gives features of shape {tuple(features.shape)} for two images; must "
+            f"be (2, {built.num_features}), its num_features. Choose another model in "
+            "conf/params/encoder/<name>.yaml."
+        )
 
 
 def check_image_sets(corpus: "Corpus", parameters: dict[str, Any]) -> None:
