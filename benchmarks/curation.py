@@ -35,6 +35,7 @@ import numpy as np
 from stablerep.curation.settings import Columns, Reading
 
 _SEED = 0
+_CONCEPTS = ["conf/words/visible.txt", "conf/words/visible_too.txt"]
 _BOUND = 2_000  # of the balance, captions of a concept
 _WRITE_SIZE = 100_000
 
@@ -68,9 +69,9 @@ def ours(path: Path, language: bool) -> int:
     from stablerep.curation.filters.normalise import Normalise
     from stablerep.curation.filters.patterns import MailAddresses, PhoneNumbers, Urls
     from stablerep.curation.reading.engine import CaptionFiles
-    from stablerep.curation.words import ImageNetNames, WordFile
+    from stablerep.curation.words import WordFile
 
-    names = ImageNetNames()
+    names = WordFile(_CONCEPTS, plurals=True)
     steps: list[Step] = [Normalise(), Length(2, 50), Letters(0.6), Urls(), MailAddresses(), PhoneNumbers()]
     steps.append(BlockList(WordFile("conf/words/boilerplate.txt"), "boilerplate"))
     if language:
@@ -145,11 +146,11 @@ def _straightforward(
 
     from stablerep.caption_ids import caption_id_of
     from stablerep.curation.filters.patterns import _DATE, _MAIL, _PHONE, _URL
-    from stablerep.curation.words import ImageNetNames, WordFile
+    from stablerep.curation.words import WordFile
 
     url, mail, date, phone = (re.compile(each) for each in (_URL, _MAIL, _DATE, _PHONE))
-    names = ImageNetNames()
-    find = matcher([pattern.strip() for pattern in names._entries_of_patterns])
+    names = WordFile(_CONCEPTS, plurals=True)
+    find = matcher(list(names.entries_of_forms))
     blocked = _matcher_of_automaton(WordFile("conf/words/boilerplate.txt").entries)
 
     def normalise(text: str) -> str:
@@ -203,15 +204,15 @@ def _straightforward(
 
 
 def matching(texts: list[str]) -> dict[str, float]:
-    """Returns texts a second of each way to match ImageNet-22k's names."""
+    """Returns texts a second of each way to match the shipped list of concepts."""
     import polars as pl
 
     from stablerep.curation.folding import folded
     from stablerep.curation.reading.engine import BATCH_SIZE
-    from stablerep.curation.words import ImageNetNames
+    from stablerep.curation.words import WordFile
 
-    names = ImageNetNames()
-    entries = [pattern.strip() for pattern in names._entries_of_patterns]
+    names = WordFile(_CONCEPTS, plurals=True)
+    entries = list(names.entries_of_forms)
     rates = {}
     batch = pl.DataFrame({"text": (texts * -(-BATCH_SIZE // len(texts)))[:BATCH_SIZE]})
     start = time.perf_counter()

@@ -22,6 +22,7 @@ ALLOWED = (
     "conf/params/scorer/embedded.yaml",
     "conf/params/validation/digit_scenes.yaml",
     "conf/words/digit_scenes.txt",
+    "conf/words/visible.txt",  # 50,000 words of English
     # experiments that choose it
     "conf/params/experiment/digit_scenes.yaml",
     "conf/params/experiment/own_captions.yaml",

@@ -73,20 +73,24 @@ def class_named(key: str, name: str, where: str) -> type:
     Raises:
         ConfigError: there is none, or it is no class.
     """
-    try:
-        found = pkgutil.resolve_name(name)  # Hydra's own function logs what it raises
-    except Exception as error:  # also what a module raises on import
-        reason = " ".join(str(error).split())
-        raise ConfigError(
-            f"{key}: got {shortened(name)}; must be the full name of a class, package.Class ({reason}). "
-            f"Set it in {where}."
-        ) from error
+    found = object_named(key, name, where, "a class, package.Class")
     if not inspect.isclass(found):
         raise ConfigError(
             f"{key}: got {name!r}, which is a {type(found).__name__}; must be the full name of a class. "
             f"Set it in {where}."
         )
     return found
+
+
+def object_named(key: str, name: str, where: str, kind: str) -> Any:
+    """Returns what a dotted name names; raises ConfigError, which says what `kind` is allowed, if nothing."""
+    try:
+        return pkgutil.resolve_name(name)  # Hydra's own function logs what it raises
+    except Exception as error:  # also what a module raises on import
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"{key}: got {shortened(name)}; must be the full name of {kind} ({reason}). Set it in {where}."
+        ) from error
 
 
 def must_be_a(kind: Any, made: Any, key: str, target: str, where: str) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pipelines.config.arguments import class_named
+from pipelines.config.arguments import object_named
 from stablerep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ def check_datasets(pipeline: "Pipeline", catalog: "DataCatalog", entries: Mappin
     for name in names:
         validator = entries.get(name, {}).get("validator")
         if isinstance(validator, str):  # Kedro warns where there is none, and checks nothing
-            class_named(f"catalog entry {name!r}: validator", validator, _WHERE)
+            object_named(
+                f"catalog entry {name!r}: validator", validator, _WHERE, "a pandera model or a function"
+            )
         try:
             if name in catalog:
                 catalog.get(name)

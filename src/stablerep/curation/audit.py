@@ -32,8 +32,8 @@ PAIR_TYPES = dict(zip(PAIR_COLUMNS, ["str"] * 4 + ["int64"] * 3 + ["float64"] * 
 class _Words(WordList):
     words: tuple[str, ...]
 
-    def _read(self) -> list[str]:
-        return list(self.words)
+    def _read(self) -> list[tuple[str, list[str]]]:
+        return [(word, []) for word in self.words]
 
 
 @dataclass(frozen=True)

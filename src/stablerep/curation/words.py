@@ -4,7 +4,7 @@ Source: A. V. Aho, M. J. Corasick, Efficient string matching, 1975, as in polars
 does not grow with the number of entries.
 """
 
-import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +13,6 @@ import polars as pl
 
 from stablerep.curation.folding import fold, folded
 from stablerep.errors import ConfigError
-
-_IMAGENET = "data/_info/imagenet_synset_to_lemma.txt"  # of timm, Apache-2.0
-_MIN_LETTERS = 3  # of an ImageNet name: "a" is vitamin A there
-# English words without an image that WordNet also knows as nouns
-_NO_CONCEPTS = frozenset(
-    {"and", "are", "can", "for", "has", "have", "his", "its", "may", "not", "one", "the", "was"}
-)
 
 
 class WordList:
@@ -38,20 +31,29 @@ class WordList:
         Raises:
             ConfigError: there is none.
         """
-        entries = [each for each in dict.fromkeys(fold(self._read())) if each]
-        if not entries:
+        return list(dict.fromkeys(entry for entry in self.entries_of_forms.values()))
+
+    @cached_property
+    def entries_of_forms(self) -> dict[str, str]:
+        """What is sought, folded -> the entry that it stands for; an entry of the list stands for itself.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        rows = self._read()
+        entries = fold(entry for entry, _ in rows)
+        if not any(entries):
             raise ConfigError(
                 f"{self}: no words; must hold at least one. Add some, or leave out what takes it."
             )
-        return entries
+        further = fold(form for _, forms in rows for form in forms)
+        of_entries = [entry for entry, (_, forms) in zip(entries, rows, strict=True) for _ in forms]
+        plurals = {_plural(each): each for each in entries if each} if self.plurals else {}
+        forms = plurals | dict(zip(further, of_entries, strict=True)) | {each: each for each in entries}
+        return {form: entry for form, entry in forms.items() if form and entry}
 
-    @cached_property
-    def _entries_of_patterns(self) -> dict[str, str]:
-        """What is sought -> the entry that it stands for; an entry of the list stands for itself."""
-        plurals = {f" {_plural(each)} ": each for each in self.entries} if self.plurals else {}
-        return plurals | {f" {each} ": each for each in self.entries}
-
-    def _read(self) -> list[str]:
+    def _read(self) -> list[tuple[str, list[str]]]:
+        """Returns each entry with further forms of it, such as `child` with `children`."""
         raise NotImplementedError
 
     def matches(self, captions: pl.DataFrame) -> pl.DataFrame:
@@ -64,7 +66,7 @@ class WordList:
             Columns place (UInt32, of the caption) and entry (String), a row for each entry that a caption
             holds, in no order.
         """
-        patterns = self._entries_of_patterns
+        patterns = {f" {form} ": entry for form, entry in self.entries_of_forms.items()}
         found = captions.select(folded().str.extract_many(list(patterns), overlapping=True).alias("entry"))
         found = found.with_row_index("place").explode("entry", empty_as_null=True).drop_nulls("entry")
         return found.with_columns(pl.col("entry").replace_strict(patterns)).unique()
@@ -78,45 +80,32 @@ class WordList:
 
 @dataclass(frozen=True)
 class WordFile(WordList):
-    """A file in UTF-8, an entry a line; what follows a `#` is a comment.
+    """A file in UTF-8, one entry per line; what follows a `#` is a comment.
+
+    Behind a colon stand further forms of the entry, separated by commas: `child: children`.
 
     Attributes:
-        path: relative to the project, or absolute.
+        path: relative to the project, or absolute; several for one list of them all.
         plurals: see `WordList`.
     """
 
-    path: str
+    path: str | Sequence[str]
     plurals: bool = False
 
-    def _read(self) -> list[str]:
-        try:
-            lines = Path(self.path).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                f"{self.path}: cannot be read ({error}); must be a list of words in UTF-8, one a line. "
-                "Fix the path in conf/params/curation/<name>.yaml."
-            ) from error
-        return [line.split("#")[0] for line in lines]
+    def _read(self) -> list[tuple[str, list[str]]]:
+        paths = [self.path] if isinstance(self.path, str) else self.path
+        rows = [line.split("#")[0].partition(":") for path in paths for line in _lines(path)]
+        return [(entry, forms.split(",")) for entry, _, forms in rows]
 
 
-@dataclass(frozen=True)
-class ImageNetNames(WordList):
-    """The names of ImageNet-22k's classes, which are nouns of WordNet; read from timm, which ships them.
-
-    Attributes:
-        plurals: see `WordList`.
-    """
-
-    plurals: bool = True
-
-    def _read(self) -> list[str]:
-        spec = importlib.util.find_spec("timm")  # not imported: that takes seconds
-        if spec is None or not spec.submodule_search_locations:
-            raise ConfigError("ImageNetNames: timm is missing. Install the project's dependencies.")
-        path = Path(spec.submodule_search_locations[0], _IMAGENET)
-        lines = path.read_text(encoding="utf-8").splitlines()
-        names = [name for line in lines for name in line.split("\t", 1)[1].split(", ")]
-        return [name for name in names if len(name) >= _MIN_LETTERS and name.lower() not in _NO_CONCEPTS]
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error}); must be a list of words in UTF-8, one a line. "
+            "Fix the path in conf/params/curation/<name>.yaml."
+        ) from error
 
 
 def _plural(entry: str) -> str:

@@ -6,12 +6,15 @@ import polars as pl
 
 from stablerep.curation.filter import CaptionFilter, reason_where
 
+_HOST = r"\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|net|org|info|biz|co\.uk|io)\b"
 # A host with one of the common ends or with a path, anything behind http:// or www., names of image files.
 _URL = (
-    r"(?i)(?:https?://|www\.)\S+|\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|net|org|info|biz|co\.uk|io)\b"
+    rf"(?i)(?:https?://|www\.)\S+|{_HOST}"
     r"|\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}/[\w?#%~-]\S*"
     r"|\b[\w-]+\.(?:jpe?g|png|gif|webp|bmp|tiff?)\b"
 )
+# A host that stands like an adjective between article and noun is written on a thing: "a statefarm.com hat".
+_WRITTEN_ON = rf"(?i)\b(?:an?|his|her|their)\s+(?:[a-z]+\s+)?{_HOST}\s+[a-z]"
 _MAIL = r"(?i)\b[a-z0-9._%+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+\b"
 # Eight numerals or more, as telephone numbers are written: in three groups, in two behind a plus or the zero
 # of a trunk prefix, or in one; E.164 allows 15.
@@ -31,9 +34,9 @@ class Urls(CaptionFilter):
     name: ClassVar[str] = "urls"
 
     def score(self, captions: pl.DataFrame) -> pl.Series:
-        """Counts web addresses and file names, but not mail addresses."""
+        """Counts web addresses and file names, but neither mail addresses nor what is written on a thing."""
         # each has a dot
-        text = pl.col("text").str.replace_all(_MAIL, " ")
+        text = pl.col("text").str.replace_all(_MAIL, " ").str.replace_all(_WRITTEN_ON, " ")
         count = pl.when(pl.col("text").str.contains(".", literal=True)).then(text.str.count_matches(_URL))
         return captions.select(count.otherwise(0)).to_series()
 

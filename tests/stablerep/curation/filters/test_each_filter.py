@@ -20,14 +20,18 @@ from stablerep.curation.filters.near_duplicates import NearDuplicates, minhash
 from stablerep.curation.filters.patterns import MailAddresses, PhoneNumbers, Urls
 from stablerep.curation.filters.readable import Readable
 from stablerep.curation.filters.semantic_duplicates import SemanticDuplicates, compare
-from stablerep.curation.filters.tokens import Tokens
-from stablerep.curation.words import ImageNetNames, WordFile
+from stablerep.curation.filters.tokens import ClipTokens, Tokens
+from stablerep.curation.words import WordFile
 from stablerep.digit_scenes.grammar import VOCABULARIES
 from stablerep.errors import ConfigError
 
 PROJECT = Path(__file__).parents[4]
 GENERATOR = PROJECT / "data/06_models/generator"
 DIGITS = WordFile(str(PROJECT / "conf/words/digit_scenes.txt"))
+VISIBLE = WordFile(
+    [str(PROJECT / f"conf/words/{name}.txt") for name in ("visible", "visible_too")], plurals=True
+)
+ENGLISH = WordFile(str(PROJECT / "conf/words/english.txt"))
 
 
 def table_of(texts: list[str]) -> pl.DataFrame:
@@ -141,6 +145,17 @@ def test_urls_are_dropped(text: str) -> None:
     ]
 
 
+def test_an_address_that_is_written_on_a_thing_is_none() -> None:
+    texts = [
+        "A man in a statefarm.com hat",
+        "under a large avrovulcan.com sign",
+        "a flickr.com",
+        "see statefarm.com",
+    ]
+    assert scores_of(Urls(), texts) == [0, 0, 1, 1]
+    assert scores_of(Urls(), ["a statefarm.com hat from statefarm.com"]) == [1]
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -187,6 +202,37 @@ def test_a_block_list_drops_whole_words_alone(tmp_path: Path) -> None:
     assert step.name == "block_list_mine"
 
 
+def test_an_entry_inside_a_sentence_does_not_count_where_exceptions_are_given(tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("photo gallery\n")
+    texts = [
+        "pictures in a Photo Gallery .",
+        "Photo gallery: dogs",
+        "a photo gallery, photo gallery",
+        "the photo gallery",
+    ]
+    assert scores_of(BlockList(WordFile(str(path)), "mine"), texts) == [1, 1, 1, 1]
+    assert scores_of(BlockList(WordFile(str(path)), "mine", except_after=("a", "in the")), texts) == [
+        0,
+        1,
+        1,
+        1,
+    ]
+
+
+def test_a_file_of_words_may_give_further_forms_of_an_entry(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("child: children, kids  # small\nbox\n")
+    (tmp_path / "two.txt").write_text("goose: geese\n")
+    words = WordFile([str(tmp_path / "one.txt"), str(tmp_path / "two.txt")], plurals=True)
+    assert words.entries == ["child", "box", "goose"]
+    assert scores_of(Concepts(words), ["a child, two children, kids", "boxes", "geese and boxes", "ox"]) == [
+        1,
+        1,
+        2,
+        0,
+    ]
+
+
 def test_a_list_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         scores_of(Concepts(WordFile(str(tmp_path / "no.txt"))), ["a"])
@@ -204,13 +250,44 @@ def test_concepts_must_be_there() -> None:
     assert faults_of(Concepts(DIGITS, 2), texts)[0] == "no_concept"
 
 
-def test_imagenet_names_know_plurals_and_names_of_two_words() -> None:
-    names = ImageNetNames()
-    found = names.matches(table_of(["Two dogs and a golden retriever", "boxes", "bodies", "it is of the"]))
-    entries = found.group_by("place", maintain_order=True).agg("entry").rows()
-    by_place = {place: set(names) for place, names in entries}
-    assert {"dog", "golden retriever", "retriever"} <= by_place[0]
-    assert "box" in by_place[1] and 3 not in by_place
+def visible_entries(texts: list[str]) -> list[set[str]]:
+    found = VISIBLE.matches(table_of(texts)).group_by("place").agg("entry")
+    by_place = {place: set(entries) for place, entries in found.iter_rows()}
+    return [by_place.get(place, set()) for place in range(len(texts))]
+
+
+def test_the_list_of_visible_things_knows_people_sports_animals_plurals_and_names_of_two_words() -> None:
+    texts = [
+        "Two dogs and a golden retriever",
+        "four children",
+        "women",
+        "snowboarders",
+        "boxes, bodies",
+        "geese",
+    ]
+    names = ["golden retriever", "child", "woman", "snowboarder", "box", "goose"]
+    assert all(name in found for name, found in zip(names, visible_entries(texts), strict=True))
+    sports = ["she is skiing", "a kayaker", "they are hugging", "a wakeboarder", "playing soccer"]
+    assert all(visible_entries(sports))
+
+
+def test_the_list_of_visible_things_leaves_out_words_without_a_picture() -> None:
+    texts = [
+        "it is of the",
+        "I have no idea",
+        "the best of the year",
+        "how to make money online",
+        "coming soon",
+    ]
+    assert visible_entries(texts) == [set()] * len(texts)
+
+
+def test_misspelt_concepts_count_where_asked_for() -> None:
+    texts = ["two german sheperds", "two ladys", "having no idea", "broken image", ""]
+    strict, mild = Concepts(VISIBLE), Concepts(VISIBLE, misspelt=True)
+    assert scores_of(strict, texts) == [0] * 5
+    assert scores_of(mild, texts) == [1, 1, 0, 0, 0]
+    assert scores_of(mild, ["a dog"]) == scores_of(strict, ["a dog"]) == [1]
 
 
 def test_the_list_of_digit_scenes_is_the_grammars() -> None:
@@ -221,11 +298,24 @@ def test_the_list_of_digit_scenes_is_the_grammars() -> None:
 def test_tokens_are_the_text_encoders() -> None:
     # each of these words is a token of the embedded tokenizer; start and end are two more
     texts = ["a nine", "", "a nine " * 7, "a nine " * 7 + "a"]
-    step = Tokens(str(GENERATOR), 16)
+    step = Tokens(16, str(GENERATOR))
     assert scores_of(step, texts) == [4, 2, 16, 17]
     assert faults_of(step, texts) == [None, None, None, "too_many_tokens"]
     with pytest.raises(ConfigError, match="holds no tokenizer"):
-        scores_of(Tokens("nowhere", 16), texts)
+        scores_of(Tokens(model_folder="nowhere", max_tokens=16), texts)
+
+
+def test_captions_of_the_web_are_counted_with_clips_vocabulary_unless_a_model_is_named() -> None:
+    # the embedded tokenizer spells out what it does not know: more than 77 tokens for these 27 words
+    long = "A well-groomed young man wearing dark trousers and a military-style jacket takes a puff from a "
+    long += "cigarette in his left arm while holding a cup in his right arm"
+    texts = ["a photo of a cat", long, "cat " * 75, "cat " * 76]
+    step = ClipTokens(77)
+    assert scores_of(step, texts) == [7, 36, 77, 78]
+    assert faults_of(step, texts) == [None, None, None, "too_many_tokens"]
+    assert faults_of(ClipTokens(77, str(GENERATOR)), [long]) == ["too_many_tokens"]
+    with pytest.raises(ConfigError, match=r"curation\.filters\.ClipTokens\.max_tokens"):
+        ClipTokens(2)
 
 
 def test_another_language_is_dropped_and_a_short_text_kept() -> None:
@@ -244,6 +334,22 @@ def test_another_language_is_dropped_and_a_short_text_kept() -> None:
     for name in ("English", "english", "xx"):
         with pytest.raises(ConfigError, match=f"got '{name}'; must be a code of ISO 639, one of .* en, "):
             scores_of(Language(name), texts)
+
+
+FOREIGN = """ein Hund im Schnee|deux chiens dans la neige|un perro corre por la playa|die kinder
+een man op een fiets|två hundar leker i snön|dwa psy biegną przez śnieg|strand bei sonnenuntergang
+une table et des chaises|train à la gare|el hotel de la playa|un cane corre sulla spiaggia
+um cachorro na praia""".replace("\n", "|").split("|")
+
+
+def test_a_vocabulary_keeps_short_english_captions_and_drops_what_is_foreign() -> None:
+    english = ["A biker races .", "a groupe of three walk the street .", "A lady riding a mini motorcycle"]
+    alone = Language("en", -0.8)
+    assert faults_of(alone, english) == ["another_language"] * 3
+    helped = Language("en", -0.8, (ENGLISH, VISIBLE))
+    assert faults_of(helped, english) == [None] * 3
+    assert faults_of(helped, FOREIGN) == ["another_language"] * len(FOREIGN)
+    assert scores_of(helped, ["A dog runs over the grass"]) == scores_of(alone, ["A dog runs over the grass"])
 
 
 def test_duplicates_keeps_the_first_of_equal_captions(tmp_path: Path) -> None:
@@ -351,7 +457,7 @@ def test_limit_of_nothing_is_refused() -> None:
         ),
         *(
             Language(),
-            Tokens(str(GENERATOR), 16),
+            Tokens(16, str(GENERATOR)),
             Duplicates(),
             NearDuplicates(),
             Balance(DIGITS, 1, 0),
