@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from stablerep.seeding import random_states, restore_random_states
 from stablerep.storage.tensors import save_tensors
 
+Beside = tuple[nn.Module, torch.optim.Optimizer]
+
 
 def save_checkpoint(
     path: Path,
@@ -19,6 +21,7 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     facts: Mapping[str, Any],
     average: Mapping[str, Tensor] | None = None,
+    beside: Beside | None = None,
 ) -> None:
     """Writes the state of a training; a kill at any moment leaves the last whole file.
 
@@ -30,15 +33,15 @@ def save_checkpoint(
         optimizer: its tensors are stored under `optimizer.<parameter index>.<name>`.
         facts: JSON-able values, such as the step.
         average: the moving average of the weights, stored under `average.`.
+        beside: another network and its optimiser, which are trained beside the model; stored under `beside.`.
 
     Raises:
         DataError: the disk refuses, for instance because it is full.
     """
-    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
+    tensors = _state_of(model, optimizer)
     tensors |= {f"average.{k}": v for k, v in (average or {}).items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        for name, value in state.items():
-            tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
+    if beside is not None:
+        tensors |= {f"beside.{k}": v for k, v in _state_of(*beside).items()}
     tensors |= {f"random.{k}": v for k, v in random_states().items()}
     whole = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     save_tensors(path, whole, {"facts": json.dumps(dict(facts))})
@@ -63,22 +66,37 @@ def load_checkpoint(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     average: dict[str, Tensor] | None = None,
+    beside: Beside | None = None,
 ) -> dict[str, Any]:
     """Restores what `save_checkpoint` wrote, in place, and returns its facts."""
     with safe_open(path, framework="pt") as file:
         facts = json.loads(file.metadata()["facts"])
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 -- no mapping
-    model.load_state_dict(_under(tensors, "model."))
+    _restore(tensors, model, optimizer)
     for name, value in (average or {}).items():
         value.copy_(tensors[f"average.{name}"])
+    if beside is not None:
+        _restore(_under(tensors, "beside."), *beside)
+    restore_random_states(_under(tensors, "random."))
+    return facts
+
+
+def _state_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
+    return tensors
+
+
+def _restore(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    model.load_state_dict(_under(tensors, "model."))
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in _under(tensors, "optimizer.").items():
         index, name = key.split(".", 1)
         state.setdefault(int(index), {})[name] = value
     whole = optimizer.state_dict()
     optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
-    restore_random_states(_under(tensors, "random."))
-    return facts
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

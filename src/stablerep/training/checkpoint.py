@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from stablerep.storage.checkpoints import load_checkpoint, read_facts, save_checkpoint
+from stablerep.storage.checkpoints import Beside, load_checkpoint, read_facts, save_checkpoint
 from stablerep.storage.tensors import remove_leftovers
 from stablerep.storage.whole_files import written_whole
 
@@ -77,9 +77,13 @@ class Checkpoint:
         return next(reversed(self.files()), None)
 
     def restore(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, average: dict[str, Tensor]
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        average: dict[str, Tensor],
+        beside: Beside | None = None,
     ) -> Progress:
-        """Restores networks, optimiser, average and torch's random states.
+        """Restores networks, optimiser, average, what is trained beside them, and torch's random states.
 
         Uses the newest file that can be read. If it is another run's, the training starts from the beginning,
         and the files that were there are moved to a folder inside this one.
@@ -94,7 +98,7 @@ class Checkpoint:
                 continue
             if facts.pop("fingerprint", None) != self.fingerprint:
                 break
-            load_checkpoint(path, model, optimizer, average)
+            load_checkpoint(path, model, optimizer, average, beside)
             self._last_s = time.monotonic()
             return Progress(**facts)
         self._set_aside(self.files(), "of another run; starts from the beginning")
@@ -128,6 +132,7 @@ class Checkpoint:
         optimizer: torch.optim.Optimizer,
         progress: Progress,
         average: dict[str, Tensor],
+        beside: Beside | None = None,
     ) -> None:
         """Writes the state.
 
@@ -136,7 +141,7 @@ class Checkpoint:
         """
         facts = {"fingerprint": self.fingerprint} | asdict(progress)
         path = self.folder / f"step-{progress.step}.safetensors"
-        save_checkpoint(path, model, optimizer, facts, average)
+        save_checkpoint(path, model, optimizer, facts, average, beside)
         for each in self.files()[: -self.num_kept]:
             each.unlink()
         self._last_s = time.monotonic()

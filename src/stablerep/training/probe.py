@@ -7,7 +7,7 @@ Legend: I images, F features.
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -50,36 +50,61 @@ def _rows_of(source: ImageSource, chosen: Tensor) -> ImageSource:
     )
 
 
+@dataclass(frozen=True)
+class LookedAt:
+    """What an encoder makes of the held-out images.
+
+    Attributes:
+        features_IF: float32, of the images that can be read.
+        labels_I: int64 class of each, -1 where it is not known; its caption where the images have no classes.
+        unreadable: of each other image, its name and why.
+    """
+
+    features_IF: Tensor
+    labels_I: Tensor
+    unreadable: list[str]
+
+
 @torch.no_grad()
-def knn_accuracy(encoder: Encoder, source: ImageSource, batch_size: int) -> tuple[float, list[str]]:
-    """Returns the share of images whose nearest other image is of their class, or caption.
+def look_at(encoder: Encoder, source: ImageSource, batch_size: int) -> LookedAt:
+    """Encodes the held-out images.
 
     The encoder is in evaluation mode meanwhile; no random number is drawn, so a training goes on as if it had
     not been looked at.
 
     Args:
         encoder: on any device.
-        source: the held-out images; those without a label, and without another of theirs, do not ask.
+        source: the held-out images.
         batch_size: images at a time.
-
-    Returns:
-        The accuracy in [0, 1], NaN where no image can ask; and of each unreadable image, its name and why.
     """
     device = next(encoder.parameters()).device
     was_training = encoder.training
     encoder.eval()
     images_I3HW, rows_I, unreadable = _read_all(source)
-    if not len(rows_I):
-        encoder.train(was_training)
-        return math.nan, unreadable
-    features_IF = torch.cat([_encode(encoder, part.to(device)) for part in images_I3HW.split(batch_size)])
+    parts = [_encode(encoder, part.to(device)) for part in images_I3HW.split(batch_size) if len(part)]
     encoder.train(was_training)
-    similarity_II = (features_IF @ features_IF.T).fill_diagonal_(-torch.inf)
     labels_I = (source.caption_rows if source.labels is None else source.labels)[rows_I].to(device)
+    features_IF = torch.cat(parts) if parts else torch.empty(0, encoder.num_features, device=device)
+    return LookedAt(features_IF, labels_I, unreadable)
+
+
+def knn_accuracy(seen: LookedAt) -> float:
+    """Returns the share of images whose nearest other image is of their class, or caption.
+
+    Args:
+        seen: images without a label, and without another of theirs, do not ask.
+
+    Returns:
+        The accuracy in [0, 1], NaN where no image can ask.
+    """
+    if not len(seen.features_IF):
+        return math.nan
+    unit_IF, labels_I = F.normalize(seen.features_IF, dim=1), seen.labels_I
+    similarity_II = (unit_IF @ unit_IF.T).fill_diagonal_(-torch.inf)
     same_I = labels_I[similarity_II.argmax(dim=1)] == labels_I
     others_I = (labels_I[:, None] == labels_I[None, :]).sum(dim=1) > 1
     asks_I = others_I & (labels_I >= 0)
-    return float(same_I[asks_I].float().mean()), unreadable
+    return float(same_I[asks_I].float().mean())
 
 
 def _read_all(source: ImageSource) -> tuple[Tensor, Tensor, list[str]]:
@@ -91,7 +116,7 @@ def _read_all(source: ImageSource) -> tuple[Tensor, Tensor, list[str]]:
             rows.append(row)
         except UnreadableImageError as error:
             unreadable.append(str(error))
-    return torch.stack(images) if images else torch.empty(0), torch.tensor(rows), unreadable
+    return torch.stack(images) if images else torch.empty(0), torch.tensor(rows, dtype=torch.long), unreadable
 
 
 def _encode(encoder: Encoder, images: Tensor) -> Tensor:
@@ -99,4 +124,4 @@ def _encode(encoder: Encoder, images: Tensor) -> Tensor:
     views = images.float() / 255
     if views.shape[-2:] != size:
         views = F.interpolate(views, size, mode="bilinear", antialias=True)
-    return F.normalize(encoder(views).flatten(1).float(), dim=1)
+    return encoder(views).flatten(1).float()
