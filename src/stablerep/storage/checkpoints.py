@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from stablerep.seeding import random_states, restore_random_states
 from stablerep.storage.tensors import save_tensors
 
-Beside = tuple[nn.Module, torch.optim.Optimizer]
+# A model that is trained beside another, its optimiser, and the average of its weights.
+Beside = tuple[nn.Module, torch.optim.Optimizer, Mapping[str, Tensor]]
 
 
 def save_checkpoint(
@@ -33,18 +34,53 @@ def save_checkpoint(
         optimizer: its tensors are stored under `optimizer.<parameter index>.<name>`.
         facts: JSON-able values, such as the step.
         average: the moving average of the weights, stored under `average.`.
-        beside: another network and its optimiser, which are trained beside the model; stored under `beside.`.
+        beside: another model that is trained at the same time, stored likewise under `beside.`.
 
     Raises:
         DataError: the disk refuses, for instance because it is full.
     """
-    tensors = _state_of(model, optimizer)
-    tensors |= {f"average.{k}": v for k, v in (average or {}).items()}
-    if beside is not None:
-        tensors |= {f"beside.{k}": v for k, v in _state_of(*beside).items()}
+    tensors = state_of(model, optimizer, average, beside)
     tensors |= {f"random.{k}": v for k, v in random_states().items()}
     whole = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     save_tensors(path, whole, {"facts": json.dumps(dict(facts))})
+
+
+def state_of(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: Mapping[str, Tensor] | None = None,
+    beside: Beside | None = None,
+) -> dict[str, Tensor]:
+    """Returns the tensors of a training by the names of `save_checkpoint`, random states left out."""
+    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in (average or {}).items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
+    if beside is not None:
+        tensors |= {f"beside.{k}": v for k, v in state_of(*beside).items()}
+    return tensors
+
+
+def set_state(
+    tensors: Mapping[str, Tensor],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: Mapping[str, Tensor] | None = None,
+    beside: Beside | None = None,
+) -> None:
+    """Restores, in place, what `state_of` returned."""
+    model.load_state_dict(_under(tensors, "model."))
+    for name, value in (average or {}).items():
+        value.copy_(tensors[f"average.{name}"])
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in _under(tensors, "optimizer.").items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    whole = optimizer.state_dict()
+    optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+    if beside is not None:
+        set_state(_under(tensors, "beside."), *beside)
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -72,32 +108,10 @@ def load_checkpoint(
     with safe_open(path, framework="pt") as file:
         facts = json.loads(file.metadata()["facts"])
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 -- no mapping
-    _restore(tensors, model, optimizer)
-    for name, value in (average or {}).items():
-        value.copy_(tensors[f"average.{name}"])
-    if beside is not None:
-        _restore(_under(tensors, "beside."), *beside)
+    set_state(tensors, model, optimizer, average, beside)
     restore_random_states(_under(tensors, "random."))
     return facts
 
 
-def _state_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        for name, value in state.items():
-            tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
-    return tensors
-
-
-def _restore(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    model.load_state_dict(_under(tensors, "model."))
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in _under(tensors, "optimizer.").items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
-    whole = optimizer.state_dict()
-    optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

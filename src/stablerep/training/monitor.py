@@ -9,6 +9,8 @@ import math
 import torch
 from torch import Tensor
 
+from stablerep.methods.method import Method
+
 logger = logging.getLogger(__name__)
 
 # Embeddings spread evenly over the sphere have an embedding_std of 1; below a tenth of that they are
@@ -33,6 +35,24 @@ def spread_of(z_ND: Tensor) -> dict[str, float]:
     deviation = z_ND.std(dim=0, correction=0).mean() * math.sqrt(z_ND.shape[1])
     rank = _effective_rank(torch.linalg.svdvals(z_ND - z_ND.mean(dim=0)))
     return {"embedding_std": float(deviation), "effective_rank": rank}
+
+
+def measurable_ranks(arm: str, method: Method, asked: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns the measures of `training.rank_measures` that an arm can take; the log says which it cannot."""
+    if "lidar" in asked and method.views_per_image * method.images_per_caption == 1:
+        logger.info("%s: no lidar: its method shows one view of each caption", arm)
+        return tuple(each for each in asked if each != "lidar")
+    return asked
+
+
+def ranks_of(z_ND: Tensor, labels_N: Tensor, measures: tuple[str, ...]) -> dict[str, float]:
+    """Returns the measures asked for, by name."""
+    ranks = {}
+    if "rankme" in measures:
+        ranks["rankme"] = rankme_of(z_ND)
+    if "lidar" in measures:
+        ranks["lidar"] = lidar_of(z_ND, labels_N)
+    return ranks
 
 
 @torch.no_grad()

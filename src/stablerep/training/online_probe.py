@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from stablerep.collectives import gather
 from stablerep.image_sets.source import ImageSource
+from stablerep.storage.checkpoints import Beside
 from stablerep.training.average import Average
 from stablerep.training.settings import TrainingSettings
 
@@ -53,6 +54,11 @@ class OnlineProbe:
             fused=True if device.type == "cuda" else None,
         )
         self.average = Average(self.classifier, settings.ema_decay)
+
+    @property
+    def state(self) -> Beside:
+        """What a checkpoint keeps of it."""
+        return self.classifier, self.optimizer, self.average.weights
 
     def learn(self, features_nF: Tensor, classes_n: Tensor, step: int) -> None:
         """Takes a step on the features of all processes; each takes the same one.

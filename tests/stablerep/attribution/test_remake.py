@@ -82,5 +82,22 @@ def test_a_record_that_does_not_tell_the_generator_cannot_be_made_again(store, i
         settings_of(replace(record, generator={}))
     with pytest.raises(GeneratorError, match="lacks a setting of the generator"):
         settings_of(replace(record, generator={"files": {}}))
-    with pytest.raises(GeneratorError, match="sampler 'Gone': not in diffusers"):
-        settings_of(replace(record, generator=record.generator | {"scheduler": "Gone"}))
+
+
+@pytest.mark.parametrize("name", ["Gone", "DiffusionPipeline", "SchedulerMixin", "os", "__doc__", 7])
+def test_a_record_that_names_anything_but_a_sampler_is_refused(store, image_id, name):
+    record = find_image(image_id, store).record
+    with pytest.raises(GeneratorError, match=f"sampler {name!r}: not a sampler of diffusers"):
+        settings_of(replace(record, generator=record.generator | {"scheduler": name}))
+
+
+def test_options_of_a_sampler_cannot_name_another_class(store, image_id):
+    record = find_image(image_id, store).record
+    options = {"_target_": "subprocess.Popen"}
+    with pytest.raises(
+        GeneratorError, match=r"options name the class 'subprocess\.Popen'; they must be values"
+    ):
+        settings_of(replace(record, generator=record.generator | {"scheduler_options": options}))
+    chosen = record.generator | {"scheduler": "DDIMScheduler", "scheduler_options": {"clip_sample": False}}
+    settings = settings_of(replace(record, generator=chosen))
+    assert settings.scheduler == {"_target_": "diffusers.DDIMScheduler", "clip_sample": False}

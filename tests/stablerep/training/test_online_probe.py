@@ -15,7 +15,7 @@ from stablerep.models.encoders import build_encoder
 from stablerep.training.arms import train_arm
 from stablerep.training.average import Average
 from stablerep.training.online_probe import OnlineProbe, build_online_probe
-from stablerep.training.probe import hold_out, look_at
+from stablerep.training.probe import features_of, hold_out
 from stablerep.training.settings import OnlineProbeSettings, TrainingSettings
 from tests.stablerep.training.test_average import ENCODER, plan_of
 from tests.stablerep.training.test_average import source_of as unlabelled_source
@@ -123,8 +123,7 @@ def test_it_is_asked_about_the_features_of_what_is_exported(monkeypatch):
     encoder = build_encoder(ENCODER)
     encoder.load_state_dict(trained.weights)
     held_out = hold_out(source_of(), 2, 2, plan.seed)[1]
-    seen = look_at(encoder, held_out, 4)
-    torch.testing.assert_close(asked[-1][0], seen.features_IF)
+    torch.testing.assert_close(asked[-1][0], features_of(encoder, held_out, 4))
     assert torch.equal(asked[-1][1], held_out.labels)
 
 

@@ -180,7 +180,10 @@ class _StoredSet:
     def find(self, caption_id: str) -> tuple[Path, StoredSample] | None:
         """Returns a caption's sample and the shard that holds it."""
         name = self.shard_of.get(caption_id)
-        return None if name is None else (self.folder / name, self.scans[name].samples[caption_id])
+        return None if name is None else (self.folder / name, self._sample_of(caption_id))
+
+    def _sample_of(self, caption_id: str) -> StoredSample:
+        return self.scans[self.shard_of[caption_id]].samples[caption_id]
 
     def stale(self, wanted_shards: Iterable[str]) -> list[Path]:
         """Returns the files that are not part of the wanted set."""
@@ -194,15 +197,15 @@ class _StoredSet:
     def leaving(self, kept: dict[str, dict[int, Path]]) -> list[Leaving]:
         """Returns the intact images that will not be part of the set, those of wanted captions first.
 
+        Within both halves shard by shard, so that each shard is opened twice at most.
+
         Args:
             kept: caption id -> image index -> file that holds the image.
         """
         leaving = []
-        for caption_id in [*sorted(kept), *sorted(set(self.shard_of) - set(kept))]:
-            found = self.find(caption_id)
-            if found is None:
-                continue
-            path, sample = found
+        in_order = sorted(self.shard_of, key=lambda each: (each not in kept, self.shard_of[each], each))
+        for caption_id in in_order:
+            path, sample = self.folder / self.shard_of[caption_id], self._sample_of(caption_id)
             stays = {index for index, holder in kept.get(caption_id, {}).items() if holder == path}
             rest = tuple(sorted(set(sample.digests) - stays))
             if rest:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from stablerep.errors import DataError
 from stablerep.generation.accounts.energy import gpu_energy_j
 from stablerep.generation.accounts.ledger import duration
 from stablerep.generation.diffusion.generator import DiffusersGenerator
@@ -19,6 +20,7 @@ from stablerep.generation.image_sets.manifest import write_facts
 from stablerep.generation.image_sets.plan import ShardPlan
 from stablerep.generation.image_sets.wanted import Wanted
 from stablerep.storage.shards import SHARDS_FOLDER, Record, member_name, open_shard, read_members
+from stablerep.storage.whole_files import PARTIAL_SUFFIX, sync_folder
 
 logger = logging.getLogger(__name__)
 LOG_EVERY_S = 60.0
@@ -35,9 +37,9 @@ class Workshop:
         wanted: what the images of the set have in common.
         store: the image set's folder.
         description: of what makes the images, file name -> content. It is written to the store when the
-            images of a process's first shard are drawn, before the shard gets its name: a model that cannot
-            draw does not change the description of the images that are there, and a killed run leaves no
-            images that a later release claims.
+            first shard is drawn, before it gets its name: a model that cannot draw does not change the
+            description of the images that are there, and a killed run leaves no images that a later release
+            claims.
     """
 
     folder: Path
@@ -47,21 +49,25 @@ class Workshop:
     description: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def describe(self) -> None:
-        """Writes the description; several processes may do so at the same time.
+        """Writes the description.
 
         Raises:
             DataError: the disk refuses.
         """
         for name, facts in self.description.items():
-            write_facts(self.store / name, facts, uuid4().hex)
+            write_facts(self.store / name, facts)
 
 
 @dataclass(frozen=True)
 class MadeShard:
-    """A shard that was written.
+    """A shard that was written, under a name of its own.
+
+    A worker that was given up, as its node could not be reached, may finish all the same. So no worker gives
+    a shard its name: the driver does, for the one whose records it takes (`put_in_place`).
 
     Attributes:
-        name: of its file.
+        name: of its file in the end.
+        written: name that its file has until then.
         records: of its samples.
         num_images: that were drawn for it.
         load_s: seconds that its process took to start and to load the model.
@@ -69,10 +75,28 @@ class MadeShard:
     """
 
     name: str
+    written: str
     records: list[Record]
     num_images: int
     load_s: float
     gpu_energy_j: float | None = None
+
+
+def put_in_place(store: Path, made: MadeShard) -> None:
+    """Gives a shard its name; what had that name is replaced.
+
+    Raises:
+        DataError: the disk refuses, or the shard is gone.
+    """
+    path = store / SHARDS_FOLDER / made.name
+    try:
+        path.with_name(made.written).replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror or error}). The shards that were finished are kept; "
+            "fix the folder and run again."
+        ) from error
 
 
 class _Progress:
@@ -109,7 +133,6 @@ class ShardMaker:
         self.workshop = workshop
         self.started = time.monotonic() if started is None else started
         self.load_s = 0.0
-        self._is_described = False
         self.generator: DiffusersGenerator | None = None
 
     def make(self, plan: ShardPlan) -> MadeShard:
@@ -128,8 +151,10 @@ class ShardMaker:
             texts = {request.caption_id: request.text for request in requests}
             too_long = self.generator.truncated(list(texts.values()))
             truncated |= dict(zip(texts, too_long, strict=True))
+        # left behind, it is removed as every half-written file is
+        written = f"{plan.name}.{uuid4().hex}{PARTIAL_SUFFIX}"
         with (
-            open_shard(shop.store / SHARDS_FOLDER / plan.name) as add,
+            open_shard(shop.store / SHARDS_FOLDER / written) as add,
             ThreadPoolExecutor(1) as writer,
         ):
             assembly = Assembly(plan, shop.wanted, kept, truncated, add)
@@ -143,12 +168,9 @@ class ShardMaker:
                         pending.popleft().result()
             for each in pending:
                 each.result()
-            if not self._is_described:  # the shard gets its name when this block ends
-                shop.describe()
-                self._is_described = True
         energy = gpu_energy_j()
         taken = None if energy is None or energy_before is None else energy - energy_before
-        return MadeShard(plan.name, assembly.records, len(requests), self.load_s, taken)
+        return MadeShard(plan.name, written, assembly.records, len(requests), self.load_s, taken)
 
     def _read_kept(self, plan: ShardPlan) -> dict[tuple[str, int], bytes]:
         wanted: dict[Path, dict[str, tuple[str, int]]] = {}
