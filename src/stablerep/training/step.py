@@ -125,7 +125,7 @@ class ChunkedEncoder:
         encoder: as prepared by the accelerator.
         accelerator: for its precision and its gradients.
         views: draws the views of rows of the batch.
-        chunk: C, or None for all views of one size at once, with their graph.
+        chunk: C, or None for all views of one kind at once, with their graph.
         computes_again: whether the backward pass computes the encoder's blocks again, and with them their
             statistics.
     """
@@ -148,11 +148,11 @@ class ChunkedEncoder:
     def encode(self, *num_views: int) -> Tensor:
         """Returns features, with their graph where no chunk is asked for.
 
-        On several processes views of several sizes have no graph either: data parallelism expects one pass
-        through the encoder before the gradients of it are exchanged.
+        On several processes views and local crops together have no graph either: data parallelism expects one
+        pass through the encoder before the gradients of it are exchanged.
 
         Args:
-            *num_views: how many there are of each size, one size after another; no chunk has two sizes.
+            *num_views: how many there are of each kind, one kind after another; no chunk has two kinds.
         """
         slices = self._slices(num_views)
         if len(slices) == 1 or (self.chunk is None and self.accelerator.num_processes == 1):

@@ -87,6 +87,17 @@ def test_it_measures_with_its_own_average_where_one_is_exported():
     assert not torch.equal(learner.classifier[1].weight, expected.weights["1.weight"])
 
 
+def test_it_goes_on_learning_from_the_batchs_statistics_after_it_was_asked():
+    asked, unasked = probe(), probe()
+    asked.accuracy(*blobs(30, 0))
+    for learner in (asked, unasked):
+        learner.learn(*blobs(64, 1), 0)
+    assert asked.classifier[0].running_mean.abs().min() > 0
+    for one, other in zip(asked.classifier.state_dict().values(), unasked.classifier.state_dict().values(),
+                          strict=True):  # fmt: skip
+        assert torch.equal(one, other)
+
+
 def test_features_are_reached_by_no_gradient():
     features, classes = blobs(30, 0)
     features.requires_grad_()
