@@ -1,8 +1,4 @@
-"""The command `stablerep`: where an image comes from, the image made again, exported, or taken down.
-
-`src/stablerep_command.py` finds the project and calls this; `python -m pipelines.commands.attribution` does
-as well.
-"""
+"""The command `stablerep`: where an image comes from, the image made again, exported, or taken down."""
 
 import getpass
 import subprocess
@@ -30,7 +26,7 @@ _NOT_KNOWN = "not known"
 
 @click.group(name="stablerep")
 def attribution() -> None:
-    """Where images come from, and how to take them down."""
+    """Where images come from and how to take them down; encoders for other programs."""
 
 
 # --------------------------------------------------------------------------------------- show
@@ -344,7 +340,3 @@ def catalog_path(dataset: str) -> Path:
     loader = HydraConfigLoader(str(PROJECT / "conf"), base_env="base", default_run_env="local")
     entry = loader["catalog"][dataset]
     return PROJECT / str(entry.get("filepath") or entry["path"])
-
-
-if __name__ == "__main__":
-    attribution(prog_name="python -m pipelines.commands.attribution")

@@ -113,11 +113,10 @@ def check_before_run(
             cannot be made.
         GeneratorError: images are to be drawn, and the model is missing, incomplete or damaged.
         DataError: an output cannot be written, the corpus or an evaluation set cannot be read, the scorer is
-            missing or damaged, arms are to be trained on captions or images that are too few, or a generator
-            is to learn from a corpus without captioned images.
+            missing or damaged, arms are to be trained on captions or images that are too few, images cannot
+            be made of the captions, or a generator is to learn from a corpus without captioned images.
     """
     from pipelines.run.evaluation_checks import EVALUATING, check_evaluation_sets, check_evaluations
-    from pipelines.run.image_checks import check_corpus_images
     from pipelines.run.output_checks import check_outputs
 
     corpus: Corpus | None = None
@@ -138,10 +137,7 @@ def check_before_run(
         check_local_crops_of_arms(parameters)
     if "params:corpus" in taken:
         corpus = build_corpus(parameters["corpus"])
-        corpus.check()
-        check_image_sets(corpus, parameters)
-        check_arms(corpus, parameters)
-        check_corpus_images(pipeline, corpus, parameters)
+        _check_corpus(pipeline, catalog, corpus, parameters)
     if "params:pretraining" in taken:
         check_pretraining(parameters["pretraining"], parameters["generator"])
     evaluation_sets = check_evaluation_sets(pipeline, parameters, corpus)
@@ -150,6 +146,30 @@ def check_before_run(
     _check_drawing_and_scoring(catalog, parameters, nodes, taken)
     if corpus and any(map(is_encoder, pipeline.all_outputs())) and "curate_captions" in nodes:
         _check_captions(corpus, parameters)
+
+
+def _check_corpus(
+    pipeline: "Pipeline", catalog: "DataCatalog", corpus: "Corpus", parameters: dict[str, Any]
+) -> None:
+    """Checks the corpus, and what image sets and arms need of it and of its captions."""
+    from pipelines.run.image_checks import check_corpus_images
+
+    corpus.check()
+    check_image_sets(corpus, parameters)
+    check_arms(corpus, parameters)
+    check_corpus_images(pipeline, corpus, parameters)
+    if "caption_set" in pipeline.inputs():
+        _check_caption_set(catalog, corpus, parameters)
+
+
+def _check_caption_set(catalog: "DataCatalog", corpus: "Corpus", parameters: dict[str, Any]) -> None:
+    """Checks the captions that an earlier run let pass, where no validation runs that would."""
+    from pipelines.config.caption_images import check_captions_of_images, reads_captions
+
+    if not reads_captions(parameters) or not catalog.exists("caption_set"):
+        return
+    texts = list(catalog.load("caption_set")["text"])
+    check_captions_of_images(texts, corpus, *(parameters[key] for key in ("image_sets", "arms", "method")))
 
 
 def check_filters(curation: Mapping[str, Any]) -> None:

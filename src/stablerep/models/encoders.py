@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stablerep.errors import ConfigError, check_range
 from stablerep.models.encoder import Encoder, standardise_each
@@ -40,7 +40,7 @@ class TimmEncoder(Encoder):
     def __init__(
         self, name: str, size_px: int, flatten: bool = False, standardise: str = "timm", **options: Any
     ) -> None:
-        """Builds it with random weights; raises ConfigError for an unknown name or a size it does not take."""
+        """Builds it with random weights; raises ConfigError for an unknown name or a wrong size."""
         super().__init__()
         import timm
 
@@ -86,7 +86,7 @@ class TimmEncoder(Encoder):
         return self.body(standard).flatten(1)
 
 
-def _count_features(body: nn.Module, name: str, size_px: int) -> int:
+def _count_features(body: Any, name: str, size_px: int) -> int:
     """Returns how many features a timm model gives, from a forward pass of one image.
 
     Not `body.num_features`: it counts the channels before the head, and in families such as MobileNetV3 the
@@ -103,7 +103,7 @@ def _count_features(body: nn.Module, name: str, size_px: int) -> int:
     try:
         with torch.no_grad():
             features = body.eval()(torch.zeros(1, 3, size_px, size_px))
-        num_features = features.flatten(1).shape[1]
+        num_features = int(features.flatten(1).shape[1])
     except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         own = "x".join(map(str, body.default_cfg["input_size"][1:]))
         reason = str(error) or type(error).__name__

@@ -378,6 +378,8 @@ class Metrics(Table):
     seed: Series[int] = pa.Field(ge=0)
     method: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     images: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    # evaluation.features.encoder_digest; a table of an earlier release has none
+    encoder: Series[str] | None = pa.Field(str_matches=_DIGEST)
     set: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     task: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     evaluation: Series[str] = pa.Field(str_length=_NOT_EMPTY)

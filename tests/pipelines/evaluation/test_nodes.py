@@ -19,6 +19,7 @@ from pipelines.config.evaluation import (
 )
 from pipelines.evaluation.nodes import evaluate_encoders
 from stablerep.errors import ConfigError, DataError
+from stablerep.evaluation.features import encoder_digest
 from stablerep.models.encoders import build_encoder
 from stablerep.models.text import TrainedText, build_text_tower, tokenize
 from stablerep.models.tokenizer import build_tokenizer, tokenizer_files, tokenizer_of_files
@@ -98,6 +99,10 @@ def test_every_arm_and_both_references_are_scored_on_every_task(tmp_path: Path, 
         ["untrained", 3, "none", "none"],
         ["raw_pixels", 3, "none", "none"],
     ]
+    of_arms = metrics[metrics["arm"] == "mine"]
+    for seed in (3, 4):
+        encoder = rebuild_encoder(CONFIG, arms[f"encoder_of_mine_seed_{seed}"].weights)
+        assert set(of_arms["encoder"][of_arms["seed"] == seed]) == {encoder_digest(encoder, CONFIG)}
     assert set(metrics["set"]) == {"own"}
     assert set(metrics["evaluation"]) == {"linear_probe", "knn"}
     assert metrics["task"].nunique() == 4
@@ -218,7 +223,7 @@ def test_weights_of_another_encoder_are_an_error() -> None:
     ("entry", "told"),
     [
         ({"_target_": "stablerep.methods.simclr.SimCLR"}, "is a SimCLR; it must be an evaluation"),
-        ({"_target_": "stablerep.evaluation.knn.Nearest"}, r"evaluation\.mine: got"),
+        ({"_target_": "stablerep.evaluation.knn.Nearest"}, r"evaluation\.mine\._target_: got"),
         ({**EVALUATION["knn"], "num_neighbours": 0}, r"evaluation\.knn\.num_neighbours: got 0; must be >= 1"),
     ],
 )

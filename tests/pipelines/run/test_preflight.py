@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import polars as pl
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
@@ -172,6 +173,21 @@ def test_too_few_captions_are_told_where_curation_and_training_run() -> None:
         check("__default__", corpus=sentences(127))
     check("__default__", corpus=sentences(128))
     check("curation", corpus=sentences(127))
+
+
+@pytest.mark.parametrize(("text", "hindered"), [("a dog on a beach", True), ("a nine", False)])
+def test_captions_of_an_earlier_run_that_cannot_be_rendered_are_found_before_images_are_drawn(
+    text: str, hindered: bool
+) -> None:
+    given = catalog()
+    given["caption_set"] = MemoryDataset(pd.DataFrame({"text": ["a two", text]}))
+    told = fault("image_sets", given)
+    if hindered:
+        assert told is not None and told.startswith("image_sets.real is rendered, but 1 of 2 captions do not")
+        assert "a dog on a beach" in told
+    else:
+        assert told is None
+    assert fault("curation", given) is None
 
 
 def test_a_limit_of_the_captions_counts() -> None:

@@ -51,6 +51,7 @@ def data():
         rows,
         TEXTS,
         scenes.labels["digit"],
+        origin={"num_images": 24},
     )
 
 
@@ -111,6 +112,10 @@ def test_methods_that_use_text_keep_the_trained_text_tower_and_its_tokenizer(
     untouched = train_arm(still, data).text
     for name in ("image_projection.weight", "transformer.text_projection.weight"):
         assert not torch.equal(text.weights[name], untouched.weights[name])
+
+
+def test_an_arm_records_where_its_images_come_from(data):
+    assert train_arm(plan(SimCLR()), data).data == {"num_images": 24}
 
 
 def test_methods_without_text_keep_no_text_tower(data):

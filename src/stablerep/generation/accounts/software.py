@@ -72,6 +72,11 @@ def describe_software() -> dict[str, str]:
     return found
 
 
+def is_cpu(software: Mapping[str, str]) -> bool:
+    """Returns whether what `describe_software` found draws on a CPU: its device is then an architecture."""
+    return software.get("device") == platform.machine()
+
+
 def read_software(store: Path) -> SoftwareOfImages:
     """Reads what made the images of a set; unknown where the file is missing or malformed."""
     path = store / SOFTWARE_FILE

@@ -8,7 +8,7 @@ Legend: N images of a batch.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -138,12 +138,19 @@ class DiffusersGenerator:
 
     # ------------------------------------------------------------------------------------- images
 
-    def draw(self, requests: Sequence[ImageRequest], seed: int) -> Iterator[Drawn]:
+    def draw(
+        self,
+        requests: Sequence[ImageRequest],
+        seed: int,
+        on_step: Callable[[int, int, int], None] | None = None,
+    ) -> Iterator[Drawn]:
         """Draws images in batches across captions, each caption encoded once.
 
         Args:
             requests: what to draw, in this order.
             seed: of the image set.
+            on_step: called after each step of a batch with its number, from 1, the number of steps, and that
+                of the batch's images.
 
         Yields:
             Batches of at most the batch size.
@@ -166,7 +173,7 @@ class DiffusersGenerator:
             ]
             try:
                 before = torch.get_rng_state()
-                pixels = self.sampler.draw(encoded, chosen, generators)
+                pixels = self.sampler.draw(encoded, chosen, generators, on_step)
                 self._check_pixels(pixels, before)
                 drawn = self._finish(pixels)
             except torch.OutOfMemoryError as error:

@@ -8,7 +8,7 @@ Legend: N images of a batch.
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,11 @@ class OwnCall:
         return list(texts)
 
     def draw(
-        self, encoded: list[str], chosen: Sequence[int], generators: Sequence[torch.Generator]
+        self,
+        encoded: list[str],
+        chosen: Sequence[int],
+        generators: Sequence[torch.Generator],
+        on_step: Callable[[int, int, int], None] | None = None,
     ) -> Tensor:
         """Draws an image of each chosen caption; as `SamplingLoop.draw`.
 
@@ -71,6 +75,8 @@ class OwnCall:
         call: dict[str, Any] = {name: False for name in _SWITCHED_OFF if name in known}
         if "negative_prompt" in known:
             call["negative_prompt"] = [settings.negative_prompt] * num
+        if on_step is not None and "callback_on_step_end" in known:
+            call["callback_on_step_end"] = _telling(on_step, settings.num_inference_steps, num)
         try:
             images = self.pipeline(
                 prompt=[encoded[row] for row in chosen],
@@ -88,3 +94,14 @@ class OwnCall:
                 "names in conf/params/generator/<name>.yaml."
             ) from error
         return images.float() * 2 - 1
+
+
+def _telling(on_step: Callable[[int, int, int], None], num_steps: int, num_images: int) -> Callable[..., Any]:
+    """Returns what a pipeline calls after each step; it changes nothing."""
+
+    def tell(pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        del pipeline, timestep
+        on_step(step + 1, num_steps, num_images)
+        return tensors
+
+    return tell

@@ -25,6 +25,9 @@ class Executor(Protocol):
     def label(self) -> str:
         """What the speed depends on."""
 
+    def num_processes(self, num_shards: int) -> int | None:
+        """Returns how many processes draw that many shards; None where it is not known before they start."""
+
     def software(self, here: dict[str, str]) -> dict[str, str]:
         """Returns the versions and the device that will draw.
 

@@ -14,10 +14,12 @@ from stablerep.generation.accounts.ledger import Ledger
 from stablerep.generation.accounts.software import (
     SOFTWARE_FILE,
     describe_software,
+    is_cpu,
     read_software,
     software_of_plan,
 )
 from stablerep.generation.diffusion.identity import check_not_taken_down, describe_generator
+from stablerep.generation.diffusion.on_a_cpu import slow_on_a_cpu
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.executors.executor import Executor
 from stablerep.generation.executors.local import LocalExecutor
@@ -130,8 +132,14 @@ class _Run:
         # if nothing is drawn, no cluster needs to be asked
         here = describe_software()
         self.software = self.request.executor.software(here) if self.plan.num_images_to_make else here
+        if self.plan.num_images_to_make and is_cpu(self.software):
+            for warning in slow_on_a_cpu(self.request.settings):
+                logger.warning("%s", warning)
+        num_shards = sum(bool(shard.num_missing) for shard in self.plan.shards)
         self.workshop = replace(
             self.workshop,
+            num_images=self.plan.num_images_to_make,
+            num_processes=self.request.executor.num_processes(num_shards),
             description={
                 SOFTWARE_FILE: self._software_facts(carried_out=False),
                 GENERATOR_FILE: self.generator | earlier_generators(self.plan, self.store),

@@ -1,6 +1,5 @@
 """Makes shards one after another, in the process that an executor chooses."""
 
-import logging
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -12,18 +11,16 @@ from uuid import uuid4
 
 from stablerep.errors import DataError
 from stablerep.generation.accounts.energy import gpu_energy_j
-from stablerep.generation.accounts.ledger import duration
 from stablerep.generation.diffusion.generator import DiffusersGenerator
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.image_sets.assembly import Assembly
 from stablerep.generation.image_sets.manifest import write_facts
 from stablerep.generation.image_sets.plan import ShardPlan
+from stablerep.generation.image_sets.progress import Outlook, ShardProgress
 from stablerep.generation.image_sets.wanted import Wanted
 from stablerep.storage.shards import SHARDS_FOLDER, Record, member_name, open_shard, read_members
 from stablerep.storage.whole_files import PARTIAL_SUFFIX, sync_folder
 
-logger = logging.getLogger(__name__)
-LOG_EVERY_S = 60.0
 MAX_PENDING_BATCHES = 2  # drawn and not yet written: the most that a slow disk may keep in memory
 
 
@@ -36,6 +33,8 @@ class Workshop:
         settings: of the generation.
         wanted: what the images of the set have in common.
         store: the image set's folder.
+        num_images: that the run draws, in all processes; for the forecast.
+        num_processes: that draw them; None where it is not known.
         description: of what makes the images, file name -> content. It is written to the store when the
             first shard is drawn, before it gets its name: a model that cannot draw does not change the
             description of the images that are there, and a killed run leaves no images that a later release
@@ -46,6 +45,8 @@ class Workshop:
     settings: GeneratorSettings
     wanted: Wanted
     store: Path
+    num_images: int = 0
+    num_processes: int | None = None
     description: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def describe(self) -> None:
@@ -99,27 +100,6 @@ def put_in_place(store: Path, made: MadeShard) -> None:
         ) from error
 
 
-class _Progress:
-    """Logs the progress of a shard every minute: a large one takes hours."""
-
-    def __init__(self, name: str, num_images: int) -> None:
-        self.name, self.num_images, self.num_done = name, num_images, 0
-        self.started = self.logged = time.monotonic()
-
-    def add(self, num: int) -> None:
-        self.num_done += num
-        now = time.monotonic()
-        if now - self.logged < LOG_EVERY_S or self.num_done == self.num_images:
-            return
-        self.logged = now
-        rate = self.num_done / max(1e-6, now - self.started)
-        logger.info(
-            "%s: %d of %d images drawn, %.1f images/s in this process, about %s left of this file",
-            self.name, self.num_done, self.num_images, rate,
-            duration((self.num_images - self.num_done) / rate),
-        )  # fmt: skip
-
-
 class ShardMaker:
     """Makes shards one after another; loads the model when the first image must be drawn."""
 
@@ -134,6 +114,8 @@ class ShardMaker:
         self.started = time.monotonic() if started is None else started
         self.load_s = 0.0
         self.generator: DiffusersGenerator | None = None
+        num_skipped = 1 if workshop.settings.compile else 0
+        self._outlook = Outlook(workshop.num_images, workshop.num_processes, num_skipped)
 
     def make(self, plan: ShardPlan) -> MadeShard:
         """Draws the missing images, reads the others from their files, writes the shard.
@@ -160,8 +142,8 @@ class ShardMaker:
             assembly = Assembly(plan, shop.wanted, kept, truncated, add)
             pending = deque([writer.submit(assembly.flush)])
             if self.generator is not None and requests:
-                progress = _Progress(plan.name, len(requests))
-                for batch in self.generator.draw(requests, shop.wanted.seed):
+                progress = ShardProgress(plan.name, len(requests), self._outlook)
+                for batch in self.generator.draw(requests, shop.wanted.seed, progress.add_step):
                     progress.add(len(batch.images))
                     pending.append(writer.submit(assembly.take, batch))
                     while len(pending) > MAX_PENDING_BATCHES:

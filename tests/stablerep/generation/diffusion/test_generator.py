@@ -411,7 +411,7 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_no_image(
     model = DiffusersGenerator(tiny_generator, settings())
     sample = model.sampler.draw
 
-    def limited(encoded, chosen, generators):
+    def limited(encoded, chosen, generators, on_step):
         if len(generators) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return sample(encoded, chosen, generators)
@@ -430,7 +430,7 @@ def test_memory_that_runs_out_midway_repeats_and_skips_no_image(tiny_generator, 
     expected = draw(model, requests_of(texts))
     sample, calls = model.sampler.draw, []
 
-    def once(encoded, chosen, generators):
+    def once(encoded, chosen, generators, on_step):
         calls.append(len(generators))
         if len(calls) == 2:
             raise torch.OutOfMemoryError("CUDA out of memory.")
@@ -446,7 +446,7 @@ def test_memory_that_runs_out_midway_repeats_and_skips_no_image(tiny_generator, 
 def test_memory_that_does_not_hold_one_image_says_what_to_do(tiny_generator, settings, texts, monkeypatch):
     model = DiffusersGenerator(tiny_generator, settings())
 
-    def never(encoded, chosen, generators):
+    def never(encoded, chosen, generators, on_step):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(model.sampler, "draw", never)
@@ -479,6 +479,16 @@ def test_a_gpu_finds_its_batch_size(tiny_generator, settings, texts):
 def test_a_diffusion_transformer_draws_what_diffusers_own_call_draws(tiny_sd3, settings):
     for scale in (1.0, 2.5):
         assert_as_diffusers_draws(tiny_sd3, settings(guidance_scale=scale), negative_prompt="")
+
+
+@pytest.mark.parametrize("folder_name", ["tiny_sd3", "tiny_generator"])
+def test_the_steps_of_each_batch_are_told_and_change_no_image(folder_name, settings, texts, request):
+    model = DiffusersGenerator(request.getfixturevalue(folder_name), settings(batch_size=4))
+    requests, told = requests_of(texts[:3]), []
+    expected = torch.cat([batch.images for batch in model.draw(requests, 0)])
+    drawn = model.draw(requests, 0, lambda *step: told.append(step))
+    assert torch.equal(torch.cat([batch.images for batch in drawn]), expected)
+    assert told == [(step, 3, 3) for step in (1, 2, 3)] * 2
 
 
 def test_a_setting_that_a_diffusion_transformer_cannot_use_is_refused(tiny_sd3, settings):
