@@ -134,6 +134,7 @@ def check_before_run(
             build_method(name, entry)
     if "params:encoder" in taken:
         check_encoder(parameters["encoder"]["backbone"])
+        check_local_crops_of_arms(parameters)
     if "params:corpus" in taken:
         corpus = build_corpus(parameters["corpus"])
         _check_corpus(pipeline, catalog, corpus, parameters)
@@ -268,6 +269,23 @@ def check_encoder(backbone: dict[str, Any]) -> None:
             f"be (2, {built.num_features}), its num_features. Choose another model in "
             "conf/params/encoder/<name>.yaml."
         )
+
+
+def check_local_crops_of_arms(parameters: dict[str, Any]) -> None:
+    """Raises ConfigError for an arm whose method or encoder does not take the local crops asked for."""
+    import torch
+
+    from pipelines.config.arm_plan import training_of
+    from stablerep.models.encoders import build_encoder
+    from stablerep.training.local_crops import check_local_crops
+
+    for name, arm in parameters["arms"].items():
+        local = training_of(name, arm, parameters["training"]).local_crops
+        if local.per_image:
+            with torch.device("meta"):
+                encoder = build_encoder(parameters["encoder"]["backbone"])
+            method = build_method(arm["method"], parameters["method"][arm["method"]])
+            check_local_crops(name, method, encoder, local)
 
 
 def check_image_sets(corpus: "Corpus", parameters: dict[str, Any]) -> None:

@@ -140,7 +140,12 @@ def tune_guidance(
         "trial",
         {
             "method": _METHOD,
-            "training": {"num_images": settings.num_images, "epochs": None, "num_probe_captions": 0},
+            "training": {
+                "num_images": settings.num_images,
+                "epochs": None,
+                "num_probe_captions": 0,
+                "online_probe": {"enabled": False},
+            },
         },
         training,
     )

@@ -217,7 +217,7 @@ def _split(plan: ArmPlan, source: ImageSource) -> tuple[ImageSource, int, ImageS
     needed = settings.batch.captions_of(views_per_caption, f"arm {plan.name!r}")
     trained, held_out = hold_out(source, settings.num_probe_captions, needed, plan.seed)
     if settings.num_probe_captions and held_out is None:
-        logger.warning("%s: no kNN probe: every caption is needed to fill a batch", plan.name)
+        logger.warning("%s: no probes: every caption is needed to fill a batch", plan.name)
     return trained, plan.seed, held_out
 
 

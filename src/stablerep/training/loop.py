@@ -18,19 +18,24 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from stablerep.collectives import sum_of_all
 from stablerep.errors import ConfigError, DataError, TrainingError
 from stablerep.image_sets.source import ImageSource
+from stablerep.methods.local_crops import local_crop_loss
 from stablerep.methods.method import Embedded, Method
 from stablerep.seeding import random_states, restore_random_states, seed_everything
+from stablerep.storage.checkpoints import Beside
 from stablerep.training.average import Average
 from stablerep.training.batches import GroupedSampler
 from stablerep.training.checkpoint import Checkpoint, Progress, Row
-from stablerep.training.inputs import Arm, inputs_of, views_of
+from stablerep.training.inputs import Arm, classes_of_views, inputs_of, views_of
+from stablerep.training.local_crops import check_local_crops
 from stablerep.training.measured import MOST_UNSEEN, Fault, Measured
-from stablerep.training.monitor import spread_of, warn_of_collapse
+from stablerep.training.monitor import measurable_ranks, ranks_of, spread_of, warn_of_collapse
+from stablerep.training.online_probe import build_online_probe
+from stablerep.training.optimizer import build_optimizer
 from stablerep.training.peers import Peers
-from stablerep.training.probe import knn_accuracy, read_held_out
+from stablerep.training.probe import features_of, knn_accuracy, read_held_out
 from stablerep.training.reading import ReadBatch, read_ahead
 from stablerep.training.resume import resume
-from stablerep.training.schedule import Schedule, decay_groups
+from stablerep.training.schedule import Schedule
 from stablerep.training.settings import TrainingSettings
 from stablerep.training.speed import float32_products, prepare_encoder, to_device
 from stablerep.training.step import ChunkedEncoder, Networks
@@ -65,9 +70,9 @@ def run_arm(
 
     Returns:
         The history: step, images, loss and its parts, learning_rate, grad_norm, temperature or logit_scale,
-        embedding_std, effective_rank, images_per_second, waited_s and waited_share (of the time, for data),
-        unreadable_images (found so far), knn_accuracy if a probe was due; where it applies, means over the
-        steps since the row before.
+        embedding_std, effective_rank, rankme and lidar if they are asked for, images_per_second, waited_s and
+        waited_share (of the time, for data), unreadable_images (found so far), knn_accuracy if a probe was
+        due and online_probe_accuracy with it; where it applies, means over the steps since the row before.
 
     Raises:
         StoppedError: the signal came; the state is kept if there is a checkpoint.
@@ -138,25 +143,27 @@ class _Training:
             "%s: %d captions, %d views a step; %s",
             arm.name, num_captions, settings.batch.num_views, self.schedule,
         )  # fmt: skip
+        check_local_crops(arm.name, arm.method, networks.encoder, settings.local_crops)
         prepare_encoder(networks.encoder, settings.speed)
-        self.augment = Augmentation(settings.augmentation, networks.encoder.size_px)
-        optimizer = torch.optim.AdamW(
-            decay_groups(networks, settings.weight_decay),
-            lr=settings.learning_rate,
-            betas=settings.betas,
-            # one kernel for all weights, not a dozen for each; a CPU's rounds otherwise and is no faster
-            fused=True if self.accelerator.device.type == "cuda" else None,
-        )
+        self.augment, self.augment_local = _augmentations_of(settings, networks.encoder.size_px)
+        optimizer = build_optimizer(networks, settings, self.accelerator.device)
         self.encoder, self.projector, self.optimizer = self.accelerator.prepare(
             networks.encoder, networks.projector, optimizer
         )
         self.average = Average(networks, settings.ema_decay)
+        self.online_probe = build_online_probe(
+            arm.name, arm.source, arm.held_out, networks.encoder.num_features, settings,
+            self.accelerator.device,
+        )  # fmt: skip
+        self.rank_measures = measurable_ranks(arm.name, arm.method, settings.rank_measures)
         self.progress = Progress()
         self.measured = Measured()
         self.looks_every = looks_every(self.accelerator.device, settings)
         self.peers = Peers(self.accelerator)
         if checkpoint is not None:
-            self.progress = resume(checkpoint, networks, self.optimizer, self.average.weights, self.peers)
+            self.progress = resume(
+                checkpoint, networks, self.optimizer, self.average.weights, self.peers, self._beside()
+            )
         self.num_shared = len(self.progress.unreadable)  # of the unreadable images, those all processes know
         networks.train()
         self.first = self.progress.step
@@ -211,7 +218,7 @@ class _Training:
         held_out, unreadable = read_held_out(self.arm.held_out)
         for fault in unreadable:
             if fault not in self.left_out:
-                logger.warning("%s: %s; left out of the kNN probe", self.arm.name, fault)
+                logger.warning("%s: %s; left out of the probes", self.arm.name, fault)
                 self.left_out.add(fault)
         return _ReadStep(batch, held_out)
 
@@ -227,7 +234,7 @@ class _Training:
             return None
         span = (done - 1) % settings.log_every + 1
         row = {name: value / span for name, value in progress.sums.items()}
-        row |= _spread(embedded, self.arm.method)
+        row |= _spread(embedded, self.arm.method, self.rank_measures)
         elapsed = time.monotonic() - self.started
         row |= {"step": done, "images": done * settings.batch.num_views, "learning_rate": rate}
         row |= {"images_per_second": (done - self.first) * settings.batch.num_views / elapsed}
@@ -239,11 +246,20 @@ class _Training:
         if logit_scale is not None:
             row["logit_scale"] = float(logit_scale.detach())
         if read.held_out is not None:
-            size = settings.batch.chunk or settings.batch.num_views
-            with self.average.in_place_of(self.networks):  # what would be exported is measured
-                row["knn_accuracy"] = knn_accuracy(self.networks.encoder, read.held_out, size)
+            row |= self._probe(read.held_out)
         progress.history.append(row)
         progress.sums = {}
+        return row
+
+    def _probe(self, held_out: ImageSource) -> Row:
+        """Measures the encoder that would be exported."""
+        size = self.settings.batch.chunk or self.settings.batch.num_views
+        with self.average.in_place_of(self.networks):
+            features_IF = features_of(self.networks.encoder, held_out, size)
+        row = {"knn_accuracy": knn_accuracy(features_IF, held_out)}
+        if self.online_probe is not None and held_out.labels is not None:
+            classes_I = held_out.labels.to(features_IF.device)
+            row["online_probe_accuracy"] = self.online_probe.accuracy(features_IF, classes_I)
         return row
 
     def _add_unreadable(self, faults: tuple[str, ...]) -> None:
@@ -261,9 +277,11 @@ class _Training:
     def _descend(self, step: int, read: ReadBatch) -> tuple[Embedded, Tensor | None]:
         """Computes the gradients of the whole batch and moves the weights."""
         method, device, batch = self.arm.method, self.accelerator.device, read.batch
+        local_per_image = self.settings.local_crops.per_image
         before = _BeforeStep(self.networks) if self.looks_every == 1 else None
-        inputs = inputs_of(self.arm, batch, self.tokenize, device)
-        views = views_of(to_device(read.pixels, device), method.views_per_image, self.augment)
+        inputs = inputs_of(self.arm, batch, self.tokenize, device, local_per_image)
+        pixels = to_device(read.pixels, device)
+        views = views_of(pixels, method.views_per_image, self.augment, local_per_image, self.augment_local)
         chunked = ChunkedEncoder(
             self.encoder,
             self.accelerator,
@@ -271,10 +289,15 @@ class _Training:
             self.settings.batch.chunk,
             self.settings.speed.gradient_checkpointing,
         )
-        features_nF = chunked.encode(len(batch.image_rows) * method.views_per_image)
+        num_views = len(pixels) * method.views_per_image
+        counts = (num_views, len(pixels) * local_per_image) if local_per_image else (num_views,)
+        features_nF = chunked.encode(*counts)
         with self.accelerator.autocast():
             embedded, logit_scale = self.projector(features_nF, inputs)
         parts = method(embedded, logit_scale)
+        if embedded.local_kD is not None:
+            assert method.temperature is not None  # noqa: S101 -- `check_local_crops` refuses a method without
+            parts = parts | {"local_crops": local_crop_loss(embedded, method.temperature)}
         loss = torch.stack(list(parts.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
         # data parallelism takes the mean over processes of gradients; the loss is the sum of their parts
@@ -288,6 +311,9 @@ class _Training:
         self.optimizer.step()
         self.networks.bound()
         self.average.update(self.networks, step)
+        if self.online_probe is not None:
+            classes_n = classes_of_views(self.arm, batch, device)
+            self.online_probe.learn(features_nF[:num_views], classes_n, step)
         return embedded, logit_scale
 
     def _clip(self) -> Tensor:
@@ -328,7 +354,12 @@ class _Training:
             self._write_checkpoint(self.checkpoint)
 
     def _write_checkpoint(self, checkpoint: Checkpoint) -> None:
-        checkpoint.keep(self.networks, self.optimizer, self.progress, self.average.weights)
+        averages, beside = self.average.weights, self._beside()
+        checkpoint.keep(self.networks, self.optimizer, self.progress, averages, beside)
+
+    def _beside(self) -> Beside | None:
+        """Returns what is trained beside the networks, for checkpoints."""
+        return None if self.online_probe is None else self.online_probe.state
 
     def _not_finite(self, fault: Fault, kept: bool) -> TrainingError:
         """Keeps the state before the step where it is still there, and returns the error."""
@@ -384,7 +415,16 @@ def _sampler_of(arm: Arm, settings: TrainingSettings, num_processes: int) -> Gro
     )
 
 
-def _spread(embedded: Embedded, method: Method) -> Row:
+def _augmentations_of(settings: TrainingSettings, size_px: int) -> tuple[Augmentation, Augmentation | None]:
+    """Returns what draws the views, and what draws local crops, where there are any."""
+    augment, local = Augmentation(settings.augmentation, size_px), settings.local_crops
+    if not local.per_image:
+        return augment, None
+    crop = (local.min_crop, local.max_crop)
+    return augment, Augmentation(settings.augmentation, local.size_px or size_px, crop)
+
+
+def _spread(embedded: Embedded, method: Method, rank_measures: tuple[str, ...]) -> Row:
     watched = embedded.z_ND if method.uses_head else embedded.image_ND
     assert watched is not None  # noqa: S101 -- a method without a head has image_ND
-    return spread_of(watched.detach())
+    return spread_of(watched.detach()) | ranks_of(watched.detach(), embedded.labels_N, rank_measures)

@@ -79,30 +79,43 @@ def read_held_out(source: ImageSource) -> tuple[ImageSource, list[str]]:
 
 
 @torch.no_grad()
-def knn_accuracy(encoder: Encoder, source: ImageSource, batch_size: int) -> float:
-    """Returns the share of images whose nearest other image is of their class, or caption.
+def features_of(encoder: Encoder, source: ImageSource, batch_size: int) -> Tensor:
+    """Returns (I, F) float32 features of the held-out images.
 
     The encoder is in evaluation mode meanwhile; no random number is drawn, so a training goes on as if it had
     not been looked at.
 
     Args:
         encoder: on any device.
-        source: from `read_held_out`; images without a label, and without another of theirs, do not ask.
+        source: from `read_held_out`.
         batch_size: images at a time.
-
-    Returns:
-        The accuracy in [0, 1], NaN where no image can ask.
     """
-    if not len(source.images):
-        return math.nan
     device = next(encoder.parameters()).device
+    if not len(source.images):
+        return torch.empty(0, encoder.num_features, device=device)
     was_training = encoder.training
     encoder.eval()
     images_I3HW = torch.stack([source.images.read(row) for row in range(len(source.images))])
     features_IF = torch.cat([_encode(encoder, part.to(device)) for part in images_I3HW.split(batch_size)])
     encoder.train(was_training)
-    similarity_II = (features_IF @ features_IF.T).fill_diagonal_(-torch.inf)
-    labels_I = (source.caption_rows if source.labels is None else source.labels).to(device)
+    return features_IF
+
+
+def knn_accuracy(features_IF: Tensor, source: ImageSource) -> float:
+    """Returns the share of images whose nearest other image is of their class, or caption.
+
+    Args:
+        features_IF: of the images.
+        source: the images; those without a label, and without another of theirs, do not ask.
+
+    Returns:
+        The accuracy in [0, 1], NaN where no image can ask.
+    """
+    if not len(features_IF):
+        return math.nan
+    unit_IF = F.normalize(features_IF, dim=1)
+    similarity_II = (unit_IF @ unit_IF.T).fill_diagonal_(-torch.inf)
+    labels_I = (source.caption_rows if source.labels is None else source.labels).to(features_IF.device)
     same_I = labels_I[similarity_II.argmax(dim=1)] == labels_I
     others_I = (labels_I[:, None] == labels_I[None, :]).sum(dim=1) > 1
     asks_I = others_I & (labels_I >= 0)
@@ -114,4 +127,4 @@ def _encode(encoder: Encoder, images: Tensor) -> Tensor:
     views = images.float() / 255
     if views.shape[-2:] != size:
         views = F.interpolate(views, size, mode="bilinear", antialias=True)
-    return F.normalize(encoder(views).flatten(1).float(), dim=1)
+    return encoder(views).flatten(1).float()

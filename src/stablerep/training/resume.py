@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from stablerep.errors import TrainingError
-from stablerep.storage.checkpoints import set_state, state_of
+from stablerep.storage.checkpoints import Beside, set_state, state_of
 from stablerep.training.checkpoint import Checkpoint, Progress
 from stablerep.training.peers import Peers
 
@@ -37,6 +37,7 @@ def resume(
     optimizer: torch.optim.Optimizer,
     average: dict[str, Tensor],
     peers: Peers,
+    beside: Beside | None = None,
 ) -> Progress:
     """Restores the state of a training in all processes, and checks that they have the same.
 
@@ -49,19 +50,20 @@ def resume(
         optimizer: of the networks.
         average: of the weights.
         peers: the processes.
+        beside: what is trained beside the networks, if anything.
 
     Raises:
         TrainingError: another process trains something else, or found another state; the message names it.
     """
     if peers.num == 1:
-        return checkpoint.restore(networks, optimizer, average)
+        return checkpoint.restore(networks, optimizer, average, beside=beside)
     _check_equal_trainings(peers.gather((peers.place, checkpoint.fingerprint)), checkpoint)
     if peers.rank == 0:
-        progress = checkpoint.restore(networks, optimizer, average)
+        progress = checkpoint.restore(networks, optimizer, average, beside=beside)
     peers.any(False)  # process 0 moves another run's files away before the others look
     if peers.rank != 0:
-        progress = checkpoint.restore(networks, optimizer, average, sets_aside=False)
-    state = state_of(networks, optimizer, average)
+        progress = checkpoint.restore(networks, optimizer, average, sets_aside=False, beside=beside)
+    state = state_of(networks, optimizer, average, beside)
     claim = _Claim(peers.place, progress, digest_of_state(state))
     first, *others = peers.gather(claim)
     lacking = [each for each in others if first.progress.step and not each.progress.step]
@@ -73,7 +75,7 @@ def resume(
                 "%s: no checkpoint in %s; takes the state of %s after step %d",
                 claim.place, checkpoint.folder, first.place, first.progress.step,
             )  # fmt: skip
-            set_state(state, networks, optimizer, average)
+            set_state(state, networks, optimizer, average, beside)
     return first.progress
 
 

@@ -129,6 +129,7 @@ def test_paper_has_the_papers_numbers() -> None:
         "name": "vit_base_patch16_224",
         "size_px": 224,
         "standardise": "imagenet",
+        "dynamic_img_size": False,
     }
     head = {"hidden_dim": 4096, "out_dim": 256, "kind": "stablerep", "batch_norm": "per_view"}
     assert parameters["encoder"]["head"] == head

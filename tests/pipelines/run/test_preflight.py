@@ -718,3 +718,13 @@ def test_a_generator_is_measured_at_the_size_of_its_images(runtime: dict[str, in
 def test_images_whose_side_the_networks_cannot_halve_are_reported(tmp_path: Path) -> None:
     told = fault_of_pretraining(write_class_folders(tmp_path), **{"pretraining.images.size_px": 30})
     assert told is not None and "30 pixels a side, which must be a multiple of 4" in told
+
+
+def test_local_crops_that_an_arm_cannot_have_are_told() -> None:
+    crops = {"training.local_crops.per_image": 2}
+    assert "per_image: got 2 for arm 'clip_synthetic'; must be 0 for CLIP" in str(fault("training", **crops))
+    of_one = {"arms.stablerep.training": {"local_crops": {"per_image": 2}}}
+    assert fault("training", **of_one) is None
+    of_one["arms.stablerep.training"]["local_crops"]["size_px"] = 16
+    told = str(fault("training", **of_one))
+    assert "size_px: got 16, of which the encoder gives 128 features, and 512 of its own 32 px" in told
