@@ -63,7 +63,7 @@ def model_card(facts: CardFacts, library: str, usage: str) -> str:
 
 def _head(facts: CardFacts, library: str) -> str:
     # JSON is YAML, and quotes whatever an arm is called
-    tags = json.dumps(["stablerep", facts.method])
+    tags = json.dumps(list(dict.fromkeys(["stablerep", facts.method])))
     return f"---\nlibrary_name: {library}\npipeline_tag: image-feature-extraction\ntags: {tags}\n---"
 
 

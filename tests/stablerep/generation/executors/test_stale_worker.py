@@ -27,6 +27,9 @@ class TwoWorkers:
     def software(self, here: dict[str, str]) -> dict[str, str]:
         return here
 
+    def num_processes(self, num_shards: int) -> int:
+        return 2
+
     def make(self, workshop: Workshop, plans: Sequence[ShardPlan]) -> Iterator[MadeShard]:
         other_kernels = replace(workshop, settings=workshop.settings.changed(guidance_scale=5.0))
         makers = {"stale": ShardMaker(other_kernels), "replacement": ShardMaker(workshop)}
