@@ -1,7 +1,7 @@
 """The command `stablerep`: finds the project around the current folder and hands over to it.
 
-The command itself stands in `pipelines/commands/attribution.py`, because it reads the project's catalog and
-its tracked runs, and only a checkout has these. This module is what an installation puts on the path, beside
+The command itself stands in `pipelines/commands/stablerep.py`, because it reads the project's catalog and its
+tracked runs, and only a checkout has these. This module is what an installation puts on the path, beside
 the package and not in it, because the library knows nothing of the project.
 """
 
@@ -25,9 +25,9 @@ def main() -> None:
     sys.path.insert(0, str(project))
     # Kedro looks for it in the current folder, and says on standard output that it found none
     os.environ.setdefault("KEDRO_LOGGING_CONFIG", str(project / "conf" / "logging.yml"))
-    from pipelines.commands.attribution import attribution
+    from pipelines.commands.stablerep import stablerep
 
-    attribution(prog_name="stablerep")
+    stablerep(prog_name="stablerep")
 
 
 def find_project(folder: Path) -> Path | None:

@@ -64,3 +64,9 @@ def shipped_captions(read_committed: Callable[[str], str], tmp_path_factory: pyt
     path = tmp_path_factory.mktemp("shipped") / "captions.csv"
     path.write_text(read_committed("data/01_raw/captions.csv"), encoding="utf-8")
     return path
+
+
+@pytest.fixture(autouse=True)
+def no_test_waits_for_a_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tries two further times to read, at once."""
+    monkeypatch.setattr("stablerep.storage.outages.DELAYS_S", (0, 0))

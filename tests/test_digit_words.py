@@ -25,6 +25,7 @@ ALLOWED = (
     "conf/words/visible.txt",  # 50,000 words of English
     # experiments that choose it
     "conf/params/experiment/digit_scenes.yaml",
+    "conf/params/experiment/optional_parts.yaml",
     "conf/params/experiment/own_captions.yaml",
     "conf/params/experiment/recipe.yaml",
     "conf/params/experiment/references.yaml",

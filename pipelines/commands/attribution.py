@@ -1,8 +1,4 @@
-"""The command `stablerep`: where an image comes from, the image made again, exported, or taken down.
-
-`src/stablerep_command.py` finds the project and calls this; `python -m pipelines.commands.attribution` does
-as well.
-"""
+"""The command `stablerep`: where an image comes from, the image made again, exported, or taken down."""
 
 import getpass
 import subprocess
@@ -30,7 +26,7 @@ _NOT_KNOWN = "not known"
 
 @click.group(name="stablerep")
 def attribution() -> None:
-    """Where images come from, and how to take them down."""
+    """Where images come from and how to take them down; encoders for other programs."""
 
 
 # --------------------------------------------------------------------------------------- show
@@ -70,7 +66,8 @@ def _lines(found: "FoundImage") -> Iterator[str]:
         "licence": record.licence,
         "model": f"{facts['model']}, {record.model_id}" if facts else _NOT_KNOWN,
         "generator": f"{record.generator_id} (model and settings)",
-        "seed": f"{record.set_seed} of the set, {record.noise_seed} of the image's noise",
+        "seed": f"{record.set_seed} of the set, {record.noise_seed} of the image's noise, "
+        f"drawn by {facts.get('noise', 'torch') if facts else _NOT_KNOWN}",
         "guidance": facts.get("guidance_scale", _NOT_KNOWN),
         "scheduler": f"{scheduler}{f' ({options})' if options else ''}",
         "steps": facts.get("num_inference_steps", _NOT_KNOWN),
@@ -344,7 +341,3 @@ def catalog_path(dataset: str) -> Path:
     loader = HydraConfigLoader(str(PROJECT / "conf"), base_env="base", default_run_env="local")
     entry = loader["catalog"][dataset]
     return PROJECT / str(entry.get("filepath") or entry["path"])
-
-
-if __name__ == "__main__":
-    attribution(prog_name="python -m pipelines.commands.attribution")

@@ -125,19 +125,19 @@ def untrained_encoder(config: Mapping[str, Any], seed: int) -> Encoder:
         return build_encoder(config)
 
 
-def validation_score(
+def validation_scores(
     arm: TrainedArm,
     table: pd.DataFrame,
     evaluation_sets: Mapping[str, dict[str, Any]],
     evaluation: Mapping[str, dict[str, Any]],
     features_work: Path,
-) -> float:
-    """Returns the first evaluation's score on the validation split of the first set's first task.
+) -> pd.Series:
+    """Returns the first evaluation's mean score of each validation unit, of the first set's first task.
 
     Evaluations that need text are passed over: not every arm can take them. Choices such as the guidance
-    scale's are made on the score: the test split is not opened.
+    scale's are made on the scores: the test split is not opened.
     """
-    from stablerep.evaluation.evaluation import choose_all
+    from stablerep.evaluation.evaluation import choose_all, scores_of_validation_units
     from stablerep.evaluation.feature_store import FeatureStore
     from stablerep.evaluation.features import encoder_subject
 
@@ -147,4 +147,4 @@ def validation_score(
     store = FeatureStore(features_work)
     subject = encoder_subject(arm.name, encoder, arm.encoder_config, labelled, pixels, store)
     first = next(each for each in build_evaluations(evaluation) if not each.needs_text)
-    return next(iter(choose_all(subject, [first])[first.name].values())).validation
+    return scores_of_validation_units(subject, first, choose_all(subject, [first])[first.name])

@@ -124,9 +124,10 @@ def naming_the_faulty_file(paths: Iterable[Path]) -> Iterator[None]:
     """
     try:
         yield
-    except StableRepError:
-        raise
-    except Exception:
+    except Exception as error:
+        # what is composed may be wrong because of a file: Hydra takes a list for an experiment without values
+        if isinstance(error, StableRepError) and not isinstance(error, ConfigError):
+            raise
         for path in paths:
             read_yaml_file(path)
         raise

@@ -73,22 +73,25 @@ def save_arm(folder: Path, arm: "TrainedArm") -> None:
 
     from stablerep.models.export import export_to_timm
     from stablerep.storage.digests import write_digests
+    from stablerep.training.arms import card_facts_of
 
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: weight.contiguous() for name, weight in arm.weights.items()}
     save_file(weights, folder / "encoder.safetensors")
-    described = {
+    described: dict[str, Any] = {
         "name": arm.name,
         "method": arm.method,
         "images": arm.images,
         "seed": arm.seed,
         "encoder_config": arm.encoder_config,
     }
+    if arm.data:
+        described["data"] = arm.data
     if arm.text is not None:
         described["text"] = _save_text(folder, arm.text)
     (folder / "encoder.json").write_text(json.dumps(described, indent=2), encoding="utf-8")
     arm.history.to_parquet(folder / "history.parquet", index=False)
-    export_to_timm(arm.encoder_config, arm.weights, folder / "timm")
+    export_to_timm(arm.encoder_config, arm.weights, card_facts_of(arm), folder / "timm")
     write_digests(folder)
 
 

@@ -83,9 +83,12 @@ def evaluate_encoders(
             features = EncoderFeatures(tested.arm, tested.encoder, tested.config, labelled, pixels, store)
             subject = Subject(tested.arm, labelled, features, tested.text)
             scores = evaluate(subject, evaluations, reporting["num_bootstrap"], seeds[0])
-            metrics.append(
-                scores.metrics.assign(seed=tested.seed, method=tested.method, images=tested.images)
-            )
+            of_encoder: dict[str, Any] = {
+                "seed": tested.seed,
+                "method": tested.method,
+                "images": tested.images,
+            }
+            metrics.append(scores.metrics.assign(**of_encoder, encoder=features.key.encoder))
             units.append(scores.units.assign(seed=tested.seed))
             keys.append(features.key)
     store.prune(keys)

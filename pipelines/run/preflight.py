@@ -113,11 +113,10 @@ def check_before_run(
             cannot be made.
         GeneratorError: images are to be drawn, and the model is missing, incomplete or damaged.
         DataError: an output cannot be written, the corpus or an evaluation set cannot be read, the scorer is
-            missing or damaged, arms are to be trained on captions or images that are too few, or a generator
-            is to learn from a corpus without captioned images.
+            missing or damaged, arms are to be trained on captions or images that are too few, images cannot
+            be made of the captions, or a generator is to learn from a corpus without captioned images.
     """
     from pipelines.run.evaluation_checks import EVALUATING, check_evaluation_sets, check_evaluations
-    from pipelines.run.image_checks import check_corpus_images
     from pipelines.run.output_checks import check_outputs
 
     corpus: Corpus | None = None
@@ -135,12 +134,10 @@ def check_before_run(
             build_method(name, entry)
     if "params:encoder" in taken:
         check_encoder(parameters["encoder"]["backbone"])
+        check_local_crops_of_arms(parameters)
     if "params:corpus" in taken:
         corpus = build_corpus(parameters["corpus"])
-        corpus.check()
-        check_image_sets(corpus, parameters)
-        check_arms(corpus, parameters)
-        check_corpus_images(pipeline, corpus, parameters)
+        _check_corpus(pipeline, catalog, corpus, parameters)
     if "params:pretraining" in taken:
         check_pretraining(parameters["pretraining"], parameters["generator"])
     evaluation_sets = check_evaluation_sets(pipeline, parameters, corpus)
@@ -149,6 +146,30 @@ def check_before_run(
     _check_drawing_and_scoring(catalog, parameters, nodes, taken)
     if corpus and any(map(is_encoder, pipeline.all_outputs())) and "curate_captions" in nodes:
         _check_captions(corpus, parameters)
+
+
+def _check_corpus(
+    pipeline: "Pipeline", catalog: "DataCatalog", corpus: "Corpus", parameters: dict[str, Any]
+) -> None:
+    """Checks the corpus, and what image sets and arms need of it and of its captions."""
+    from pipelines.run.image_checks import check_corpus_images
+
+    corpus.check()
+    check_image_sets(corpus, parameters)
+    check_arms(corpus, parameters)
+    check_corpus_images(pipeline, corpus, parameters)
+    if "caption_set" in pipeline.inputs():
+        _check_caption_set(catalog, corpus, parameters)
+
+
+def _check_caption_set(catalog: "DataCatalog", corpus: "Corpus", parameters: dict[str, Any]) -> None:
+    """Checks the captions that an earlier run let pass, where no validation runs that would."""
+    from pipelines.config.caption_images import check_captions_of_images, reads_captions
+
+    if not reads_captions(parameters) or not catalog.exists("caption_set"):
+        return
+    texts = list(catalog.load("caption_set")["text"])
+    check_captions_of_images(texts, corpus, *(parameters[key] for key in ("image_sets", "arms", "method")))
 
 
 def check_filters(curation: Mapping[str, Any]) -> None:
@@ -226,22 +247,45 @@ def check_pretraining(recipe: dict[str, Any], generator: dict[str, Any]) -> None
 
 
 def check_encoder(backbone: dict[str, Any]) -> None:
-    """Raises ConfigError where the encoder does not take images of its size."""
+    """Raises ConfigError where the encoder does not take images of its size, or gives other features."""
     import torch
 
     from stablerep.models.encoders import build_encoder
 
+    name = backbone.get("name", backbone["_target_"])
     # shapes alone: no memory is taken and no weight is drawn
     with torch.device("meta"), torch.no_grad():
         built = build_encoder(backbone)
         try:
-            built(torch.zeros(2, 3, built.size_px, built.size_px))
-        except (RuntimeError, AssertionError, ValueError) as error:
+            features = built(torch.zeros(2, 3, built.size_px, built.size_px))
+        except (RuntimeError, AssertionError, ValueError, AttributeError) as error:
             raise ConfigError(
-                f"encoder.backbone: {backbone.get('name', backbone['_target_'])} takes no images of "
-                f"{built.size_px} px ({error}); must be one that does. "
-                "Set encoder.backbone in conf/params/encoder/<name>.yaml."
+                f"encoder.backbone: {name} takes no images of {built.size_px} px in training ({error}); must "
+                "be one that does. Set encoder.backbone in conf/params/encoder/<name>.yaml."
             ) from error
+    if features.shape != (2, built.num_features):
+        raise ConfigError(
+            f"encoder.backbone: {name} gives features of shape {tuple(features.shape)} for two images; must "
+            f"be (2, {built.num_features}), its num_features. Choose another model in "
+            "conf/params/encoder/<name>.yaml."
+        )
+
+
+def check_local_crops_of_arms(parameters: dict[str, Any]) -> None:
+    """Raises ConfigError for an arm whose method or encoder does not take the local crops asked for."""
+    import torch
+
+    from pipelines.config.arm_plan import training_of
+    from stablerep.models.encoders import build_encoder
+    from stablerep.training.local_crops import check_local_crops
+
+    for name, arm in parameters["arms"].items():
+        local = training_of(name, arm, parameters["training"]).local_crops
+        if local.per_image:
+            with torch.device("meta"):
+                encoder = build_encoder(parameters["encoder"]["backbone"])
+            method = build_method(arm["method"], parameters["method"][arm["method"]])
+            check_local_crops(name, method, encoder, local)
 
 
 def check_image_sets(corpus: "Corpus", parameters: dict[str, Any]) -> None:

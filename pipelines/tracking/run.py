@@ -156,6 +156,7 @@ class Tracker:
             "caption_audit": self._log_audit,
             "metrics": self._log_scores,
             "guidance_trials": self._log_trials,
+            "guidance_recommendation": lambda found: mlflow.log_dict(found, "guidance_recommendation.json"),
             "guidance_curve": lambda figure: mlflow.log_figure(figure, "guidance_curve.png"),
             "report": lambda page: mlflow.log_text(page, "report.html"),
         }
@@ -226,7 +227,9 @@ class Tracker:
             with mlflow.start_run(run_name=f"trial {row.get('trial', number)}", nested=True):
                 numbers = {name: value for name, value in row.items() if isinstance(value, int | float)}
                 mlflow.log_metrics({str(name): float(value) for name, value in numbers.items()})
-                texts = {str(name): str(value) for name, value in row.items() if name not in numbers}
+                rest = {name: value for name, value in row.items() if name not in numbers}
+                # a score of each unit is too long for a parameter; its mean is among the numbers
+                texts = {str(name): str(value) for name, value in rest.items() if name != "unit_scores"}
                 mlflow.log_params(texts)
 
 

@@ -1,4 +1,4 @@
-"""Captions and a generator in, accuracy over the guidance scale out."""
+"""Captions and a generator in; accuracy over the guidance scale and a recommendation out."""
 
 from typing import Any
 
@@ -22,12 +22,14 @@ _KEYS = (
 
 
 def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
-    """Returns the graph; trials are scored on the experiment's first evaluation set.
+    """Returns the graph; trials are scored on the first evaluation set, and reuse images of generated sets.
 
     Args:
         parameters: as composed.
     """
     first = next(iter(parameters["evaluation_sets"]))
+    sets = parameters["image_sets"].items()
+    generated = [name for name, settings in sets if settings["source"] == "generated"]
     inputs = {
         "caption_set": "caption_set",
         "takedowns": "takedowns",
@@ -36,7 +38,7 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
         "study_folder": "study_folder",
         "features_work": "features_work",
         **{key: f"params:{key}" for key in _KEYS},
+        **{f"place_{name}": f"place_of_image_set_{name}" for name in generated},
     }
-    return Pipeline(
-        [node(tune_guidance, inputs, ["guidance_trials", "guidance_curve"], name="tune_guidance")]
-    )
+    outputs = ["guidance_trials", "guidance_curve", "guidance_recommendation"]
+    return Pipeline([node(tune_guidance, inputs, outputs, name="tune_guidance")])

@@ -15,6 +15,7 @@ def create_pipeline() -> Pipeline:
                     "curated_captions",
                     "evaluation_captions",
                     "params:validation",
+                    "params:corpus",
                     "params:image_sets",
                     "params:arms",
                     "params:method",

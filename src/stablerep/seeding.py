@@ -14,7 +14,10 @@ def seed_of(*parts: int | str) -> int:
     """Returns a 63-bit seed that is a function of the parts and of nothing else.
 
     Parts are kept apart (`("a", "bc")` differs from `("ab", "c")`) and typed (`1` differs from `"1"`).
-    63 bits because `torch.Generator.manual_seed` and numpy both take them.
+    63 bits because `torch.Generator.manual_seed` and numpy both take them. numpy uses all of them; torch's
+    generator of a CPU keeps the lower 32, so that of n draws n^2 / 2^33 pairs have one stream: nothing to a
+    training run's thousands of batches. The noise of millions of images comes from
+    `stablerep.generation.diffusion.noise`, which uses all.
     """
     text = json.dumps(parts, ensure_ascii=True, separators=(",", ":"))
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
@@ -26,8 +29,8 @@ def torch_generator(*parts: int | str, device: torch.device | str = "cpu") -> to
 
     Args:
         *parts: of the seed.
-        device: on which it draws. The CPU's draws are the same on every machine; a GPU's are drawn where
-            they are needed, without a copy, and differ from the CPU's.
+        device: on which it draws; a CPU's generator keeps 32 bits of the seed. The CPU's draws are the same
+            on every machine; a GPU's are drawn where needed, without a copy, and differ from the CPU's.
     """
     return torch.Generator(device).manual_seed(seed_of(*parts))
 

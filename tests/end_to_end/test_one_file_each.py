@@ -80,6 +80,9 @@ CODE = {
             def software(self, here):
                 return here
 
+            def num_processes(self, num_shards):
+                return 1
+
             def make(self, workshop, plans):
                 maker = ShardMaker(workshop)
                 for plan in plans:

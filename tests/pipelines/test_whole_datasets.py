@@ -31,7 +31,7 @@ IN_MEMORY = {
     "pipelines.datasets.WithWorkFolderDataset": {"curation"},
 }
 # folders that a node fills itself, file by file: an interrupted training goes on from its own checkpoints
-FILLED = {"pipelines.datasets.FolderDataset": {"generator_folder", "scorer_folder"}}
+FILLED = {"pipelines.datasets.FolderDataset": {"folder_of_pretrained_{generator}", "scorer_folder"}}
 EXEMPT = IN_MEMORY | FILLED
 # hooks write it, after each node
 OF_HOOKS = {"stage_seconds"}

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -142,11 +143,30 @@ def read_generator(store: Path, generator_id: str) -> dict[str, Any]:
     return read_generators(store).get(generator_id, {})
 
 
-def scan_shards(store: Path) -> dict[str, ShardScan]:
-    """Reads a whole set, digests verified; shard name -> what is in it."""
+def scan_shards(store: Path, names: Collection[str] | None = None) -> dict[str, ShardScan]:
+    """Reads shards whole, digests verified; shard name -> what is in it.
+
+    Args:
+        store: the image set's folder; may be absent.
+        names: of the shards; None for all of them.
+    """
+    paths = [path for path in _shards(store) if names is None or path.name in names]
+    return {path.name: scan_shard(path) for path in paths}
+
+
+def shards_of_caption(store: Path, caption_id: str) -> list[Path]:
+    """Returns the shards that may hold a caption: one, or several while their number is being changed."""
+    # the number of shards stands in the name
+    return [
+        path
+        for path in _shards(store)
+        if path.name == shard_name(caption_id, int(path.stem.rpartition("-")[2]))
+    ]
+
+
+def _shards(store: Path) -> list[Path]:
     folder = store / SHARDS_FOLDER
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    return {name: scan_shard(folder / name) for name in names if is_shard_name(name)}
+    return sorted(path for path in folder.iterdir() if is_shard_name(path.name)) if folder.is_dir() else []
 
 
 def _is_file(target: str) -> bool:
@@ -185,13 +205,8 @@ def _manifest_row(store: Path, digest: str) -> "pd.Series | None":
 
 def _sample(store: Path, caption_id: str) -> tuple[Path, Record]:
     """Returns the shard that holds a caption, and its record."""
-    folder = store / SHARDS_FOLDER
-    shards = [path for path in sorted(folder.glob("*.tar")) if is_shard_name(path.name)]
     member = f"{caption_id}.json"
-    for path in shards:
-        # its own place; the number of shards stands in the name
-        if path.name != shard_name(caption_id, int(path.stem.rpartition("-")[2])):
-            continue
+    for path in shards_of_caption(store, caption_id):
         data = read_members(path, {member}).get(member)
         if data is None:
             continue
@@ -205,7 +220,8 @@ def _sample(store: Path, caption_id: str) -> tuple[Path, Record]:
                 "images are made again."
             ) from error
     raise DataError(
-        f"caption {caption_id!r}: no image of it in {folder} ({len(shards)} shards); must be a caption of "
+        f"caption {caption_id!r}: no image of it in {store / SHARDS_FOLDER} ({len(_shards(store))} shards); "
+        "must be a caption of "
         "the image set. Their ids are in finished/images.parquet beside the shards; `kedro run --pipelines "
         "image_sets` makes the set."
     )

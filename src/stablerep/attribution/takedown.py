@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from stablerep.alignment.scores import read_scores, write_scores
-from stablerep.attribution.find import read_generator, scan_shards
+from stablerep.attribution.find import read_generator, scan_shards, shards_of_caption
 from stablerep.curation.people.takedowns import CAPTION, SOURCE
 from stablerep.generation.diffusion.identity import model_id_of
 from stablerep.generation.image_sets.manifest import MANIFEST_FILE, write_manifest
@@ -18,6 +18,7 @@ from stablerep.storage.shards import (
     image_id_of,
     member_name,
     read_members,
+    scan_shard,
     write_shard,
 )
 
@@ -45,6 +46,8 @@ class AffectedCaption:
 def find_affected(store: Path, kind: str, what: str) -> list[AffectedCaption]:
     """Finds the captions of an image set that came from something.
 
+    A caption's id says which shard holds it, and only that one is read; otherwise all are.
+
     Args:
         store: the image set's folder; may be absent.
         kind: see `stablerep.curation.people.takedowns.KINDS`.
@@ -53,7 +56,8 @@ def find_affected(store: Path, kind: str, what: str) -> list[AffectedCaption]:
     Returns:
         By shard and caption id.
     """
-    scans = scan_shards(store)
+    own = {path.name for path in shards_of_caption(store, what)} if kind == CAPTION else None
+    scans = scan_shards(store, own)
     records = [(shard, each.record) for shard, scan in scans.items() for each in scan.samples.values()]
     key = {CAPTION: "caption_id", SOURCE: "source"}.get(kind, "generator_id")
     wanted = {what} if key != "generator_id" else {what, *_generators_of_model(store, what, records)}
@@ -72,10 +76,10 @@ def remove_images(store: Path, affected: list[AffectedCaption]) -> int:
     Raises:
         DataError: the disk refuses.
     """
-    scans = scan_shards(store)
     for shard in sorted({each.shard for each in affected}):
         gone = {each.record["caption_id"] for each in affected if each.shard == shard}
-        _rewrite(store / SHARDS_FOLDER / shard, scans[shard], gone)
+        path = store / SHARDS_FOLDER / shard
+        _rewrite(path, scan_shard(path), gone)
     _shorten_tables(store, {each.record["caption_id"] for each in affected})
     return sum(len(each.image_ids) for each in affected)
 

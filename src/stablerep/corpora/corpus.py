@@ -221,6 +221,16 @@ class Corpus:
         """
         self._refuse("cannot render captions", "Use generated images instead, or another corpus.")
 
+    def check_renderable(self, texts: Sequence[str]) -> None:
+        """Looks at captions before images are made: those that `render` would refuse.
+
+        Args:
+            texts: T captions.
+
+        Raises:
+            DataError: it cannot draw these captions.
+        """
+
     def labels_of(self, texts: Sequence[str]) -> dict[str, list[int | None]]:
         """Finds what captions say of the classes of each task.
 

@@ -11,9 +11,10 @@ from typing import Any
 
 from stablerep.corpora.columns import ChosenColumns, ColumnNames, check_column_names
 from stablerep.corpora.corpus import WHERE
-from stablerep.corpora.reading_in_place import Place, file_faults
+from stablerep.corpora.reading_in_place import Place
 from stablerep.corpora.real_images import RealImages
 from stablerep.errors import ConfigError, DataError
+from stablerep.storage.outages import file_faults
 from stablerep.storage.pixels import UnreadableImageError
 
 _USUAL = {"image": "image", "caption": "text", "label": "label"}

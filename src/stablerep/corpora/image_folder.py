@@ -20,6 +20,8 @@ from stablerep.errors import DataError
 logger = logging.getLogger(__name__)
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+_OTHER_METADATA = (".json", ".jsonl", ".csv", ".tsv", ".parquet")
+_ANNOTATIONS = "annotations"  # where COCO's files lie
 _USUAL = {"caption": "text", "label": "label", "split": "split", "unit": "unit"}
 
 
@@ -79,6 +81,8 @@ class ImageFolder(RealImages):
             )
         if not described and find_metadata(root) is not None:
             described = [root]
+        if not described:
+            _warn_of_other_metadata(root)
         if described:
             return self._from_metadata(root, described, len(files))
         return self._from_folders(files, set(split_folders))
@@ -182,3 +186,16 @@ def _refuse_folder(error: OSError) -> None:
     raise DataError(
         f"{error.filename}: cannot be listed ({error.strerror}). Check its permissions."
     ) from error
+
+
+def _warn_of_other_metadata(root: Path) -> None:
+    """Names files that look like captions or labels in a form that is not read, such as COCO's."""
+    places = (root, root / _ANNOTATIONS)
+    found = sorted(path for place in places for path in place.glob("*") if path.suffix in _OTHER_METADATA)
+    if found:
+        shown = ", ".join(path.relative_to(root).as_posix() for path in found[:3])
+        logger.warning(
+            "%s: %s %s not read: captions and labels must stand in one of %s, one row per image, with a "
+            "column %r. Write COCO's JSON and other forms as one of these.",
+            root, shown, "is" if len(found) == 1 else "are", ", ".join(NAMES), FILE_NAME,
+        )  # fmt: skip

@@ -19,6 +19,7 @@ from stablerep.corpora.corpus import IMAGE_COLUMNS, WHERE, label_column, tasks_i
 from stablerep.corpora.decoding import decode_rgb
 from stablerep.corpora.reading_in_place import ImageReader, Place
 from stablerep.errors import DataError
+from stablerep.storage.outages import MissingFileError
 from stablerep.storage.pixels import UnreadableImageError
 from stablerep.storage.shards import digest_of
 
@@ -146,6 +147,8 @@ def _measured(
             height_px, width_px = decode_rgb(data).shape[1:]
         except UnreadableImageError as error:
             return str(error)
+        except MissingFileError:
+            return "is missing"
         return _Measured(digest_of(data), width_px, height_px)
 
     rows = zip(*(listing[name].tolist() for name in _SAME), strict=True)

@@ -12,9 +12,10 @@ from typing import Any
 from stablerep.corpora.columns import ChosenColumns, ColumnNames, check_column_names
 from stablerep.corpora.corpus import WHERE
 from stablerep.corpora.file_groups import FilePatterns, find_files, patterns_of
-from stablerep.corpora.reading_in_place import Place, file_faults
+from stablerep.corpora.reading_in_place import Place
 from stablerep.corpora.real_images import RealImages
 from stablerep.errors import DataError, check_range
+from stablerep.storage.outages import file_faults
 from stablerep.storage.pixels import UnreadableImageError
 
 logger = logging.getLogger(__name__)
@@ -120,7 +121,8 @@ def _opened(path: str) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(path, pre_buffer=False)
+        with file_faults(Path(path)):
+            return pq.ParquetFile(path, pre_buffer=False)
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path}: cannot be read as Parquet ({error}). Write it again.") from error
 

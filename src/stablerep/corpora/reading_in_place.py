@@ -7,8 +7,6 @@ Legend: (3, H, W) uint8.
 """
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +16,8 @@ import torch
 from torch import Tensor
 
 from stablerep.corpora.decoding import decode_rgb
-from stablerep.errors import DataError, check_range
+from stablerep.errors import check_range
+from stablerep.storage.outages import file_faults, read_patiently
 from stablerep.storage.pixels import Pixels, UnreadableImageError
 from stablerep.storage.shards import digest_of
 
@@ -42,8 +41,8 @@ class ImageReader(Protocol):
         """Returns the bytes of an image file.
 
         Raises:
-            UnreadableImageError: the image is missing.
-            DataError: the file system failed.
+            UnreadableImageError: the file that should have the image is there, and has none.
+            OutageError: the file is missing, or the file system failed.
         """
 
 
@@ -62,25 +61,6 @@ class FileReader:
                 return file.read()
             file.seek(place.offset)
             return file.read(place.size_bytes)
-
-
-@contextmanager
-def file_faults(path: Path) -> Iterator[None]:
-    """Turns faults of a file system into errors.
-
-    Raises:
-        UnreadableImageError: the file does not exist.
-        DataError: the file system failed: the image may be whole, and leaving it out would hide the failure.
-    """
-    try:
-        yield
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise UnreadableImageError("is missing") from error
-    except OSError as error:
-        raise DataError(
-            f"{path}: the file system failed ({error.strerror or error}); the image itself may be whole. "
-            "Check the disk, the network mount and the permissions, then run again."
-        ) from error
 
 
 class ImagesInPlace:
@@ -104,11 +84,11 @@ class ImagesInPlace:
         """Returns an image, (3, H, W) uint8.
 
         Raises:
-            UnreadableImageError: it is missing, has other bytes than when the table was made, or is damaged.
-            DataError: the file system failed.
+            UnreadableImageError: it has other bytes than when the table was made, or is damaged.
+            OutageError: its file is missing or the file system fails, for longer than `read_patiently` waits.
         """
         try:
-            data = self.reader.read(self.places[row])
+            data = read_patiently(lambda: self.reader.read(self.places[row]))
             if digest_of(data) != self.digests[row]:
                 raise UnreadableImageError("has changed since the table of images was made")
             return decode_rgb(data)

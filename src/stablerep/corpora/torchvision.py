@@ -16,6 +16,7 @@ from stablerep.corpora.labels import DEFAULT_TASK
 from stablerep.corpora.reading_in_place import Place
 from stablerep.corpora.real_images import RealImages
 from stablerep.errors import ConfigError, DataError
+from stablerep.storage.outages import file_faults
 from stablerep.storage.pixels import UnreadableImageError
 
 _WHOLE = "all"  # stands for the split of a data set without splits
@@ -177,16 +178,11 @@ class TorchvisionReader:
 
     def read(self, place: Place) -> bytes:
         """Returns the bytes of an image; see `ImageReader.read`."""
+        name = f"image {place.row} of torchvision's {self.class_name}, {place.path}"
         try:
-            image = self._opened[place.path][place.row][0]
-        except FileNotFoundError as error:
-            raise UnreadableImageError("is missing") from error
+            with file_faults(Path(name)):
+                image = self._opened[place.path][place.row][0]
         except (OSError, SyntaxError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise DataError(
-                    f"corpus: the file system failed ({error}); the image itself may be whole. Check it and "
-                    "run again."
-                ) from error
             raise UnreadableImageError(f"is not an image that Pillow can decode ({error})") from error
         if not isinstance(image, Image.Image):
             raise DataError(

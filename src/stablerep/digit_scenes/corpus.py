@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 from stablerep.corpora.corpus import SPLITS, WHERE, Corpus, Rendered, Task, label_column
 from stablerep.curation.reading.engine import BATCH_SIZE, CaptionFiles
 from stablerep.curation.settings import Reading
-from stablerep.digit_scenes.foreign_captions import attributes_named, check_captions_tell_of_digits
+from stablerep.digit_scenes.foreign_captions import (
+    attributes_named,
+    check_captions_tell_of_digits,
+    warn_of_unknown_words,
+)
 from stablerep.digit_scenes.grammar import VOCABULARIES
 from stablerep.errors import DataError, check_range
 
@@ -100,9 +104,14 @@ class DigitScenes(Corpus):
         from stablerep.digit_scenes.scene_pixels import to_bytes
         from stablerep.digit_scenes.scenes import draw_scenes_of_captions
 
-        check_captions_tell_of_digits(texts)
+        self.check_renderable(texts)
+        warn_of_unknown_words(texts)
         scenes = draw_scenes_of_captions(list(texts), images_per_caption, "fit", name, seed)
         return Rendered(to_bytes(scenes.images), scenes.labels)
+
+    def check_renderable(self, texts: Sequence[str]) -> None:
+        """Raises DataError for captions that do not describe a digit scene."""
+        check_captions_tell_of_digits(texts)
 
     def labels_of(self, texts: Sequence[str]) -> dict[str, list[int | None]]:
         """Finds the attributes that captions name.

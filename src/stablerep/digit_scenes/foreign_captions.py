@@ -16,13 +16,10 @@ _NUM_SHOWN = 3
 
 
 def check_captions_tell_of_digits(texts: Sequence[str]) -> None:
-    """Logs a warning for words that the grammar does not know, with their captions' number.
+    """Raises DataError where some captions do not describe a digit scene.
 
     Args:
         texts: captions of which real scenes are needed.
-
-    Raises:
-        DataError: some captions do not describe a digit scene.
     """
     foreign = [text for text in texts if not tells_of_a_digit(text)]
     if foreign:
@@ -31,6 +28,14 @@ def check_captions_tell_of_digits(texts: Sequence[str]) -> None:
             "real scenes can be drawn only of captions that do. For captions of your own train all arms on "
             "generated images, as --params experiment=own_captions does."
         )
+
+
+def warn_of_unknown_words(texts: Sequence[str]) -> None:
+    """Logs a warning for words that the grammar does not know, with their captions' number.
+
+    Args:
+        texts: captions of which real scenes are drawn.
+    """
     strange = [text for text in texts if unknown_words(text)]
     if strange:
         words = dict.fromkeys(word for text in strange for word in unknown_words(text))

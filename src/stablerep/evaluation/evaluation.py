@@ -142,6 +142,25 @@ def choose_all(subject: Subject, evaluations: Sequence[Evaluation]) -> dict[str,
     return choices
 
 
+def scores_of_validation_units(
+    subject: Subject, evaluation: Evaluation, choices: Mapping[str, Choice]
+) -> pd.Series:
+    """Returns the mean score of each validation unit on the first task, by unit in rising order.
+
+    Args:
+        subject: the encoder.
+        evaluation: that chose.
+        choices: what it chose, as `choose_all` returned it.
+    """
+    validation = subject.open_validation()
+    task = next(iter(choices))
+    predicted = evaluation.score({task: choices[task]}, validation.features)[task]
+    known = validation.labels[task] != UNKNOWN
+    return mean_per_unit(
+        predicted[known] == validation.labels[task][known], subject.validation_units()[known]
+    )
+
+
 def evaluate(subject: Subject, evaluations: Sequence[Evaluation], num_bootstrap: int, seed: int) -> Scores:
     """Chooses with every evaluation, then opens the test split and scores it once.
 

@@ -120,6 +120,13 @@ class Subject:
         """Returns the split to choose on."""
         return self._open("validation")
 
+    def validation_units(self) -> np.ndarray:
+        """Returns the (N,) units of the validation images, as text."""
+        return self._units("validation")
+
+    def _units(self, split: str) -> np.ndarray:
+        return self.labelled_set.table["unit"].to_numpy()[self.labelled_set.rows(split)].astype(str)
+
     def open_test(self, choices: Mapping[str, Mapping[str, object]]) -> TestSplit:
         """Returns the test split; there is no other way to it.
 
@@ -142,9 +149,7 @@ class Subject:
             self.name, self.labelled_set.name, ", ".join(self.opened_after),
         )  # fmt: skip
         split = self._open("test")
-        rows = self.labelled_set.rows("test")
-        units = self.labelled_set.table["unit"].to_numpy()[rows].astype(str)
-        return TestSplit(split.features, split.labels, split.tasks, units)
+        return TestSplit(split.features, split.labels, split.tasks, self._units("test"))
 
     def _open(self, split: str) -> Split:
         rows = self.labelled_set.rows(split)

@@ -11,6 +11,7 @@ from stablerep.corpora.corpus import Corpus
 from stablerep.corpora.reading_in_place import ResizedPixels
 from stablerep.errors import DataError
 from stablerep.image_sets.image_set import CORPUS, GENERATED, LABEL_PREFIX, RENDERED, ImageSet
+from stablerep.image_sets.origin import origin_of
 from stablerep.image_sets.source import ImageSource
 from stablerep.image_sets.stored_images import StoredImages
 from stablerep.storage.pixels import ImagesInMemory, Pixels
@@ -42,7 +43,8 @@ def open_image_set(
     row_of = {caption_id: row for row, caption_id in enumerate(image_set.captions["caption_id"])}
     rows = torch.tensor([row_of[caption_id] for caption_id in images["caption_id"]])
     texts = tuple(image_set.captions["text"])
-    return ImageSource(image_set.name, pixels, rows, texts, _labels(image_set, task))
+    labels = _labels(image_set, task)
+    return ImageSource(image_set.name, pixels, rows, texts, labels, origin_of(image_set))
 
 
 def _labels(image_set: ImageSet, task: str | None) -> Tensor | None:

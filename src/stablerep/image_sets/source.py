@@ -1,6 +1,8 @@
 """What an arm learns from: the pixels of an image set, with the caption and the label of each image."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +21,7 @@ class ImageSource:
         texts: the captions; empty text for an image without one.
         labels: (I,) int64, the class of each image, -1 where it is not known; None where the set has no
             labels.
+        origin: where the images come from, of `stablerep.image_sets.origin.origin_of`.
     """
 
     name: str
@@ -26,6 +29,7 @@ class ImageSource:
     caption_rows: Tensor
     texts: tuple[str, ...]
     labels: Tensor | None = None
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def num_captions(self) -> int:

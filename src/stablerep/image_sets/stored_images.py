@@ -7,6 +7,7 @@ from the sampler alone, however many processes decode.
 import copy
 import logging
 from collections import OrderedDict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from stablerep.errors import DataError
+from stablerep.storage.outages import file_faults, read_patiently
 from stablerep.storage.pixels import UnreadableImageError
 from stablerep.storage.shards import SHARDS_FOLDER, decode_image, digest_of, locate_members
 
@@ -76,8 +78,9 @@ class StoredImages:
         """Returns an image, (3, H, W) uint8.
 
         Raises:
-            UnreadableImageError: its bytes are missing, are not those of the manifest or cannot be decoded,
-                or it has another size than the first that was read.
+            UnreadableImageError: the shard has no such bytes, they are not those of the manifest or cannot
+                be decoded, or it has another size than the first that was read.
+            OutageError: the shard is missing or the file system fails, and so it stays.
         """
         kept = self._kept.get(row)
         if kept is not None:
@@ -97,12 +100,7 @@ class StoredImages:
         offset, size = self.places[row]
         if offset < 0:
             raise UnreadableImageError(f"{self._name(row)}: is missing")
-        try:
-            with self.paths[self.shard_of[row]].open("rb") as file:
-                file.seek(offset)
-                data = file.read(size)
-        except OSError as error:
-            raise UnreadableImageError(f"{self._name(row)}: cannot be read ({error.strerror})") from error
+        data = read_patiently(partial(_read_part, self.paths[self.shard_of[row]], offset, size))
         if digest_of(data) != self.digests[row]:
             raise UnreadableImageError(f"{self._name(row)}: has other bytes than the manifest says")
         try:
@@ -121,3 +119,9 @@ class StoredImages:
 
     def _name(self, row: int) -> str:
         return f"{self.paths[self.shard_of[row]].name}: {self.members[row]}"
+
+
+def _read_part(path: Path, offset: int, size: int) -> bytes:
+    with file_faults(path), path.open("rb") as file:
+        file.seek(offset)
+        return file.read(size)

@@ -1,6 +1,6 @@
 """What a method is: a loss, and how the batches that it needs are drawn.
 
-Legend: N embeddings, M captions in the batch, D dimensions.
+Legend: N embeddings, M captions in the batch, k small crops of this process, D dimensions.
 """
 
 from dataclasses import dataclass, field
@@ -23,6 +23,9 @@ class Embedded:
         caption_N: row in text_MD of each image's caption, or None.
         anchors: rows of images whose part of the loss this process computes.
         text_anchors: rows of text_MD likewise.
+        local_kD: small crops of this process, projected, unit length, or None.
+        local_labels_k: int64, of each the label of its image in `labels_N`, or None.
+        num_local: small crops of all processes.
     """
 
     z_ND: Tensor
@@ -32,6 +35,9 @@ class Embedded:
     caption_N: Tensor | None = None
     anchors: slice = field(default_factory=lambda: slice(None))
     text_anchors: slice = field(default_factory=lambda: slice(None))
+    local_kD: Tensor | None = None
+    local_labels_k: Tensor | None = None
+    num_local: int = 0
 
 
 @runtime_checkable

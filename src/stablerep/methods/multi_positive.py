@@ -62,7 +62,7 @@ def _tiled_loss(z_ND: Tensor, labels_N: Tensor, temperature: float, tile: int, a
     with torch.autocast(z_ND.device.type, enabled=False):
         z_ND = at_least_float32(z_ND)
         z_AD, _, row_A, count_N = _anchors_of(z_ND, labels_N, anchors)
-        group_N = _groups_of(labels_N)
+        group_N = groups_of(labels_N)
         # as many groups as rows at most: how many there are only the device knows
         sum_GD = torch.zeros_like(z_ND).index_add(0, group_N, z_ND)
         # the sum over the group without the anchor itself
@@ -74,7 +74,7 @@ def _tiled_loss(z_ND: Tensor, labels_N: Tensor, temperature: float, tile: int, a
 
 def _anchors_of(z_ND: Tensor, labels_N: Tensor, anchors: slice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Returns the anchors' embeddings, labels and rows, and of every row the number of its positives."""
-    group_N = _groups_of(labels_N)
+    group_N = groups_of(labels_N)
     size_G = torch.zeros_like(labels_N).index_add(0, group_N, torch.ones_like(labels_N))
     rows_N = torch.arange(len(z_ND), device=z_ND.device)
     return z_ND[anchors], labels_N[anchors], rows_N[anchors], size_G[group_N] - 1
@@ -86,7 +86,7 @@ def _mean(loss_A: Tensor, count_N: Tensor, anchors: slice) -> Tensor:
     return loss_A.sum() / has_positive_N.sum().clamp(min=1)
 
 
-def _groups_of(labels_N: Tensor) -> Tensor:
+def groups_of(labels_N: Tensor) -> Tensor:
     """Returns the number of each label's group, from 0, in the order of labels.
 
     torch.unique does so as well, and has the host wait for a GPU to learn how many there are.

@@ -24,7 +24,7 @@ class SharedBatchNorm1d(nn.BatchNorm1d):
             x_NF = at_least_float32(input)
             count = len(x_NF) * num_processes()
             mean_F = sum_of_all(x_NF.sum(dim=0)) / count
-            # in two passes: the mean of squares less the square of the mean would lose digits
+            # in two passes: the mean of squares less the square of the mean would lose precision
             centred_NF = x_NF - mean_F
             variance_F = sum_of_all(centred_NF.square().sum(dim=0)) / count
             self._track(mean_F.detach(), variance_F.detach() * count / (count - 1))

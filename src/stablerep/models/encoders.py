@@ -17,6 +17,8 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 STANDARDS = ("image", "imagenet", "timm")
 
+_WHERE = "conf/params/encoder/<name>.yaml"
+
 
 class TimmEncoder(Encoder):
     """A timm model without its classifier, fed with images in [0, 1].
@@ -38,7 +40,7 @@ class TimmEncoder(Encoder):
     def __init__(
         self, name: str, size_px: int, flatten: bool = False, standardise: str = "timm", **options: Any
     ) -> None:
-        """Builds it with random weights; raises ConfigError for a name that timm does not have."""
+        """Builds it with random weights; raises ConfigError for an unknown name or a wrong size."""
         super().__init__()
         import timm
 
@@ -59,12 +61,7 @@ class TimmEncoder(Encoder):
         if flatten:
             options["global_pool"] = ""
         self.body = timm.create_model(name, pretrained=False, num_classes=0, **options)
-        self.num_features = self.body.num_features
-        if flatten:
-            with torch.no_grad():
-                last = self.body.eval()(torch.zeros(1, 3, size_px, size_px))
-            self.body.train()
-            self.num_features = last.flatten(1).shape[1]
+        self.num_features = _count_features(self.body, name, size_px)
         self.size_px = size_px
         self.standardise = standardise
         mean, deviation = self.body.default_cfg["mean"], self.body.default_cfg["std"]
@@ -87,6 +84,36 @@ class TimmEncoder(Encoder):
         else:
             standard = (images - self.mean) / self.deviation
         return self.body(standard).flatten(1)
+
+
+def _count_features(body: Any, name: str, size_px: int) -> int:
+    """Returns how many features a timm model gives, from a forward pass of one image.
+
+    Not `body.num_features`: it counts the channels before the head, and in families such as MobileNetV3 the
+    head has a convolution of its own.
+
+    Args:
+        body: without its classifier; in training mode afterwards.
+        name: timm's, for the message.
+        size_px: side of the image.
+
+    Raises:
+        ConfigError: the model takes no images of this size, or gives no tensor.
+    """
+    try:
+        with torch.no_grad():
+            features = body.eval()(torch.zeros(1, 3, size_px, size_px))
+        num_features = int(features.flatten(1).shape[1])
+    except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        own = "x".join(map(str, body.default_cfg["input_size"][1:]))
+        reason = str(error) or type(error).__name__
+        raise ConfigError(
+            f"encoder.backbone: {name} takes no images of {size_px} px ({reason}); must be a "
+            f"model that does, or of a size that it takes, such as its own {own} px. "
+            f"Set encoder.backbone in {_WHERE}."
+        ) from error
+    body.train()
+    return num_features
 
 
 def build_encoder(config: Mapping[str, Any]) -> Encoder:

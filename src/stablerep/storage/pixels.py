@@ -16,7 +16,7 @@ from stablerep.storage.shards import digest_of
 
 
 class UnreadableImageError(DataError):
-    """An image whose bytes are missing, damaged or of another size."""
+    """An image whose bytes are damaged, of another size, or not in their file; see `storage.outages`."""
 
 
 class Pixels(Protocol):
@@ -26,7 +26,7 @@ class Pixels(Protocol):
         """Returns the number of images."""
 
     def read(self, row: int) -> Tensor:
-        """Returns an image, (3, H, W) uint8; raises UnreadableImageError."""
+        """Returns an image, (3, H, W) uint8; raises UnreadableImageError or OutageError."""
 
     def name_of(self, row: int) -> str:
         """Returns the image's name in its source; it stays the same in a subset."""

@@ -328,20 +328,29 @@ def read_members(path: Path, names: set[str]) -> dict[str, bytes]:
     return {name: data for name, data in _members(path) if name in names}
 
 
-def locate_members(path: Path) -> dict[str, tuple[int, int]]:
+def locate_members(path: Path, damaged: bool = False) -> dict[str, tuple[int, int]]:
     """Returns where each file of a shard stands: offset in the tar and number of bytes.
 
+    Args:
+        path: of the shard.
+        damaged: whether the shard may be cut or overwritten; what stands before that is returned.
+
     Raises:
-        DataError: the shard is missing or no tar to its end.
+        DataError: the shard is missing, or no tar to its end and that is not allowed.
     """
+    places: dict[str, tuple[int, int]] = {}
     try:
         with tarfile.open(path, mode="r:") as tar:
-            return {info.name: (info.offset_data, info.size) for info in tar}
+            for info in tar:
+                places[info.name] = (info.offset_data, info.size)
     except (tarfile.TarError, OSError) as error:
+        if damaged and path.is_file():
+            return places
         raise DataError(
             f"{path}: cannot be read ({error}). Run `kedro run --pipelines image_sets`: what is missing or "
             "damaged is made again."
         ) from error
+    return places
 
 
 def read_images(store: Path, manifest: pd.DataFrame) -> tuple[Tensor, list[str]]:

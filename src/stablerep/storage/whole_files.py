@@ -30,7 +30,7 @@ def written_whole(path: Path, advice: str = ADVICE, writer: str = "") -> Iterato
     """
     beside = path.with_name(".".join(part for part in (path.name, writer) if part) + PARTIAL_SUFFIX)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         yield beside
         sync(beside)
         beside.replace(path)
@@ -55,3 +55,18 @@ def sync_folder(folder: Path) -> None:
     """Waits until the names in a folder are on the disk; without it a rename may be lost with the power."""
     if hasattr(os, "O_DIRECTORY"):  # Windows cannot
         sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those above it, where they are missing; the disk has their names when it returns.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        sync_folder(each.parent)

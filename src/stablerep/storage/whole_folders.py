@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stablerep.errors import DataError
-from stablerep.storage.whole_files import ADVICE, PARTIAL_SUFFIX, sync, sync_folder
+from stablerep.storage.whole_files import ADVICE, PARTIAL_SUFFIX, make_folder, sync, sync_folder
 
 PREVIOUS_SUFFIX = ".previous"
 _AT_FDCWD = -100  # linux/fcntl.h: relative paths start at the current folder
@@ -44,7 +44,7 @@ def folder_written_whole(path: Path, advice: str = ADVICE) -> Iterator[Path]:
     """
     beside = _beside(path, PARTIAL_SUFFIX)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         recover_folder(path)
         _remove_leftovers(path)
         beside.mkdir()

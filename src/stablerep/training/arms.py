@@ -6,8 +6,8 @@ two at a time with one thread each (docs/experiments.md), but each arm can run a
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from stablerep.errors import ConfigError
 from stablerep.image_sets.source import ImageSource
 from stablerep.methods.method import Method
+from stablerep.models.card import CardFacts
 from stablerep.models.encoders import build_encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.settings import HeadSettings, TextSettings
@@ -49,6 +50,8 @@ class TrainedArm:
         weights: the encoder's state.
         history: one row every `log_every` steps; columns as in `training.loop.run_arm`.
         text: the text tower; None for methods without text.
+        data: where its images come from, of `stablerep.image_sets.origin.origin_of`; empty for arms that were
+            saved before it was recorded.
     """
 
     name: str
@@ -59,6 +62,19 @@ class TrainedArm:
     weights: dict[str, Tensor]
     history: pd.DataFrame
     text: TrainedText | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+def card_facts_of(arm: TrainedArm, metrics: Sequence[Mapping[str, Any]] = ()) -> CardFacts:
+    """Returns what the model card of an arm's encoder says.
+
+    Args:
+        arm: trained.
+        metrics: rows of the table `metrics` of this encoder.
+    """
+    rows = arm.history.tail(1).dropna(axis="columns").to_dict("records")
+    last = {str(name): value for row in rows for name, value in row.items()}
+    return CardFacts(arm.name, arm.method, arm.seed, arm.encoder_config, arm.data, last, metrics)
 
 
 @dataclass(frozen=True)
@@ -134,6 +150,7 @@ def train_arm(
         _state_of(networks.encoder),
         pd.DataFrame(history),
         _trained_text(plan, networks, tokenizer),
+        dict(source.origin),
     )
 
 
@@ -200,7 +217,7 @@ def _split(plan: ArmPlan, source: ImageSource) -> tuple[ImageSource, int, ImageS
     needed = settings.batch.captions_of(views_per_caption, f"arm {plan.name!r}")
     trained, held_out = hold_out(source, settings.num_probe_captions, needed, plan.seed)
     if settings.num_probe_captions and held_out is None:
-        logger.warning("%s: no kNN probe: every caption is needed to fill a batch", plan.name)
+        logger.warning("%s: no probes: every caption is needed to fill a batch", plan.name)
     return trained, plan.seed, held_out
 
 

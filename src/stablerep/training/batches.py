@@ -4,7 +4,7 @@ Legend: I images, T captions, B captions of a batch, m images of a caption in it
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -23,11 +23,15 @@ class Batch:
         image_rows: (N,) int64 into the source; the images of one caption stand together.
         caption_N: (N,) int64 in 0..M-1, which caption of the batch each image has.
         text_rows: (M,) int64 into the source's texts.
+        share: rank of the process whose part it is, and the number of processes.
+        elsewhere: (any,) int64, rows of the captions in the parts of the other processes.
     """
 
     image_rows: Tensor
     caption_N: Tensor
     text_rows: Tensor
+    share: tuple[int, int] = (0, 1)
+    elsewhere: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
 
 MIN_IMAGES = 2  # of a caption whose images are to be positives of each other
@@ -84,8 +88,11 @@ class GroupedSampler:
         while True:
             order = numpy_generator("batches", self.seed, epoch).permutation(len(self.groups))
             while (number + 1) * self.num_captions <= len(order):
-                start = number * self.num_captions + rank * share
-                yield self._batch(order[start : start + share], epoch)
+                whole = order[number * self.num_captions : (number + 1) * self.num_captions]
+                own = slice(rank * share, (rank + 1) * share)
+                elsewhere = torch.from_numpy(self.captions[np.delete(whole, own)])
+                batch = self._batch(whole[own], epoch)
+                yield replace(batch, share=(rank, num_processes), elsewhere=elsewhere)
                 number += 1
             epoch, number = epoch + 1, 0
 

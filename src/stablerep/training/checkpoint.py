@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from stablerep.storage.checkpoints import load_checkpoint, read_facts, save_checkpoint
+from stablerep.storage.checkpoints import Beside, load_checkpoint, read_facts, save_checkpoint
 from stablerep.storage.tensors import remove_leftovers
 from stablerep.storage.whole_files import written_whole
 
@@ -77,27 +77,42 @@ class Checkpoint:
         return next(reversed(self.files()), None)
 
     def restore(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, average: dict[str, Tensor]
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        average: dict[str, Tensor],
+        sets_aside: bool = True,
+        beside: Beside | None = None,
     ) -> Progress:
-        """Restores networks, optimiser, average and torch's random states.
+        """Restores networks, optimiser, average, what is trained beside them, and torch's random states.
 
         Uses the newest file that can be read. If it is another run's, the training starts from the beginning,
         and the files that were there are moved to a folder inside this one.
+
+        Args:
+            model: the networks.
+            optimizer: of the networks.
+            average: of their weights.
+            sets_aside: whether files are moved and removed; one of several processes does it.
+            beside: what is trained beside the networks, if anything.
         """
-        remove_leftovers(self.folder)
+        if sets_aside:
+            remove_leftovers(self.folder)
         for path in reversed(self.files()):
             try:
                 facts = read_facts(path)
             except (SafetensorError, ValueError) as error:
                 logger.warning("%s: cannot be read (%s); trying an earlier one", path, error)
-                self._set_aside([path], "damaged")
+                if sets_aside:
+                    self._set_aside([path], "damaged")
                 continue
             if facts.pop("fingerprint", None) != self.fingerprint:
                 break
-            load_checkpoint(path, model, optimizer, average)
+            load_checkpoint(path, model, optimizer, average, beside)
             self._last_s = time.monotonic()
             return Progress(**facts)
-        self._set_aside(self.files(), "of another run; starts from the beginning")
+        if sets_aside:
+            self._set_aside(self.files(), "of another run; starts from the beginning")
         return Progress()
 
     def write_batch(self, step: int, part: int, images: list[str], captions: list[str]) -> Path:
@@ -128,6 +143,7 @@ class Checkpoint:
         optimizer: torch.optim.Optimizer,
         progress: Progress,
         average: dict[str, Tensor],
+        beside: Beside | None = None,
     ) -> None:
         """Writes the state.
 
@@ -136,7 +152,7 @@ class Checkpoint:
         """
         facts = {"fingerprint": self.fingerprint} | asdict(progress)
         path = self.folder / f"step-{progress.step}.safetensors"
-        save_checkpoint(path, model, optimizer, facts, average)
+        save_checkpoint(path, model, optimizer, facts, average, beside)
         for each in self.files()[: -self.num_kept]:
             each.unlink()
         self._last_s = time.monotonic()

@@ -38,20 +38,36 @@ class Arm:
     held_out: ImageSource | None = None
 
 
-def views_of(pixels: Tensor, views_per_image: int, augment: Augmentation) -> Callable[[slice], Tensor]:
-    """Returns a function that draws the views of some rows of the batch.
+def views_of(
+    pixels: Tensor,
+    views_per_image: int,
+    augment: Augmentation,
+    local_per_image: int = 0,
+    augment_local: Augmentation | None = None,
+) -> Callable[[slice], Tensor]:
+    """Returns a function that draws the views of some rows of the batch: whole views, or local crops.
 
     Args:
         pixels: (I, 3, H, W) uint8.
         views_per_image: N / I; the batch has one view of every image, then the next view of every image.
         augment: draws one view.
+        local_per_image: local crops, which follow the views in the same order.
+        augment_local: draws one of them.
     """
-    rows_N = torch.arange(len(pixels), device=pixels.device).repeat(views_per_image)
+    rows_N = torch.arange(len(pixels), device=pixels.device).repeat(views_per_image + local_per_image)
+    first_local = views_per_image * len(pixels)
 
     def draw(rows: slice) -> Tensor:
-        return augment(pixels[rows_N[rows]].float() / 255)
+        drawn_by = augment if augment_local is None or rows.start < first_local else augment_local
+        return drawn_by(pixels[rows_N[rows]].float() / 255)
 
     return draw
+
+
+def classes_of_views(arm: Arm, batch: Batch, device: torch.device) -> Tensor:
+    """Returns (n,) int64, the classes of this process's views, -1 where one is not known."""
+    assert arm.source.labels is not None  # noqa: S101 -- without classes there is no probe to ask for them
+    return to_device(arm.source.labels[batch.image_rows].repeat(arm.method.views_per_image), device)
 
 
 def _classes_of(arm: Arm, image_rows: Tensor) -> Tensor:
@@ -67,11 +83,16 @@ def _classes_of(arm: Arm, image_rows: Tensor) -> Tensor:
 
 
 def inputs_of(
-    arm: Arm, batch: Batch, tokenize: Callable[[list[str]], Tensor] | None, device: torch.device
+    arm: Arm,
+    batch: Batch,
+    tokenize: Callable[[list[str]], Tensor] | None,
+    device: torch.device,
+    local_per_image: int = 0,
 ) -> StepInputs:
     """Returns labels and captions of all processes, slices and token ids of this one.
 
-    A label is the caption's row, or the image's row for several views of one image, or the image's class.
+    A label is the caption's row, or the image's row for several views of one image, or the image's class. A
+    local crop has the label of its image.
 
     Raises:
         DataError: the method needs classes and the images have none.
@@ -84,7 +105,8 @@ def inputs_of(
     own_N = batch.caption_N + own_rows(len(batch.text_rows)).start
     # images of a caption stand together, and views of the whole batch one after another
     image_N = torch.arange(len(batch.image_rows)) % method.images_per_caption
-    views = [image_N + method.images_per_caption * view for view in range(method.views_per_image)]
+    num_views = method.views_per_image + local_per_image
+    views = [image_N + method.images_per_caption * view for view in range(num_views)]
     token_ids = None
     if method.uses_text:
         if tokenize is None:
@@ -94,6 +116,7 @@ def inputs_of(
         labels_N=gather(to_device(same.repeat(method.views_per_image), device)),
         caption_N=gather(to_device(own_N.repeat(method.views_per_image), device)),
         slice_n=to_device(torch.cat(views), device),
-        num_slices=method.images_per_caption * method.views_per_image,
+        num_slices=method.images_per_caption * num_views,
         token_ids=token_ids,
+        local_labels_k=to_device(same.repeat(local_per_image), device) if local_per_image else None,
     )

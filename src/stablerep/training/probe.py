@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from stablerep.image_sets.source import ImageSource
 from stablerep.models.encoder import Encoder
 from stablerep.seeding import numpy_generator
-from stablerep.storage.pixels import UnreadableImageError
+from stablerep.storage.pixels import ImagesInMemory, UnreadableImageError
 
 
 def hold_out(
@@ -50,40 +50,15 @@ def _rows_of(source: ImageSource, chosen: Tensor) -> ImageSource:
     )
 
 
-@torch.no_grad()
-def knn_accuracy(encoder: Encoder, source: ImageSource, batch_size: int) -> tuple[float, list[str]]:
-    """Returns the share of images whose nearest other image is of their class, or caption.
-
-    The encoder is in evaluation mode meanwhile; no random number is drawn, so a training goes on as if it had
-    not been looked at.
-
-    Args:
-        encoder: on any device.
-        source: the held-out images; those without a label, and without another of theirs, do not ask.
-        batch_size: images at a time.
+def read_held_out(source: ImageSource) -> tuple[ImageSource, list[str]]:
+    """Reads all held-out images.
 
     Returns:
-        The accuracy in [0, 1], NaN where no image can ask; and of each unreadable image, its name and why.
+        Those that can be read, in memory; and of each other one, its name and why.
+
+    Raises:
+        OutageError: the file system failed, for longer than was waited.
     """
-    device = next(encoder.parameters()).device
-    was_training = encoder.training
-    encoder.eval()
-    images_I3HW, rows_I, unreadable = _read_all(source)
-    if not len(rows_I):
-        encoder.train(was_training)
-        return math.nan, unreadable
-    features_IF = torch.cat([_encode(encoder, part.to(device)) for part in images_I3HW.split(batch_size)])
-    encoder.train(was_training)
-    similarity_II = (features_IF @ features_IF.T).fill_diagonal_(-torch.inf)
-    labels_I = (source.caption_rows if source.labels is None else source.labels)[rows_I].to(device)
-    same_I = labels_I[similarity_II.argmax(dim=1)] == labels_I
-    others_I = (labels_I[:, None] == labels_I[None, :]).sum(dim=1) > 1
-    asks_I = others_I & (labels_I >= 0)
-    return float(same_I[asks_I].float().mean()), unreadable
-
-
-def _read_all(source: ImageSource) -> tuple[Tensor, Tensor, list[str]]:
-    """Returns the images that can be read, their rows, and of the others their names and why."""
     images, rows, unreadable = [], [], []
     for row in range(len(source.images)):
         try:
@@ -91,7 +66,60 @@ def _read_all(source: ImageSource) -> tuple[Tensor, Tensor, list[str]]:
             rows.append(row)
         except UnreadableImageError as error:
             unreadable.append(str(error))
-    return torch.stack(images) if images else torch.empty(0), torch.tensor(rows), unreadable
+    pixels = torch.stack(images) if images else torch.empty((0, 3, 0, 0), dtype=torch.uint8)
+    chosen = torch.tensor(rows, dtype=torch.int64)
+    labels = None if source.labels is None else source.labels[chosen]
+    read = replace(
+        source,
+        images=ImagesInMemory(pixels, chosen),
+        caption_rows=source.caption_rows[chosen],
+        labels=labels,
+    )
+    return read, unreadable
+
+
+@torch.no_grad()
+def features_of(encoder: Encoder, source: ImageSource, batch_size: int) -> Tensor:
+    """Returns (I, F) float32 features of the held-out images.
+
+    The encoder is in evaluation mode meanwhile; no random number is drawn, so a training goes on as if it had
+    not been looked at.
+
+    Args:
+        encoder: on any device.
+        source: from `read_held_out`.
+        batch_size: images at a time.
+    """
+    device = next(encoder.parameters()).device
+    if not len(source.images):
+        return torch.empty(0, encoder.num_features, device=device)
+    was_training = encoder.training
+    encoder.eval()
+    images_I3HW = torch.stack([source.images.read(row) for row in range(len(source.images))])
+    features_IF = torch.cat([_encode(encoder, part.to(device)) for part in images_I3HW.split(batch_size)])
+    encoder.train(was_training)
+    return features_IF
+
+
+def knn_accuracy(features_IF: Tensor, source: ImageSource) -> float:
+    """Returns the share of images whose nearest other image is of their class, or caption.
+
+    Args:
+        features_IF: of the images.
+        source: the images; those without a label, and without another of theirs, do not ask.
+
+    Returns:
+        The accuracy in [0, 1], NaN where no image can ask.
+    """
+    if not len(features_IF):
+        return math.nan
+    unit_IF = F.normalize(features_IF, dim=1)
+    similarity_II = (unit_IF @ unit_IF.T).fill_diagonal_(-torch.inf)
+    labels_I = (source.caption_rows if source.labels is None else source.labels).to(features_IF.device)
+    same_I = labels_I[similarity_II.argmax(dim=1)] == labels_I
+    others_I = (labels_I[:, None] == labels_I[None, :]).sum(dim=1) > 1
+    asks_I = others_I & (labels_I >= 0)
+    return float(same_I[asks_I].float().mean())
 
 
 def _encode(encoder: Encoder, images: Tensor) -> Tensor:
@@ -99,4 +127,4 @@ def _encode(encoder: Encoder, images: Tensor) -> Tensor:
     views = images.float() / 255
     if views.shape[-2:] != size:
         views = F.interpolate(views, size, mode="bilinear", antialias=True)
-    return F.normalize(encoder(views).flatten(1).float(), dim=1)
+    return encoder(views).flatten(1).float()

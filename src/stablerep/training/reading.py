@@ -8,6 +8,7 @@ import signal
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,10 +17,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from stablerep.errors import DataError
 from stablerep.image_sets.source import ImageSource
+from stablerep.processes import log_to_terminal
 from stablerep.storage.pixels import UnreadableImageError
-from stablerep.training.batches import Batch
+from stablerep.training.batches import MIN_IMAGES, Batch
 
 logger = logging.getLogger(__name__)
+MAX_TRIED = 10  # captions in the place of one; where all are damaged, so is the set
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,15 @@ class ReadBatch:
 class BatchReader(Dataset["ReadBatch | DataError"]):
     """Reads the images of a batch.
 
-    An image that cannot be read is replaced by another of its caption; a caption without one that can, by the
-    next caption that is not in the batch, so that no image ends a run.
+    A damaged image is replaced by another of its caption; a caption of which every image is damaged, by one
+    of the next `MAX_TRIED` captions that are not in the batch. Processes share these out, so that no two
+    choose the same. Each damaged image is reported once, when it is met.
     """
 
     def __init__(self, source: ImageSource) -> None:
         """Takes the source."""
         self.source = source
+        self._reported: set[str] = set()
 
     def __getitem__(self, batch: Batch) -> "ReadBatch | DataError":
         """Reads a batch; returns the error, for a process that decodes cannot raise it as it is."""
@@ -69,7 +74,8 @@ class BatchReader(Dataset["ReadBatch | DataError"]):
             wanted = batch.image_rows[batch.caption_N == place].tolist()
             read = self._read_caption(text_row, wanted, faults)
             if read is None:
-                text_rows[place], read = self._read_another(text_row, len(wanted), text_rows, faults)
+                others = self._other_captions(text_row, len(wanted), batch, text_rows)
+                text_rows[place], read = self._read_another(text_row, len(wanted), others, faults)
             images += [image for _, image in read]
             rows += [row for row, _ in read]
         read_batch = replace(batch, image_rows=torch.tensor(rows), text_rows=text_rows)
@@ -85,29 +91,47 @@ class BatchReader(Dataset["ReadBatch | DataError"]):
                 read.append((row, self.source.images.read(row)))
                 continue
             except UnreadableImageError as error:
-                faults.append(str(error))
+                self._report(error, faults)
             found = self._first_readable(self._others(text_row, row), faults)
             if found is None:
                 return None
             read.append(found)
         return read
 
+    def _other_captions(self, text_row: int, num: int, batch: Batch, taken: Tensor) -> list[int]:
+        """Returns the next captions that may take the place of one, as many as are tried.
+
+        Args:
+            text_row: of the caption.
+            num: its images in the batch: one with a single image has no positive where more are wanted.
+            batch: says which captions the other processes have, and which this one may choose.
+            taken: rows of the captions that this process has by now.
+        """
+        captions, counts = self._captions
+        rank, num_processes = batch.share
+        own = np.arange(len(captions)) % num_processes == rank
+        free = captions[own & (counts >= min(num, MIN_IMAGES))]
+        free = free[~np.isin(free, torch.cat([taken, batch.text_rows, batch.elsewhere]).numpy())]
+        return np.roll(free, -int(np.searchsorted(free, text_row)))[:MAX_TRIED].tolist()
+
+    @cached_property
+    def _captions(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the captions with images, rising, and how many images each has."""
+        return np.unique(self.source.caption_rows.numpy(), return_counts=True)
+
     def _read_another(
-        self, text_row: int, num: int, taken: Tensor, faults: list[str]
+        self, text_row: int, num: int, others: list[int], faults: list[str]
     ) -> tuple[int, list[tuple[int, Tensor]]]:
-        """Reads as many images of the next caption that the batch has not."""
-        known = np.unique(self.source.caption_rows.numpy())
-        for candidate in np.roll(known, -int(np.searchsorted(known, text_row)))[1:].tolist():
-            if candidate in taken.tolist():
-                continue
-            own = np.flatnonzero(self.source.caption_rows.numpy() == candidate)
-            read = self._read_caption(candidate, np.resize(own, num).tolist(), faults)
+        """Reads as many images of the first of other captions of which one can be read."""
+        for other in others:
+            own = np.flatnonzero(self.source.caption_rows.numpy() == other)
+            read = self._read_caption(other, np.resize(own, num).tolist(), faults)
             if read is not None:
-                return candidate, read
+                return other, read
         raise DataError(
-            f"image source {self.source.name!r}: no image of the caption {self.source.texts[text_row]!r} "
-            f"can be read, and of none that could take its place: {'; '.join(faults[:3])}. "
-            "Run `kedro run --pipelines image_sets`: what is missing or damaged is made again."
+            f"image source {self.source.name!r}: no image of the caption {self.source.texts[text_row]!r} can "
+            f"be read, and none of the next {len(others)} captions that could take its place: "
+            f"{'; '.join(faults[:3])}. Run `kedro run --pipelines image_sets`: what is damaged is made again."
         )
 
     def _first_readable(self, rows: Iterable[int], faults: list[str]) -> tuple[int, Tensor] | None:
@@ -115,8 +139,15 @@ class BatchReader(Dataset["ReadBatch | DataError"]):
             try:
                 return row, self.source.images.read(row)
             except UnreadableImageError as error:
-                faults.append(str(error))
+                self._report(error, faults)
         return None
+
+    def _report(self, error: UnreadableImageError, faults: list[str]) -> None:
+        fault = str(error)
+        faults.append(fault)
+        if fault not in self._reported:
+            logger.warning("image source %r: %s; another takes its place", self.source.name, fault)
+            self._reported.add(fault)
 
     def _others(self, text_row: int, row: int) -> Iterator[int]:
         """Yields the other images of its caption, the next in order first; looked for when one is needed."""
@@ -137,7 +168,8 @@ def read_ahead(
             one batch ahead.
 
     Raises:
-        DataError: no image of a caption can be read, nor of one that could take its place.
+        DataError: no image of a caption can be read, nor of those that could take its place.
+        OutageError: the file system failed, for longer than was waited.
     """
     loader = DataLoader(
         BatchReader(source),
@@ -146,7 +178,7 @@ def read_ahead(
         num_workers=num_workers,
         # spawn: a fork of a process that has used torch's threads hangs
         multiprocessing_context="spawn" if num_workers else None,
-        worker_init_fn=_leave_signals_to_the_training if num_workers else None,
+        worker_init_fn=_prepare_worker if num_workers else None,
         # its own: a loader that draws from the global state would change the views of a resumed run
         generator=torch.Generator(),
         pin_memory=torch.cuda.is_available(),
@@ -157,12 +189,13 @@ def read_ahead(
         yield read
 
 
-def _leave_signals_to_the_training(number: int) -> None:
-    """Has SIGTERM, which schedulers send to a whole group, end no process that decodes.
+def _prepare_worker(number: int) -> None:
+    """Has a process that decodes log what it meets, and not end by SIGTERM, which schedulers send to a group.
 
-    The training takes it, keeps its state and ends them; they also end where the training died.
+    The training takes the signal, keeps its state and ends them; they also end where the training died.
     """
     del number
+    log_to_terminal()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 

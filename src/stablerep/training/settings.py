@@ -54,6 +54,43 @@ class AugmentationSettings(Settings):
         return self
 
 
+class LocalCropSettings(Settings):
+    """Small crops of each image, beside its views: multi-crop.
+
+    Source: SwAV (arXiv:2006.09882, section 3.2) and SynCLR (arXiv:2312.17742). The range is that of SynCLR's
+    code, which crops the views to 0.32 to 1 of the area, and takes four crops of 96 px beside one of 224 px.
+    """
+
+    section: ClassVar[str] = "training.local_crops"
+
+    per_image: int = Field(
+        0, ge=0, le=64, description="on top of the views that `batch` counts; 0 for none; 4 in SynCLR"
+    )
+    size_px: int | None = Field(
+        None, ge=1, le=8192, description="of their side; null takes that of the views; 96 in SynCLR"
+    )
+    min_crop: float = Field(0.08, ge=0.01, le=1, description="smallest share of the image's area")
+    max_crop: float = Field(0.32, ge=0.01, le=1, description="largest share of the image's area")
+
+    @model_validator(mode="after")
+    def _check_range(self) -> Self:
+        if self.min_crop > self.max_crop:
+            raise SettingError(
+                "min_crop",
+                f"got {self.min_crop!r}; must be <= training.local_crops.max_crop = {self.max_crop!r}",
+            )
+        return self
+
+
+class OnlineProbeSettings(Settings):
+    """A linear classifier that is trained beside the encoder, on its features, without changing it."""
+
+    section: ClassVar[str] = "training.online_probe"
+
+    enabled: bool = False
+    learning_rate: float = Field(1e-3, ge=0, le=100, description="of the classifier's own Adam, constant")
+
+
 class SpeedSettings(Settings):
     """What makes a step faster or smaller on a GPU; none of it changes what is computed, but for rounding."""
 
@@ -99,11 +136,19 @@ class TrainingSettings(Settings):
     )
     # no one trains beyond these bounds: they keep out infinity
     learning_rate: float = Field(2e-3, ge=0, le=100, description="peak of the cosine schedule")
-    weight_decay: float = Field(0.05, ge=0, le=100, description="of AdamW; not on norms and biases")
+    optimizer: Literal["adamw", "lars"] = Field(
+        "adamw",
+        description="lars: for large batches (arXiv:1708.03888), with a learning rate of its own scale",
+    )
+    weight_decay: float = Field(0.05, ge=0, le=100, description="not on norms and biases")
     # at 1, AdamW's averages never leave zero
     betas: Annotated[
         tuple[Annotated[float, Field(ge=0, le=0.999999)], Annotated[float, Field(ge=0, le=0.999999)]], Values
     ] = Field((0.9, 0.98), description="of AdamW; the authors' code")
+    momentum: float = Field(0.9, ge=0, le=0.999999, description="of LARS")
+    trust_coefficient: float = Field(
+        1e-3, gt=0, le=100, description="of LARS: a layer's rate is it times |w| / (|g| + weight_decay |w|)"
+    )
     warmup_share: float | None = Field(
         None, ge=0, le=1, description="of the steps, with a rising rate; null where `warmup_epochs` is given"
     )
@@ -113,9 +158,17 @@ class TrainingSettings(Settings):
     mixed_precision: Literal["no", "bf16"] = "no"
     log_every: int = Field(20, ge=1, description="steps between two rows of the history")
     num_probe_captions: int = Field(
-        0, ge=0, description="held out of the training for the kNN probe; 0 for no probe"
+        0, ge=0, description="held out of the training for the probes; 0 for none"
     )
     probe_every: int = Field(20, ge=1, description="steps between two probes, a multiple of log_every")
+    online_probe: OnlineProbeSettings = Field(
+        default_factory=OnlineProbeSettings, description="measured where the kNN probe is"
+    )
+    rank_measures: Annotated[tuple[Literal["rankme", "lidar"], ...], Values] = Field(
+        (),
+        description="of the embeddings, beside their effective rank: rankme (arXiv:2210.02885) and lidar "
+        "(arXiv:2312.04000)",
+    )
     checkpoint_every_s: float = Field(60.0, ge=0, description="seconds between two checkpoints")
     checkpoint_every_steps: int | None = Field(
         None, ge=1, description="checkpoints at multiples of it are kept as well; null goes by seconds alone"
@@ -138,6 +191,9 @@ class TrainingSettings(Settings):
     augmentation: AugmentationSettings = Field(default_factory=AugmentationSettings)
     augmentation_by_method: Annotated[dict[str, dict[str, Any]], BeforeValidator(_without_removed)] = Field(
         default_factory=dict, description="keys of `augmentation` that are different for a method's arms"
+    )
+    local_crops: LocalCropSettings = Field(
+        default_factory=LocalCropSettings, description="as `augmentation` changes views, but smaller"
     )
     speed: SpeedSettings = Field(default_factory=SpeedSettings, description="of the encoder, for GPUs")
 
@@ -166,6 +222,16 @@ class TrainingSettings(Settings):
         for method, own in self.augmentation_by_method.items():
             key = f"{self.section}.augmentation_by_method.{method}"
             AugmentationSettings.read(self.augmentation.model_dump() | own, key)
+        return self
+
+    @model_validator(mode="after")
+    def _check_online_probe(self) -> Self:
+        if self.online_probe.enabled and not self.num_probe_captions:
+            raise SettingError(
+                "online_probe.enabled",
+                "got True; must be false where training.num_probe_captions is 0: it is measured on images of "
+                "captions that are held out",
+            )
         return self
 
     @model_validator(mode="after")

@@ -7,18 +7,19 @@ loss gives their gradients, and each chunk is computed again to pass the gradien
 arXiv:2101.06983, section 3). The views of a chunk are drawn once and kept until then; the random draws of the
 encoder, its dropout, are repeated.
 
-Legend: N views of the whole batch, n of this process, C of a chunk, F features, M captions, D dimensions.
+Legend: N views of the whole batch, n of this process, k its local crops, C views of a chunk, F features,
+M captions, D dimensions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from stablerep.collectives import gather, own_rows
+from stablerep.collectives import gather, num_processes, own_rows
 from stablerep.methods.image_text import MAX_LOGIT_SCALE
 from stablerep.methods.method import Embedded
 from stablerep.models.batch_norm import share_batch_norms
@@ -33,11 +34,13 @@ class StepInputs:
     """What a step needs beside features.
 
     Attributes:
-        labels_N: positives share a label.
+        labels_N: of views; positives share a label.
         caption_N: row of each view's caption among those of all processes.
-        slice_n: of the head's BatchNorm, of this process's views; see `models.heads`.
+        slice_n: of the head's BatchNorm, of this process's views and after them its local crops; see
+            `models.heads`.
         num_slices: how many there are, of equal numbers of rows.
         token_ids: (M / processes, T) of this process's captions, or None without a text tower.
+        local_labels_k: of this process's local crops, or None where there are none.
     """
 
     labels_N: Tensor
@@ -45,6 +48,7 @@ class StepInputs:
     slice_n: Tensor
     num_slices: int
     token_ids: Tensor | None
+    local_labels_k: Tensor | None = None
 
 
 class Projector(nn.Module):
@@ -61,7 +65,7 @@ class Projector(nn.Module):
         """Embeds this process's views and captions, and gathers those of all.
 
         Args:
-            features_nF: of this process.
+            features_nF: of this process; the k last rows are those of its local crops, if there are any.
             inputs: of the step.
 
         Returns:
@@ -70,17 +74,27 @@ class Projector(nn.Module):
         z_nD = features_nF.new_zeros(len(features_nF), 0)
         if self.head is not None:
             z_nD = self.head(features_nF, inputs.slice_n, inputs.num_slices)
-        anchors = own_rows(len(features_nF))
-        if self.text is None or inputs.token_ids is None:
-            return Embedded(gather(z_nD), inputs.labels_N, anchors=anchors), None
+        local_kD = None
+        if inputs.local_labels_k is not None:
+            num_views = len(features_nF) - len(inputs.local_labels_k)
+            features_nF = features_nF[:num_views]
+            z_nD, local_kD = z_nD[:num_views], z_nD[num_views:]
         batch = Embedded(
             gather(z_nD),
             inputs.labels_N,
-            gather(self.text.embed_images(features_nF)),
-            gather(self.text.embed_text(inputs.token_ids)),
-            inputs.caption_N,
-            anchors,
-            own_rows(len(inputs.token_ids)),
+            anchors=own_rows(len(features_nF)),
+            local_kD=local_kD,
+            local_labels_k=inputs.local_labels_k,
+            num_local=0 if local_kD is None else len(local_kD) * num_processes(),
+        )
+        if self.text is None or inputs.token_ids is None:
+            return batch, None
+        batch = replace(
+            batch,
+            image_ND=gather(self.text.embed_images(features_nF)),
+            text_MD=gather(self.text.embed_text(inputs.token_ids)),
+            caption_N=inputs.caption_N,
+            text_anchors=own_rows(len(inputs.token_ids)),
         )
         return batch, self.text.logit_scale
 
@@ -111,7 +125,7 @@ class ChunkedEncoder:
         encoder: as prepared by the accelerator.
         accelerator: for its precision and its gradients.
         views: draws the views of rows of the batch.
-        chunk: C, or None for all views at once, with their graph.
+        chunk: C, or None for all views of one kind at once, with their graph.
         computes_again: whether the backward pass computes the encoder's blocks again, and with them their
             statistics.
     """
@@ -131,14 +145,20 @@ class ChunkedEncoder:
         self._features: Tensor | None = None
         self._buffers: list[tuple[Tensor, Tensor]] = []
 
-    def encode(self, num_views: int) -> Tensor:
-        """Returns (n, F) features, with their graph if they fit in one chunk."""
-        size = self.chunk or num_views
-        slices = [slice(start, start + size) for start in range(0, num_views, size)]
-        if len(slices) == 1:
-            features = self._encode(self.views(slices[0]))
+    def encode(self, *num_views: int) -> Tensor:
+        """Returns features, with their graph where no chunk is asked for.
+
+        On several processes views and local crops together have no graph either: data parallelism expects one
+        pass through the encoder before the gradients of it are exchanged.
+
+        Args:
+            *num_views: how many there are of each kind, one kind after another; no chunk has two kinds.
+        """
+        slices = self._slices(num_views)
+        if len(slices) == 1 or (self.chunk is None and self.accelerator.num_processes == 1):
+            with_graph = [self._encode(self.views(rows)) for rows in slices]
             self._buffers = self._copies() if self.computes_again else []
-            return features
+            return with_graph[0] if len(with_graph) == 1 else torch.cat(with_graph)
         before = self._copies()
         parts: list[Tensor] = []
         with torch.no_grad():
@@ -169,6 +189,14 @@ class ChunkedEncoder:
             _put_back(buffers)
         restore_random_states(afterwards)
         self._features = None
+
+    def _slices(self, num_views: Sequence[int]) -> list[slice]:
+        slices, first = [], 0
+        for num in num_views:
+            last, size = first + num, self.chunk or num
+            slices += [slice(start, min(start + size, last)) for start in range(first, last, size)]
+            first = last
+        return slices
 
     def _encode(self, views: Tensor) -> Tensor:
         with self.accelerator.autocast():

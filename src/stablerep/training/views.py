@@ -25,9 +25,12 @@ class Augmentation(nn.Module):
     Args:
         settings: what a view may do.
         size_px: side of the views.
+        crop: smallest and largest share of the image's area; None takes that of the settings up to 1.
     """
 
-    def __init__(self, settings: AugmentationSettings, size_px: int) -> None:
+    def __init__(
+        self, settings: AugmentationSettings, size_px: int, crop: tuple[float, float] | None = None
+    ) -> None:
         """Builds the chain."""
         super().__init__()
         import kornia.augmentation as K
@@ -36,7 +39,7 @@ class Augmentation(nn.Module):
         kernel = blur_kernel_px(settings.blur_sigma[1], size_px)
         self.settings = settings
         self.chain = K.AugmentationSequential(
-            K.RandomResizedCrop((size_px, size_px), scale=(settings.min_crop, 1.0), p=1.0),
+            K.RandomResizedCrop((size_px, size_px), scale=crop or (settings.min_crop, 1.0), p=1.0),
             K.ColorJitter(strength, strength, strength, strength / 4, p=settings.jitter_probability),
             K.RandomGrayscale(p=settings.grey_probability),
             K.RandomGaussianBlur((kernel, kernel), settings.blur_sigma, p=settings.blur_probability),

@@ -1,16 +1,19 @@
-"""An Optuna study of the guidance scale over the probe's accuracy on validation images.
+"""A study of the guidance scale over the probe's accuracy on validation images, with repeats.
 
 A low scale draws varied images that often show the wrong thing, a high one the right thing again and
-again: the best lies between (arXiv:2306.00984, section 5: near 2). Kept in sqlite, so that a killed
-study goes on where it was.
+again: the best lies between (arXiv:2306.00984, section 5: near 2). One trial's accuracy is noisy, so each
+scale is tried with each seed. The first scales are a grid; Optuna places those after it with a Gaussian
+process that expects noise. Kept in sqlite, so that a killed study goes on where it was.
 """
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
@@ -22,23 +25,56 @@ from stablerep.tuning.settings import TuningSettings
 logger = logging.getLogger(__name__)
 
 SCALE = "guidance_scale"
+STEPS = "num_inference_steps"
 ACCURACY = "validation_accuracy"
+COST = "passes_per_image"
 STUDY_FILE = "study.sqlite"
 SECONDS = "seconds"
-TRIAL_COLUMNS = ("trial", SCALE, ACCURACY, "state", SECONDS)
+UNIT_SCORES = "unit_scores"
+TRIAL_COLUMNS = ("trial", SCALE, STEPS, "seed", ACCURACY, COST, "state", SECONDS, UNIT_SCORES)
+_MAX_PROPOSALS = 50  # of a sampler that asks for points that are there
 
-# (guidance scale, trial number) -> metrics, `validation_accuracy` among them
-Objective = Callable[[float, int], Mapping[str, float]]
+
+@dataclass(frozen=True, order=True)
+class Point:
+    """What a trial tries.
+
+    Attributes:
+        guidance_scale: of the generator.
+        num_inference_steps: of its sampler.
+    """
+
+    guidance_scale: float
+    num_inference_steps: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out of a trial.
+
+    Attributes:
+        unit_scores: (U,) mean score of each unit of the validation images, in [0, 1], in a fixed order.
+        passes_per_image: of the generator's denoising network, the cost of an image.
+        metrics: further figures, for the study's file.
+    """
+
+    unit_scores: np.ndarray
+    passes_per_image: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+# (point, seed) -> outcome
+Objective = Callable[[Point, int], Outcome]
 # seed -> sampler
 MakeSampler = Callable[[int], optuna.samplers.BaseSampler]
 
 
-def tpe_sampler(seed: int) -> optuna.samplers.BaseSampler:
-    """Makes the default sampler: tree-structured Parzen estimators, from the first free trial on.
+def noisy_sampler(seed: int) -> optuna.samplers.BaseSampler:
+    """Makes the default sampler: a Gaussian process that takes equal points of unequal value for noise.
 
     No random start-up: the fixed first scales are the start-up.
     """
-    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=1)
+    return optuna.samplers.GPSampler(seed=seed, n_startup_trials=1, deterministic_objective=False)
 
 
 def run_study(
@@ -46,47 +82,77 @@ def run_study(
     settings: TuningSettings,
     folder: Path,
     fingerprint: str,
-    make_sampler: MakeSampler = tpe_sampler,
+    num_inference_steps: int,
+    make_sampler: MakeSampler = noisy_sampler,
 ) -> pd.DataFrame:
-    """Runs the trials that are still missing.
+    """Runs the trials that are still missing: each point with each seed.
 
-    What a trial tries is a function of the seed and of the trials completed before it, so a study that
-    was killed and resumed tries what an uninterrupted one tries.
+    What is tried is a function of the settings and of the trials completed before, so a study that was killed
+    and resumed tries what an uninterrupted one tries. More seeds or scales than in an earlier run add to it.
 
     Args:
-        objective: what a scale is worth; higher is better.
-        settings: how many trials, and where.
+        objective: what a point is worth.
+        settings: what to try.
         folder: of the study's sqlite file; made where it is missing.
         fingerprint: of everything else that the objective depends on. Trials of another fingerprint stay
             in the file and do not count.
+        num_inference_steps: of trials, where the settings name none.
         make_sampler: makes Optuna's sampler from a seed.
 
     Returns:
-        A row a trial: trial, guidance_scale, validation_accuracy in [0, 1] (NaN unless complete), state
-        (complete or fail), seconds. Trials that were killed are rows with state fail and seconds NaN.
+        A row a trial: trial, guidance_scale, num_inference_steps, seed, validation_accuracy in [0, 1] (mean
+        over units; NaN unless complete), passes_per_image, state (complete or fail), seconds, unit_scores
+        (None unless complete). Trials that were killed are rows with state fail and seconds NaN.
 
     Raises:
-        TrainingError: the objective gave no finite `validation_accuracy`.
+        TrainingError: the objective gave no score, or one outside of [0, 1].
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # a study's name is its identity in the file; the range and the seed shape it as well
-    digest = seed_of(fingerprint, str(settings.low), str(settings.high), settings.seed)
-    study = optuna.create_study(
+    steps = settings.num_inference_steps or (num_inference_steps,)
+    study = _open_study(settings, folder, fingerprint, steps)
+    _close_killed_trials(study)
+    num_points = settings.num_scales * len(steps)
+    points = [Point(scale, each) for scale in settings.first_scales for each in steps]
+    points = list(dict.fromkeys([*points, *(point for point, _ in _completed(study))]))[:num_points]
+    ranges = {
+        SCALE: optuna.distributions.FloatDistribution(settings.low, settings.high, log=True),
+        STEPS: optuna.distributions.CategoricalDistribution(steps),
+    }
+    while True:
+        for point in points:
+            for seed in settings.seeds:
+                if (point, seed) not in _completed(study):
+                    _run_trial(study, objective, point, seed, ranges)
+        if len(points) == num_points:
+            return trials_frame(study, points, settings.seeds)
+        points.append(_next_point(study, points, ranges, make_sampler))
+
+
+def _open_study(
+    settings: TuningSettings, folder: Path, fingerprint: str, steps: tuple[int, ...]
+) -> optuna.Study:
+    # a study's name is its identity in the file; the range and the steps shape it as well
+    digest = seed_of(fingerprint, str(settings.low), str(settings.high), *steps)
+    return optuna.create_study(
         study_name=f"guidance-{digest:016x}",
         storage=f"sqlite:///{(folder / STUDY_FILE).absolute()}",
-        sampler=make_sampler(0),
-        direction="maximize",
+        sampler=noisy_sampler(0),  # not asked: every trial's point is given
+        directions=["maximize", "minimize"] if len(steps) > 1 else ["maximize"],
         load_if_exists=True,
     )
-    _close_killed_trials(study)
-    while (num_done := len(_trials(study, TrialState.COMPLETE))) < settings.num_trials:
-        study.sampler = make_sampler(seed_of("study", settings.seed, num_done) % 2**32)
-        _run_trial(study, objective, settings, num_done)
-    return trials_frame(study)
 
 
 def _trials(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=states)
+
+
+def _point_of(trial: FrozenTrial) -> Point:
+    return Point(trial.params[SCALE], trial.params[STEPS])
+
+
+def _completed(study: optuna.Study) -> dict[tuple[Point, int], FrozenTrial]:
+    complete = _trials(study, TrialState.COMPLETE)
+    return {(_point_of(trial), trial.user_attrs["seed"]): trial for trial in complete}
 
 
 def _close_killed_trials(study: optuna.Study) -> None:
@@ -95,44 +161,89 @@ def _close_killed_trials(study: optuna.Study) -> None:
         logger.info("trial %d was waiting: closed", waiting.number)
         study.tell(study.ask(), state=TrialState.FAIL)
     for killed in _trials(study, TrialState.RUNNING):
-        logger.info("trial %d was killed: its place is taken by a new one", killed.number)
+        logger.info("trial %d was killed: another one continues from its checkpoint", killed.number)
         study.tell(killed.number, state=TrialState.FAIL)
 
 
-def _run_trial(study: optuna.Study, objective: Objective, settings: TuningSettings, num_done: int) -> None:
-    if num_done < len(settings.first_scales):
-        study.enqueue_trial({SCALE: settings.first_scales[num_done]})
-    trial = study.ask()
-    scale = trial.suggest_float(SCALE, settings.low, settings.high)
-    logger.info("trial %d of %d: guidance scale %.3g", num_done + 1, settings.num_trials, scale)
+def _next_point(
+    study: optuna.Study,
+    points: Sequence[Point],
+    ranges: Mapping[str, optuna.distributions.BaseDistribution],
+    make_sampler: MakeSampler,
+) -> Point:
+    """Asks the sampler for a point that was not tried.
+
+    Raises:
+        TrainingError: it has no other; the range is one scale, for instance.
+    """
+    # a copy in memory: a proposal is no trial, and the order of the trials must not matter
+    known = [trial for _, trial in sorted(_completed(study).items(), key=lambda each: each[0])]
+    for attempt in range(_MAX_PROPOSALS):
+        sampler = make_sampler(seed_of("study", len(points), attempt) % 2**32)
+        copy = optuna.create_study(directions=study.directions, sampler=sampler)
+        copy.add_trials(known)
+        params = copy.ask(dict(ranges)).params
+        point = Point(round(params[SCALE], 3), params[STEPS])
+        if point not in points:
+            return point
+    raise TrainingError(
+        f"tuning.num_scales: the sampler finds no scale beyond the {len(points)} points that were tried. Set "
+        "fewer, or a wider range, in conf/params/tuning/<name>.yaml."
+    )
+
+
+def _run_trial(
+    study: optuna.Study,
+    objective: Objective,
+    point: Point,
+    seed: int,
+    ranges: Mapping[str, optuna.distributions.BaseDistribution],
+) -> None:
+    study.enqueue_trial({SCALE: point.guidance_scale, STEPS: point.num_inference_steps})
+    trial = study.ask(dict(ranges))
+    trial.set_user_attr("seed", seed)
+    logger.info("trial %d: guidance scale %.3g, seed %d", trial.number, point.guidance_scale, seed)
     started = time.monotonic()
     try:
-        metrics = objective(scale, trial.number)
-        accuracy = metrics.get(ACCURACY, float("nan"))
-        if not 0 <= accuracy <= 1:
-            raise TrainingError(f"trial {trial.number}: got {ACCURACY} {accuracy!r}; must be in [0, 1]")
+        outcome = objective(point, seed)
+        scores = np.asarray(outcome.unit_scores, dtype=float)
+        if not len(scores) or not ((scores >= 0) & (scores <= 1)).all():
+            raise TrainingError(f"trial {trial.number}: got unit scores {scores}; must be some, in [0, 1]")
     except Exception:
         trial.set_user_attr(SECONDS, time.monotonic() - started)
         study.tell(trial, state=TrialState.FAIL)
         raise
-    for name, value in metrics.items():
+    more = {COST: outcome.passes_per_image, SECONDS: time.monotonic() - started, **outcome.metrics}
+    for name, value in more.items():
         trial.set_user_attr(name, float(value))
-    trial.set_user_attr(SECONDS, time.monotonic() - started)
-    study.tell(trial, accuracy)
-    logger.info("trial %d: %.1f %% on validation images", num_done + 1, 100 * accuracy)
+    trial.set_user_attr(UNIT_SCORES, scores.tolist())
+    accuracy = float(scores.mean())
+    study.tell(trial, [accuracy, outcome.passes_per_image][: len(study.directions)])
+    logger.info("trial %d: %.1f %% on validation images", trial.number, 100 * accuracy)
 
 
-def trials_frame(study: optuna.Study) -> pd.DataFrame:
-    """Returns the finished trials of a study as `run_study` does."""
-    rows: list[dict[str, Any]] = [
-        {
-            "trial": trial.number,
-            SCALE: trial.params.get(SCALE, float("nan")),
-            ACCURACY: trial.value if trial.value is not None else float("nan"),
-            "state": trial.state.name.lower(),
-            # not Optuna's duration: its times are the clock's, which may be set back during a trial
-            SECONDS: trial.user_attrs.get(SECONDS, float("nan")),
-        }
-        for trial in _trials(study, TrialState.COMPLETE, TrialState.FAIL)
-    ]
+def trials_frame(study: optuna.Study, points: Sequence[Point], seeds: Sequence[int]) -> pd.DataFrame:
+    """Returns the finished trials of a study as `run_study` does, of these points and seeds."""
+    rows: list[dict[str, Any]] = []
+    for trial in _trials(study, TrialState.COMPLETE, TrialState.FAIL):
+        attributes = trial.user_attrs
+        if not {SCALE, STEPS} <= set(trial.params) or "seed" not in attributes:
+            continue  # killed before it began
+        point = _point_of(trial)
+        if point not in points or attributes["seed"] not in seeds:
+            continue
+        rows.append(
+            {
+                "trial": trial.number,
+                SCALE: point.guidance_scale,
+                STEPS: point.num_inference_steps,
+                "seed": attributes["seed"],
+                ACCURACY: trial.values[0] if trial.values else float("nan"),
+                COST: attributes.get(COST, float("nan")),
+                "state": trial.state.name.lower(),
+                # not Optuna's duration: its times are the clock's, which may be set back during a trial
+                SECONDS: attributes.get(SECONDS, float("nan")),
+                UNIT_SCORES: attributes.get(UNIT_SCORES),
+            }
+        )
     return pd.DataFrame(rows, columns=list(TRIAL_COLUMNS))

@@ -378,6 +378,8 @@ class Metrics(Table):
     seed: Series[int] = pa.Field(ge=0)
     method: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     images: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    # evaluation.features.encoder_digest; a table of an earlier release has none
+    encoder: Series[str] | None = pa.Field(str_matches=_DIGEST)
     set: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     task: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     evaluation: Series[str] = pa.Field(str_length=_NOT_EMPTY)
@@ -424,10 +426,14 @@ class GuidanceTrials(Table):
     """The trials of the guidance scale's study; what failed has no accuracy."""
 
     trial: Series[int] = pa.Field(ge=0, unique=True)
-    guidance_scale: Series[float] = pa.Field(ge=0, nullable=True)
+    guidance_scale: Series[float] = pa.Field(ge=0)
+    num_inference_steps: Series[int] = pa.Field(ge=1)
+    seed: Series[int] = pa.Field(ge=0)
     validation_accuracy: Series[float] = pa.Field(ge=0, le=1, nullable=True)
+    passes_per_image: Series[float] = pa.Field(gt=0, nullable=True)
     state: Series[str] = pa.Field(isin=["complete", "fail"])
     seconds: Series[float] = pa.Field(ge=0, nullable=True)
+    unit_scores: Series[object] = pa.Field(nullable=True)
 
     @pa.dataframe_check(name="a complete trial has an accuracy")
     @classmethod

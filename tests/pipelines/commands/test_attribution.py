@@ -104,7 +104,7 @@ def test_show_prints_all_that_is_known(project: Path) -> None:
     assert said["caption"] == "a nine" and said["source"] == "one" and said["licence"] == "CC0-1.0"
     assert said["model"].startswith("tiny, m-")
     assert said["generator"] == "g-0123456789abcdef (model and settings)"
-    assert said["seed"] == "0 of the set, 7 of the image's noise"
+    assert said["seed"] == "0 of the set, 7 of the image's noise, drawn by torch"
     assert (said["guidance"], said["steps"]) == ("2.5", "3")
     assert said["scheduler"] == "DPMSolverMultistepScheduler"
     assert said["software"] == "torch 9.9"

@@ -129,6 +129,7 @@ def test_paper_has_the_papers_numbers() -> None:
         "name": "vit_base_patch16_224",
         "size_px": 224,
         "standardise": "imagenet",
+        "dynamic_img_size": False,
     }
     head = {"hidden_dim": 4096, "out_dim": 256, "kind": "stablerep", "batch_norm": "per_view"}
     assert parameters["encoder"]["head"] == head
@@ -413,7 +414,7 @@ def test_a_wrong_type_names_the_key() -> None:
     assert refused({"generator.guidance_scale": "a"}).startswith(
         "generator.guidance_scale: got 'a'; must be a n"
     )
-    assert "must be an integer" in refused({"tuning.num_trials": 2.5})
+    assert "must be an integer" in refused({"tuning.num_scales": 2.5})
     assert "must be an integer" in refused({"training.log_every": True})
     assert "training.betas[0]" in refused({"training.betas": ["x", 0.9]})
 
@@ -462,7 +463,9 @@ def test_a_list_for_a_group_that_takes_one_is_refused() -> None:
         ("encoder.text.num_heads", 3, "got 3; must divide encoder.text.width = 128"),
         ("curation.max_captions", 0, "got 0; must be >= 1"),
         ("reporting.num_bootstrap", 10, "got 10; must be >= 100"),
-        ("tuning.high", 0.5, "got 0.5; must be >= tuning.low = 1"),
+        ("tuning.high", 0.5, "got 0.5; must be >= 1"),
+        ("tuning.seeds", [0], "got [0]; must have at least 2"),
+        ("tuning.seeds", [0, 0], "got [0, 0]; each value must be there once"),
         ("pretraining.caption_dropout", 2, "got 2; must be >= 0 and <= 1"),
         ("pretraining.denoiser.batch_size", 0, "got 0; must be >= 1"),
         ("scorer.stage.decay_from", 2, "got 2; must be >= 0 and <= 1"),

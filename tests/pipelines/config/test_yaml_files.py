@@ -68,6 +68,8 @@ def test_an_error_of_a_library_becomes_the_faulty_files(tmp_path: Path) -> None:
         raise OSError("nameless")
     with pytest.raises(OSError, match="nameless"), naming_the_faulty_file([sound]):
         raise OSError("nameless")
+    with pytest.raises(ConfigError, match="faulty.yml"), naming_the_faulty_file([sound, faulty]):
+        raise ConfigError("seeds: got None")
     with pytest.raises(DataError), naming_the_faulty_file([faulty]):
         raise DataError("has its own message")
 

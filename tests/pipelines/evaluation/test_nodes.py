@@ -15,10 +15,11 @@ from pipelines.config.evaluation import (
     rebuild_encoder,
     rebuild_text_tower,
     untrained_encoder,
-    validation_score,
+    validation_scores,
 )
 from pipelines.evaluation.nodes import evaluate_encoders
 from stablerep.errors import ConfigError, DataError
+from stablerep.evaluation.features import encoder_digest
 from stablerep.models.encoders import build_encoder
 from stablerep.models.text import TrainedText, build_text_tower, tokenize
 from stablerep.models.tokenizer import build_tokenizer, tokenizer_files, tokenizer_of_files
@@ -98,6 +99,10 @@ def test_every_arm_and_both_references_are_scored_on_every_task(tmp_path: Path, 
         ["untrained", 3, "none", "none"],
         ["raw_pixels", 3, "none", "none"],
     ]
+    of_arms = metrics[metrics["arm"] == "mine"]
+    for seed in (3, 4):
+        encoder = rebuild_encoder(CONFIG, arms[f"encoder_of_mine_seed_{seed}"].weights)
+        assert set(of_arms["encoder"][of_arms["seed"] == seed]) == {encoder_digest(encoder, CONFIG)}
     assert set(metrics["set"]) == {"own"}
     assert set(metrics["evaluation"]) == {"linear_probe", "knn"}
     assert metrics["task"].nunique() == 4
@@ -184,8 +189,9 @@ def test_a_trial_is_scored_by_the_first_evaluation_that_every_arm_can_take(
     tmp_path: Path, table: pd.DataFrame
 ) -> None:
     arm, sets = an_arm_with_text(), {"own": SET}
-    alone = validation_score(arm, table, sets, EVALUATION, tmp_path)
-    assert validation_score(arm, table, sets, ZERO_SHOT | EVALUATION, tmp_path) == alone
+    alone = validation_scores(arm, table, sets, EVALUATION, tmp_path)
+    both = validation_scores(arm, table, sets, ZERO_SHOT | EVALUATION, tmp_path)
+    pd.testing.assert_series_equal(both, alone)
 
 
 def test_a_trial_is_scored_on_the_validation_split_and_the_test_split_stays_closed(
@@ -194,8 +200,11 @@ def test_a_trial_is_scored_on_the_validation_split_and_the_test_split_stays_clos
     monkeypatch.setattr(
         "stablerep.evaluation.subject.Subject.open_test", lambda *_: pytest.fail("test split opened")
     )
-    score = validation_score(an_arm(), table, {"own": SET, "other": {}}, EVALUATION, tmp_path)
-    assert 0 <= score <= 1
+    scores = validation_scores(an_arm(), table, {"own": SET, "other": {}}, EVALUATION, tmp_path)
+    assert scores.between(0, 1).all()
+    assert list(scores.index) == sorted(
+        table.loc[table["split"] == "validation", "unit"].astype(str).unique()
+    )
     assert not list(tmp_path.glob("*test*"))
 
 
@@ -218,7 +227,7 @@ def test_weights_of_another_encoder_are_an_error() -> None:
     ("entry", "told"),
     [
         ({"_target_": "stablerep.methods.simclr.SimCLR"}, "is a SimCLR; it must be an evaluation"),
-        ({"_target_": "stablerep.evaluation.knn.Nearest"}, r"evaluation\.mine: got"),
+        ({"_target_": "stablerep.evaluation.knn.Nearest"}, r"evaluation\.mine\._target_: got"),
         ({**EVALUATION["knn"], "num_neighbours": 0}, r"evaluation\.knn\.num_neighbours: got 0; must be >= 1"),
     ],
 )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import polars as pl
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
@@ -172,6 +173,21 @@ def test_too_few_captions_are_told_where_curation_and_training_run() -> None:
         check("__default__", corpus=sentences(127))
     check("__default__", corpus=sentences(128))
     check("curation", corpus=sentences(127))
+
+
+@pytest.mark.parametrize(("text", "hindered"), [("a dog on a beach", True), ("a nine", False)])
+def test_captions_of_an_earlier_run_that_cannot_be_rendered_are_found_before_images_are_drawn(
+    text: str, hindered: bool
+) -> None:
+    given = catalog()
+    given["caption_set"] = MemoryDataset(pd.DataFrame({"text": ["a two", text]}))
+    told = fault("image_sets", given)
+    if hindered:
+        assert told is not None and told.startswith("image_sets.real is rendered, but 1 of 2 captions do not")
+        assert "a dog on a beach" in told
+    else:
+        assert told is None
+    assert fault("curation", given) is None
 
 
 def test_a_limit_of_the_captions_counts() -> None:
@@ -702,3 +718,13 @@ def test_a_generator_is_measured_at_the_size_of_its_images(runtime: dict[str, in
 def test_images_whose_side_the_networks_cannot_halve_are_reported(tmp_path: Path) -> None:
     told = fault_of_pretraining(write_class_folders(tmp_path), **{"pretraining.images.size_px": 30})
     assert told is not None and "30 pixels a side, which must be a multiple of 4" in told
+
+
+def test_local_crops_that_an_arm_cannot_have_are_told() -> None:
+    crops = {"training.local_crops.per_image": 2}
+    assert "per_image: got 2 for arm 'clip_synthetic'; must be 0 for CLIP" in str(fault("training", **crops))
+    of_one = {"arms.stablerep.training": {"local_crops": {"per_image": 2}}}
+    assert fault("training", **of_one) is None
+    of_one["arms.stablerep.training"]["local_crops"]["size_px"] = 16
+    told = str(fault("training", **of_one))
+    assert "size_px: got 16, of which the encoder gives 128 features, and 512 of its own 32 px" in told

@@ -374,8 +374,11 @@ def test_trials_and_the_ledger_of_curation_are_logged(project: Path, parameters:
     from pipelines.tracking.run import Tracker
 
     tracker = Tracker(project, DataCatalog({}), parameters, "tuning")
-    trials = pd.DataFrame([{"trial": 0, "guidance_scale": 2.0, "value": 0.7, "state": "COMPLETE"}])
+    # a score for each of many units is no parameter: MLflow's values are short
+    row = {"trial": 0, "guidance_scale": 2.0, "value": 0.7, "state": "COMPLETE", "unit_scores": [0.5] * 9999}
+    trials = pd.DataFrame([row])
     tracker.log_dataset("guidance_trials", trials)
+    tracker.log_dataset("guidance_recommendation", {"sentences": ["guidance scale 3.0 (2.1 to 4.4)"]})
     filters = [{"filter": "length", "reasons": {"too_few_words": 3}}]
     tracker.log_dataset("curation_ledger", {"num_read": 9, "note": "x", "filters": filters})
     tracker.log_dataset("caption_set", trials)
@@ -383,6 +386,9 @@ def test_trials_and_the_ledger_of_curation_are_logged(project: Path, parameters:
     found = runs(project)
     assert found["trial 0"].data.metrics["guidance_scale"] == 2.0
     assert found["trial 0"].data.params == {"state": "COMPLETE"}
+    run_id = found["smoke tuning"].info.run_id
+    recommended = mlflow.artifacts.load_dict(f"runs:/{run_id}/guidance_recommendation.json")
+    assert recommended["sentences"] == ["guidance scale 3.0 (2.1 to 4.4)"]
     told = {"curation.num_read": 9.0, "curation.length.too_few_words": 3.0}
     assert found["smoke tuning"].data.metrics == told
 

@@ -1,5 +1,6 @@
 """The caption gate's node: too few captions for a batch are noticed before anything is written."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from pipelines.config.loader import compose
 from pipelines.validation.nodes import check_captions
+from stablerep.corpora.corpus import Corpus, Task
 from stablerep.errors import DataError, GateError
 
 FOLDER = Path(__file__).parents[3] / "conf/params"
@@ -24,6 +26,24 @@ ARMS = WIDE | NARROW
 def composed() -> dict[str, Any]:
     """The methods, and a training whose step holds four captions with four images."""
     return compose(FOLDER, {"training.batch": {"captions": 4, "images_per_caption": 4, "chunk": None}})
+
+
+class Anything(Corpus):
+    """Renders whatever a caption says, and has one task that no caption here names a class of."""
+
+    name = "anything"
+    can_render = True
+
+    def tasks(self) -> dict[str, Task]:
+        return {"animal": Task("animal", ("dog", "cat"))}
+
+
+class Choosy(Anything):
+    """Renders captions with a dog."""
+
+    def check_renderable(self, texts: Sequence[str]) -> None:
+        if not all("dog" in text for text in texts):
+            raise DataError("a caption has no dog.")
 
 
 def captions(num: int) -> pl.LazyFrame:
@@ -42,9 +62,11 @@ def check(
     validation: dict[str, Any] = BARE,
     sets: dict[str, Any] = SETS,
     held_out: pd.DataFrame = NONE,
+    corpus: dict[str, Any] | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     method, training = composed["method"], composed["training"]
-    return check_captions(captions(num), held_out, validation, sets, arms, method, training, folder)
+    corpus = corpus or {"_target_": f"{__name__}.Anything"}
+    return check_captions(captions(num), held_out, validation, corpus, sets, arms, method, training, folder)
 
 
 def test_one_caption_fewer_than_the_widest_batch_is_refused_and_nothing_written(
@@ -97,3 +119,24 @@ def test_a_caption_of_the_evaluation_set_is_noticed(tmp_path: Path, composed: di
     held_out = pd.DataFrame({"caption": ["A caption 3!"]})
     with pytest.raises(GateError, match="text 'a caption 3'"):
         check(composed, 16, tmp_path, validation=validation, held_out=held_out)
+
+
+def test_captions_that_the_corpus_cannot_render_end_the_run_before_images_are_drawn(
+    tmp_path: Path, composed: dict[str, Any]
+) -> None:
+    choosy = {"_target_": f"{__name__}.Choosy"}
+    with pytest.raises(DataError, match=r"image_sets\.real is rendered, but a caption has no dog\."):
+        check(composed, 16, tmp_path / "docs", corpus=choosy)
+    assert not (tmp_path / "docs").exists()
+    drawn = {"drawn": {"source": "generated"}}
+    assert len(check(composed, 16, tmp_path, NARROW, sets=drawn, corpus=choosy)[0]) == 16
+
+
+def test_captions_that_name_no_class_end_a_run_whose_method_learns_from_labels(
+    tmp_path: Path, composed: dict[str, Any]
+) -> None:
+    labelled = {"by_label": {"method": "supcon", "images": "drawn"}}
+    told = r"by_label: method supcon learns from labels, and no caption .*'drawn' names a class of 'animal'"
+    with pytest.raises(DataError, match=told):
+        check(composed, 16, tmp_path / "docs", labelled)
+    assert not (tmp_path / "docs").exists()

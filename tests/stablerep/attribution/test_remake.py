@@ -31,6 +31,18 @@ def test_an_image_guided_in_some_of_its_steps_is_made_again(
     assert compare(found.record, found.data, remake(found.record, tiny_generator)).same_bytes
 
 
+@pytest.mark.parametrize("noise", ["philox", "torch"])
+def test_an_image_is_made_again_with_the_noise_that_its_record_names(
+    captions_of, settings, image_id, tiny_generator, tmp_path, noise
+):
+    chosen = settings(noise=noise, batch_size=1)
+    make_image_set(ImageSetRequest(captions_of(["a nine"]), chosen, tiny_generator, tmp_path / "images", 0))
+    found = find_image(image_id, tmp_path / "images")
+    # a record of an older release names none
+    assert found.record.generator.get("noise", "torch") == noise
+    assert compare(found.record, found.data, remake(found.record, tiny_generator)).same_bytes
+
+
 def test_another_seed_is_another_image_and_the_difference_is_told(store, image_id, tiny_generator):
     found = find_image(image_id, store)
     other = remake(replace(found.record, set_seed=1), tiny_generator)
@@ -82,5 +94,22 @@ def test_a_record_that_does_not_tell_the_generator_cannot_be_made_again(store, i
         settings_of(replace(record, generator={}))
     with pytest.raises(GeneratorError, match="lacks a setting of the generator"):
         settings_of(replace(record, generator={"files": {}}))
-    with pytest.raises(GeneratorError, match="sampler 'Gone': not in diffusers"):
-        settings_of(replace(record, generator=record.generator | {"scheduler": "Gone"}))
+
+
+@pytest.mark.parametrize("name", ["Gone", "DiffusionPipeline", "SchedulerMixin", "os", "__doc__", 7])
+def test_a_record_that_names_anything_but_a_sampler_is_refused(store, image_id, name):
+    record = find_image(image_id, store).record
+    with pytest.raises(GeneratorError, match=f"sampler {name!r}: not a sampler of diffusers"):
+        settings_of(replace(record, generator=record.generator | {"scheduler": name}))
+
+
+def test_options_of_a_sampler_cannot_name_another_class(store, image_id):
+    record = find_image(image_id, store).record
+    options = {"_target_": "subprocess.Popen"}
+    with pytest.raises(
+        GeneratorError, match=r"options name the class 'subprocess\.Popen'; they must be values"
+    ):
+        settings_of(replace(record, generator=record.generator | {"scheduler_options": options}))
+    chosen = record.generator | {"scheduler": "DDIMScheduler", "scheduler_options": {"clip_sample": False}}
+    settings = settings_of(replace(record, generator=chosen))
+    assert settings.scheduler == {"_target_": "diffusers.DDIMScheduler", "clip_sample": False}

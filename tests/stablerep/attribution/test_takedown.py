@@ -3,11 +3,12 @@
 import pandas as pd
 import pytest
 
+from stablerep.attribution import find, takedown
 from stablerep.attribution.find import find_image, scan_shards
 from stablerep.attribution.takedown import find_affected, remove_images
 from stablerep.caption_ids import caption_id_of
 from stablerep.errors import DataError
-from stablerep.storage.shards import SHARDS_FOLDER, read_images
+from stablerep.storage.shards import SHARDS_FOLDER, read_images, scan_shard, shard_name
 
 
 def images_of(store):
@@ -41,6 +42,43 @@ def test_exactly_what_came_from_it_is_removed(store, kind, what, texts):
     manifest = pd.read_parquet(store / "manifest.parquet")
     assert len(manifest) == len(before) - len(ids)
     read_images(store, manifest)
+
+
+@pytest.fixture
+def scanned(monkeypatch):
+    """Returns a list of the shards that are read whole from now on."""
+    names = []
+    real = scan_shard
+
+    def note(path):
+        names.append(path.name)
+        return real(path)
+
+    monkeypatch.setattr(find, "scan_shard", note)
+    monkeypatch.setattr(takedown, "scan_shard", note)
+    return names
+
+
+def test_a_captions_takedown_reads_its_own_shard_alone(store, scanned):
+    caption_id = caption_id_of("a red two")
+    assert len(list((store / SHARDS_FOLDER).iterdir())) > 1
+    own = shard_name(caption_id, num_shards_of(store))
+    affected = find_affected(store, "caption", caption_id)
+    assert scanned == [own]
+    assert remove_images(store, affected) == 2
+    assert scanned == [own, own]
+
+
+def test_a_sources_takedown_reads_each_shard_once_and_what_it_changes_once_more(store, scanned):
+    shards = sorted(path.name for path in (store / SHARDS_FOLDER).iterdir())
+    affected = find_affected(store, "source", "two")
+    assert scanned == shards
+    remove_images(store, affected)
+    assert scanned == [*shards, affected[0].shard]
+
+
+def num_shards_of(store):
+    return int(next((store / SHARDS_FOLDER).iterdir()).stem.rpartition("-")[2])
 
 
 @pytest.mark.parametrize("by_model", [False, True])

@@ -361,3 +361,23 @@ def test_the_schema_of_image_tables_names_what_is_wrong(tmp_path: Path) -> None:
     for fault, wrong in faults.items():
         with pytest.raises(DataError, match=f"(?s)table CorpusImages.*{fault}"):
             CorpusImages.validate(wrong)
+
+
+@pytest.mark.parametrize("name", ["captions.json", "annotations/captions_train2017.json", "labels.csv"])
+def test_captions_in_a_form_that_is_not_read_are_named(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = write_class_folders(tmp_path / "pets")
+    (root / name).parent.mkdir(exist_ok=True)
+    (root / name).write_text('{"annotations": []}')
+    assert not ImageFolder(str(root)).has_captions()
+    assert f"{root}: {name} is not read: captions and labels must stand in one of metadata.csv" in caplog.text
+
+
+def test_a_metadata_file_beside_other_files_is_not_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_metadata(tmp_path / "metadata.csv", rows_of())
+    (tmp_path / "notes.json").write_text("{}")
+    assert ImageFolder(str(tmp_path)).has_captions()
+    assert "is not read" not in caplog.text

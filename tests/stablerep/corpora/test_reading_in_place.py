@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from stablerep.corpora.reading_in_place import FileReader, ImagesInPlace, Place, ResizedPixels, resized
-from stablerep.errors import ConfigError, DataError
+from stablerep.errors import ConfigError
+from stablerep.storage.outages import OutageError
 from stablerep.storage.pixels import ImagesInMemory, UnreadableImageError
 from stablerep.storage.shards import digest_of
 from tests.stablerep.corpora.images import pixels, png
@@ -49,14 +50,15 @@ def test_a_subset_keeps_names_and_has_another_fingerprint(tmp_path: Path) -> Non
     assert chosen.fingerprint() != images.fingerprint()
 
 
-def test_a_changed_or_missing_file_is_an_unreadable_image_with_its_name(tmp_path: Path) -> None:
+def test_a_changed_file_is_an_unreadable_image_and_a_missing_one_an_outage(tmp_path: Path) -> None:
     images = images_of(tmp_path)
     (tmp_path / "all").write_bytes(b"x" * 2000)
     with pytest.raises(UnreadableImageError, match="i1: has changed since"):
         images.read(1)
     (tmp_path / "all").unlink()
-    with pytest.raises(UnreadableImageError, match="i1: is missing"):
+    with pytest.raises(OutageError, match="all: is missing") as caught:
         images.read(1)
+    assert not isinstance(caught.value, UnreadableImageError)
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EACCES])
@@ -69,7 +71,7 @@ def test_a_failure_of_the_file_system_is_not_a_damaged_image(
         raise OSError(number, "no luck")
 
     monkeypatch.setattr(Path, "open", fail)
-    with pytest.raises(DataError, match="the file system failed") as caught:
+    with pytest.raises(OutageError, match="the file system failed") as caught:
         images.read(0)
     assert not isinstance(caught.value, UnreadableImageError)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stablerep.digit_scenes.foreign_captions import check_captions_tell_of_digits
+from stablerep.digit_scenes.foreign_captions import check_captions_tell_of_digits, warn_of_unknown_words
 from stablerep.errors import DataError
 
 
@@ -29,13 +29,15 @@ def test_a_caption_of_no_digit_is_refused_with_what_to_do() -> None:
 
 
 def test_a_digit_that_is_left_open_is_of_the_corpus(caplog: pytest.LogCaptureFixture) -> None:
-    check_captions_tell_of_digits(["a handwritten digit", "A number.", "a digit on striped paper"])
+    texts = ["a handwritten digit", "A number.", "a digit on striped paper"]
+    check_captions_tell_of_digits(texts)
+    warn_of_unknown_words(texts)
     assert not caplog.records
 
 
 def test_unknown_words_are_counted_in_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        check_captions_tell_of_digits(["a nine", "a scarlet nine on a beach", "a scarlet two"])
+        warn_of_unknown_words(["a nine", "a scarlet nine on a beach", "a scarlet two"])
     (record,) = caplog.records
     assert "2 of 3 captions" in record.getMessage()
     assert "'scarlet', 'beach'" in record.getMessage()

@@ -1,5 +1,6 @@
 """Training an arm end to end, at a size that takes seconds."""
 
+import logging
 import math
 from dataclasses import replace
 
@@ -50,6 +51,7 @@ def data():
         rows,
         TEXTS,
         scenes.labels["digit"],
+        origin={"num_images": 24},
     )
 
 
@@ -110,6 +112,10 @@ def test_methods_that_use_text_keep_the_trained_text_tower_and_its_tokenizer(
     untouched = train_arm(still, data).text
     for name in ("image_projection.weight", "transformer.text_projection.weight"):
         assert not torch.equal(text.weights[name], untouched.weights[name])
+
+
+def test_an_arm_records_where_its_images_come_from(data):
+    assert train_arm(plan(SimCLR()), data).data == {"num_images": 24}
 
 
 def test_methods_without_text_keep_no_text_tower(data):
@@ -186,3 +192,18 @@ def test_a_loss_that_is_not_finite_stops_with_the_step(data):
     too_fast = given.optimisation.model_copy(update={"learning_rate": 1e30})  # which the settings refuse
     with pytest.raises(TrainingError, match=r"arm 'arm'.*at step \d+; must be finite. The batch's captions"):
         train_arm(replace(given, optimisation=too_fast), data)
+
+
+def test_rank_measures_are_told_where_they_are_asked_for(data, tokenizer_folder, caplog):
+    asked = {"rank_measures": ("rankme", "lidar"), "batch": BatchSettings(captions=2, images_per_caption=2)}
+    plain = train_arm(plan(StableRep(images_per_caption=2), **asked | {"rank_measures": ()}), data)
+    both = train_arm(plan(StableRep(images_per_caption=2), **asked), data)
+    assert {"rankme", "lidar"}.isdisjoint(plain.history)
+    assert both.history["rankme"].between(1, 4).all()
+    assert both.history["lidar"].between(1, 1 + 1e-6).all(), "two captions differ in one direction"
+    assert plain.history["loss"].tolist() == both.history["loss"].tolist()
+    with caplog.at_level(logging.INFO):
+        clip = train_arm(plan(CLIP(), tokenizer=tokenizer_folder, **asked), data)
+    assert "arm: no lidar: its method shows one view of each caption" in caplog.text
+    assert clip.history["rankme"].notna().all()
+    assert "lidar" not in clip.history

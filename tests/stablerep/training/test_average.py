@@ -12,7 +12,7 @@ from stablerep.models.encoders import build_encoder
 from stablerep.training import loop
 from stablerep.training.arms import train_arm
 from stablerep.training.average import Average
-from stablerep.training.probe import hold_out, knn_accuracy
+from stablerep.training.probe import features_of, hold_out, knn_accuracy
 from stablerep.training.settings import TrainingSettings
 from tests.stablerep.training.test_loop import ENCODER, plan_of, source_of
 
@@ -98,9 +98,9 @@ def test_the_probe_measures_the_weights_that_would_be_exported(monkeypatch):
 
     def recorded(encoder, *given):
         seen.append({name: each.detach().clone() for name, each in encoder.state_dict().items()})
-        return knn_accuracy(encoder, *given)
+        return features_of(encoder, *given)
 
-    monkeypatch.setattr(loop, "knn_accuracy", recorded)
+    monkeypatch.setattr(loop, "features_of", recorded)
     plan = plan_of(SETTINGS.changed(ema_decay=0.9))
     trained = train_arm(plan, source_of())
     assert len(seen) == 6
@@ -108,7 +108,9 @@ def test_the_probe_measures_the_weights_that_would_be_exported(monkeypatch):
     encoder = build_encoder(ENCODER)
     encoder.load_state_dict(trained.weights)
     held_out = hold_out(source_of(), 2, 2, plan.seed)[1]
-    assert trained.history["knn_accuracy"].iloc[-1] == knn_accuracy(encoder, held_out, 4)[0]
+    assert trained.history["knn_accuracy"].iloc[-1] == knn_accuracy(
+        features_of(encoder, held_out, 4), held_out
+    )
     # and a training goes on as if it had not been looked at
     unseen = train_arm(replace(plan, optimisation=plan.optimisation.changed(probe_every=6)), source_of())
     assert all(torch.equal(unseen.weights[name], each) for name, each in trained.weights.items())

@@ -10,7 +10,7 @@ from torch import nn
 from stablerep.image_sets.source import ImageSource
 from stablerep.models.encoder import Encoder
 from stablerep.storage.pixels import ImagesInMemory, UnreadableImageError
-from stablerep.training.probe import hold_out, knn_accuracy
+from stablerep.training.probe import features_of, hold_out, knn_accuracy, read_held_out
 
 
 class FirstPixel(Encoder):
@@ -41,6 +41,10 @@ def source(reds: list[int], captions: list[int], labels: list[int] | None = None
     )
 
 
+def knn(encoder: Encoder, held_out: ImageSource, batch_size: int) -> float:
+    return knn_accuracy(features_of(encoder, held_out, batch_size), held_out)
+
+
 @pytest.mark.parametrize(
     ("reds", "labels", "expected"),
     [
@@ -52,14 +56,12 @@ def source(reds: list[int], captions: list[int], labels: list[int] | None = None
 )
 def test_the_nearest_other_image_decides(reds: list[int], labels: list[int] | None, expected: float) -> None:
     encoder = FirstPixel().train()
-    assert knn_accuracy(encoder, source(reds, [0, 0, 1, 1], labels), batch_size=3) == (expected, [])
+    assert knn(encoder, source(reds, [0, 0, 1, 1], labels), batch_size=3) == expected
     assert encoder.training
 
 
 def test_images_without_another_of_theirs_tell_nothing() -> None:
-    accuracy, unreadable = knn_accuracy(FirstPixel(), source([0, 100], [0, 1]), batch_size=2)
-    assert math.isnan(accuracy)
-    assert unreadable == []
+    assert math.isnan(knn(FirstPixel(), source([0, 100], [0, 1]), batch_size=2))
 
 
 def test_unreadable_images_are_left_out_and_named():
@@ -72,11 +74,14 @@ def test_unreadable_images_are_left_out_and_named():
     held_out = source([0, 10, 200, 210], [0, 0, 1, 1])
     held_out = replace(held_out, images=Damaged(held_out.images.images))
     damaged = {3}
-    assert knn_accuracy(FirstPixel(), held_out, batch_size=2) == (1.0, ["image 3: is missing"])
+    read, unreadable = read_held_out(held_out)
+    assert unreadable == ["image 3: is missing"]
+    assert read.caption_rows.tolist() == [0, 0, 1]
+    assert knn(FirstPixel(), read, batch_size=2) == 1.0
     damaged = {0, 1, 2, 3}
     encoder = FirstPixel().train()
-    accuracy, unreadable = knn_accuracy(encoder, held_out, batch_size=2)
-    assert math.isnan(accuracy)
+    read, unreadable = read_held_out(held_out)
+    assert math.isnan(knn(encoder, read, batch_size=2))
     assert len(unreadable) == 4
     assert encoder.training
 

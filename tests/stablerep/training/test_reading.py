@@ -14,10 +14,11 @@ from PIL import Image
 from stablerep.errors import DataError
 from stablerep.image_sets.source import ImageSource
 from stablerep.image_sets.stored_images import StoredImages
+from stablerep.storage.outages import OutageError
 from stablerep.storage.pixels import ImagesInMemory, UnreadableImageError
 from stablerep.storage.shards import SHARDS_FOLDER, digest_of, member_name, open_shard, read_images
 from stablerep.training.batches import Batch, GroupedSampler
-from stablerep.training.reading import read_ahead
+from stablerep.training.reading import MAX_TRIED, BatchReader, read_ahead
 
 NUM_CAPTIONS, PER_CAPTION, SIDE = 6, 3, 4
 
@@ -94,7 +95,7 @@ def test_no_more_images_are_kept_than_there_is_room_for(stored, images):
         (store / SHARDS_FOLDER / shard).unlink()
     if images:
         assert torch.equal(source.read(0), whole[0])
-    with pytest.raises(UnreadableImageError, match="cannot be read"):
+    with pytest.raises(OutageError, match=r"\d\.tar: is missing"):
         source.read(7)
 
 
@@ -161,7 +162,7 @@ def test_a_caption_without_any_readable_image_is_told_where_no_other_is_left(sto
         next(read_ahead(source, batches, num_workers))
 
 
-def test_another_caption_takes_the_place_of_one_without_any_readable_image(stored):
+def test_another_caption_takes_the_place_of_one_without_any_readable_image(stored, caplog):
     _, manifest, caption_rows = stored
     damaged = torch.nonzero(caption_rows == 2).flatten().tolist()
     damage(stored, damaged)
@@ -177,7 +178,86 @@ def test_another_caption_takes_the_place_of_one_without_any_readable_image(store
         for row, pixels in zip(read.batch.image_rows, read.pixels, strict=True)
     )
     assert len(read.unreadable) == len(damaged)
+    assert sum("another takes its place" in line for line in caplog.messages) == len(damaged)
     assert all(manifest["member"][row] in " ".join(read.unreadable) for row in damaged)
+
+
+class Counted(ImagesInMemory):
+    """Images that cannot be read, and how often that was tried."""
+
+    def __init__(self, num, fault):
+        super().__init__(torch.zeros(num, 3, SIDE, SIDE, dtype=torch.uint8))
+        self.fault, self.num_reads = fault, 0
+
+    def read(self, row):
+        self.num_reads += 1
+        raise self.fault
+
+
+def test_the_search_for_another_caption_is_bounded():
+    images = Counted(1000, UnreadableImageError("has other bytes"))
+    source = ImageSource("drawn", images, torch.arange(1000), tuple("a" * 1000))
+    batch = Batch(torch.tensor([7]), torch.tensor([0]), torch.tensor([7]))
+    with pytest.raises(DataError, match="none of the next 10 captions that could take its place"):
+        next(read_ahead(source, [batch], 0))
+    assert images.num_reads == 1 + MAX_TRIED
+
+
+def test_an_outage_looks_for_no_other_image():
+    images = Counted(1000, OutageError("the file system failed"))
+    source = ImageSource("drawn", images, torch.arange(1000), tuple("a" * 1000))
+    batch = Batch(torch.tensor([7]), torch.tensor([0]), torch.tensor([7]))
+    with pytest.raises(OutageError):
+        next(read_ahead(source, [batch], 0))
+    assert images.num_reads == 1
+
+
+def test_a_damaged_image_is_reported_once_and_when_it_is_met(stored, caplog):
+    damage(stored, [4])
+    source = source_of(stored)
+    reader = BatchReader(source)
+    (batch,) = itertools.islice(GroupedSampler(source, NUM_CAPTIONS * 3, 3, seed=0).batches(), 1)
+    for _ in range(2):
+        assert len(reader[batch].unreadable) == 1
+        assert sum("has other bytes" in line for line in caplog.messages) == 1
+
+
+def test_processes_choose_different_captions_in_the_place_of_damaged_ones():
+    """Each knows its own part alone, and what the others have before they replace anything."""
+    captions = torch.arange(60).repeat_interleave(2)
+    images = ImagesInMemory(torch.zeros(120, 3, SIDE, SIDE, dtype=torch.uint8))
+    damaged: set[int] = set()
+
+    class Damaged(ImagesInMemory):
+        def read(self, row):
+            if int(captions[row]) in damaged:
+                raise UnreadableImageError(f"image {row}: has other bytes")
+            return images.read(row)
+
+    source = ImageSource("drawn", Damaged(images.images), captions, tuple("a" * 60))
+    sampler = GroupedSampler(source, 24, 2, seed=0)
+    parts = [next(sampler.batches(0, rank, 3)) for rank in range(3)]
+    damaged |= {caption for part in parts for caption in part.text_rows.tolist()}
+    assert len(damaged) == 12
+    taken = [BatchReader(source)[part].batch.text_rows.tolist() for part in parts]
+    chosen = [caption for part in taken for caption in part]
+    assert len(set(chosen)) == 12
+    assert not damaged.intersection(chosen)
+
+
+def test_a_caption_with_one_image_takes_no_place_where_two_are_wanted():
+    captions = torch.tensor([0, 0, 1, 2, 3, 3])
+    images = ImagesInMemory(torch.arange(6, dtype=torch.uint8)[:, None, None, None].expand(6, 3, SIDE, SIDE))
+
+    class Damaged(ImagesInMemory):
+        def read(self, row):
+            if row < 2:
+                raise UnreadableImageError(f"image {row}: has other bytes")
+            return images.read(row)
+
+    source = ImageSource("drawn", Damaged(images.images), captions, tuple("abcd"))
+    batch = Batch(torch.tensor([0, 1]), torch.tensor([0, 0]), torch.tensor([0]))
+    assert BatchReader(source)[batch].batch.text_rows.tolist() == [3]
 
 
 def test_an_image_of_another_size_or_a_missing_one_is_unreadable(stored):

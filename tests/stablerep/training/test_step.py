@@ -28,7 +28,7 @@ from stablerep.storage.pixels import ImagesInMemory
 from stablerep.training import loop
 from stablerep.training.inputs import Arm
 from stablerep.training.loop import run_arm
-from stablerep.training.settings import TrainingSettings
+from stablerep.training.settings import LocalCropSettings, OnlineProbeSettings, TrainingSettings
 from stablerep.training.step import Networks
 
 METHODS = {
@@ -39,6 +39,7 @@ METHODS = {
     "supcon": SupCon(),
     "tiled": StableRepPlus(images_per_caption=2, tile=5),
     "per_view": StableRep(images_per_caption=3),  # BatchNorm of the head, see `networks`
+    "local_crops": StableRepPlus(images_per_caption=2),  # and an online probe, see `train`
 }
 TEXTS = tuple(
     f"a {ink} {digit}" for ink in ("red", "teal") for digit in ("one", "two", "three", "four", "five", "six")
@@ -112,6 +113,11 @@ def plain(monkeypatch):
 
 def train(method, dropout=0.0, chunk=None, **changes):
     """Returns the weights after two steps, and the history."""
+    held_out = None
+    if method is METHODS["local_crops"]:
+        changes |= {"local_crops": LocalCropSettings(per_image=2), "num_probe_captions": 1, "probe_every": 1}
+        changes |= {"online_probe": OnlineProbeSettings(enabled=True, learning_rate=0.1)}
+        held_out = source()
     settings = TrainingSettings(
         num_images=24,
         batch=BatchSettings(captions=6, images_per_caption=2, chunk=chunk),
@@ -122,8 +128,13 @@ def train(method, dropout=0.0, chunk=None, **changes):
     )
     built = networks(method, dropout)
     torch.manual_seed(1)
-    history = run_arm(Arm("arm", method, source(), 0), built, settings, tokenize)
+    history = run_arm(Arm("arm", method, source(), 0, held_out), built, settings, tokenize)
     return built.state_dict(), history
+
+
+def told_of(history):
+    """Returns the losses and what an online probe measured."""
+    return [row[name] for row in history for name in ("loss", "online_probe_accuracy") if name in row]
 
 
 def assert_close(one, other, tolerance=1e-4):
@@ -188,8 +199,9 @@ def test_two_processes_give_the_weights_of_one(name, chunk, of_two_processes, pl
     whole, history = train(METHODS[name])
     weights = load_file(of_two_processes / f"{name}-{chunk}.safetensors")
     assert_close(weights, {k: v.contiguous() for k, v in whole.items()})
-    losses = json.loads((of_two_processes / f"{name}-{chunk}.json").read_text())
-    assert losses == pytest.approx([row["loss"] for row in history], rel=1e-4)
+    told = json.loads((of_two_processes / f"{name}-{chunk}.json").read_text())
+    assert told == pytest.approx(told_of(history), rel=1e-4)
+    assert len(told) == (4 if name == "local_crops" else 2)
 
 
 def test_a_batch_that_processes_cannot_share_is_refused():
@@ -258,7 +270,7 @@ def main(folder):
         for chunk in (None, 4):
             weights, history = train(method, chunk=chunk)
             if int(os.environ["RANK"]) == 0:
-                (folder / f"{name}-{chunk}.json").write_text(json.dumps([row["loss"] for row in history]))
+                (folder / f"{name}-{chunk}.json").write_text(json.dumps(told_of(history)))
                 whole = {k: v.contiguous() for k, v in weights.items()}
                 save_file(whole, folder / f"{name}-{chunk}.safetensors")
 

@@ -25,7 +25,7 @@ from stablerep.evaluation.bootstrap import Interval, interval_over_units, mean_p
 from stablerep.generation.image_sets.inspect import inspect_images
 from stablerep.image_sets.generated_set import from_generator
 from stablerep.storage.shards import SHARDS_FOLDER, digest_of, encode_image, member_name, write_shard
-from stablerep.tuning.guidance import run_study
+from stablerep.tuning.guidance import Outcome, run_study
 from stablerep.tuning.settings import TuningSettings
 from stablerep.validation.gate import check_captions
 from stablerep.validation.schemas import (
@@ -165,12 +165,13 @@ def test_trials_pass_though_the_clock_is_set_back_and_the_scale_is_at_its_ends(
 ) -> None:
     monkeypatch.setattr("optuna.storages._rdb.storage.datetime", _SetBack)
     settings = TuningSettings(
-        num_trials=6, low=0.0, high=100.0, num_captions=2, images_per_caption=2, num_images=8, seed=0
+        num_scales=6, low=1.0, high=100.0, num_captions=2, images_per_caption=2, num_images=8, seeds=(0, 1)
     )
-    trials = run_study(lambda scale, _: {"validation_accuracy": float(scale < 50)}, settings, tmp_path, "a")
+    ends = Outcome(np.zeros(3), 1.0), Outcome(np.ones(3), 2.0)
+    trials = run_study(lambda point, _: ends[point.guidance_scale < 50], settings, tmp_path, "a", 5)
     assert next(_SetBack.reads) > len(trials)
     GuidanceTrials.validate(trials)
-    assert trials["guidance_scale"].agg(["min", "max"]).tolist() == [0, 100]
+    assert trials["guidance_scale"].agg(["min", "max"]).tolist() == [1, 100]
     assert trials["seconds"].notna().all()
 
 

@@ -94,7 +94,11 @@ _BLANKED = {"digest": "", "width_px": 0, "height_px": 0, "state": "rejected_unsa
 _TRIAL = {
     "trial": 0,
     "guidance_scale": 3.0,
+    "num_inference_steps": 5,
+    "seed": 0,
     "validation_accuracy": 0.8,
+    "passes_per_image": 8.0,
+    "unit_scores": [0.7, 0.9],
     "state": "complete",
     "seconds": 1.5,
 }

@@ -72,6 +72,11 @@ def describe_software() -> dict[str, str]:
     return found
 
 
+def is_cpu(software: Mapping[str, str]) -> bool:
+    """Returns whether what `describe_software` found draws on a CPU: its device is then an architecture."""
+    return software.get("device") == platform.machine()
+
+
 def read_software(store: Path) -> SoftwareOfImages:
     """Reads what made the images of a set; unknown where the file is missing or malformed."""
     path = store / SOFTWARE_FILE
@@ -110,12 +115,17 @@ def software_of_plan(
             because a run may fail.
     """
     known = {**before.versions, _id_of(current): current}
+    lent = {lender: read_software(lender.store) for lender in plan.lenders}
     made: dict[str, str] = {}
     for caption in plan.captions:
         made |= {image_id_of(caption.caption_id, index): _id_of(current) for index in caption.missing}
         for index, path in caption.kept.items():
             image_id = image_id_of(caption.caption_id, index)
             made[image_id] = before.id_of(image_id, plan.wanted.generator_id, plan.wanted.seed)
+            for lender in (each for each in plan.lenders if each.has(path)):
+                versions = lent[lender].versions_of(image_id, plan.wanted.generator_id, plan.wanted.seed)
+                made[image_id] = _id_of(versions) if versions else UNKNOWN
+                known |= {made[image_id]: versions} if versions else {}
             if path in plan.from_cache:
                 versions = plan.from_cache[path].get(SOFTWARE, {}).get(str(index))
                 made[image_id] = _id_of(versions) if versions else UNKNOWN

@@ -8,7 +8,7 @@ Legend: N images of a batch.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from stablerep.errors import GeneratorError
 from stablerep.generation.diffusion.identity import hint_of
 from stablerep.generation.diffusion.model import load_model, tokenizers_of
+from stablerep.generation.diffusion.noise import check_untouched, image_generator, with_image_noise
 from stablerep.generation.diffusion.own_call import OwnCall, is_drawn_by_own_call
 from stablerep.generation.diffusion.sampling_loop import SamplingLoop
 from stablerep.generation.diffusion.scheduler import choose_scheduler
@@ -95,6 +96,7 @@ class DiffusersGenerator:
             denoiser = getattr(self.pipeline, "unet", None) or self.pipeline.transformer
             denoiser.compile()  # in place: the module keeps its class and its settings
         self.scheduler = choose_scheduler(self.folder, self.pipeline.scheduler, settings)
+        self.scheduler.step = with_image_noise(self.scheduler.step)
         kind: Any = OwnCall if is_drawn_by_own_call(self.pipeline) else SamplingLoop
         self.sampler = kind(self.pipeline, self.scheduler, settings)
         self._check_tells_captions_apart()
@@ -138,19 +140,26 @@ class DiffusersGenerator:
 
     # ------------------------------------------------------------------------------------- images
 
-    def draw(self, requests: Sequence[ImageRequest], seed: int) -> Iterator[Drawn]:
+    def draw(
+        self,
+        requests: Sequence[ImageRequest],
+        seed: int,
+        on_step: Callable[[int, int, int], None] | None = None,
+    ) -> Iterator[Drawn]:
         """Draws images in batches across captions, each caption encoded once.
 
         Args:
             requests: what to draw, in this order.
             seed: of the image set.
+            on_step: called after each step of a batch with its number, from 1, the number of steps, and that
+                of the batch's images.
 
         Yields:
             Batches of at most the batch size.
 
         Raises:
-            GeneratorError: a batch is not finite or of one value, the sampler draws from the global random
-                state, or memory does not hold a single image.
+            GeneratorError: a batch is not finite or of one value, the sampler draws from anything else than
+                the image's noise, or memory does not hold a single image.
         """
         texts = list(dict.fromkeys(request.text for request in requests))
         row_of = {text: row for row, text in enumerate(texts)}
@@ -161,12 +170,12 @@ class DiffusersGenerator:
         while done < len(requests):
             batch = requests[done : done + sizes[0]]
             chosen = [row_of[request.text] for request in batch]
-            generators = [
-                torch.Generator().manual_seed(image_noise_seed(seed, r.caption_id, r.index)) for r in batch
-            ]
+            seeds = [image_noise_seed(seed, each.caption_id, each.index) for each in batch]
+            generators = [image_generator(self.settings.noise, each) for each in seeds]
             try:
                 before = torch.get_rng_state()
-                pixels = self.sampler.draw(encoded, chosen, generators)
+                pixels = self.sampler.draw(encoded, chosen, generators, on_step)
+                check_untouched(generators)
                 self._check_pixels(pixels, before)
                 drawn = self._finish(pixels)
             except torch.OutOfMemoryError as error:

@@ -157,10 +157,21 @@ def describe_generator(folder: Path, settings: GeneratorSettings) -> dict[str, A
         for path in sorted((folder / part).rglob("*"))
         if path.is_file() and path.suffix in _SHAPING_SUFFIXES
     }
-    facts = {"files": files, **settings.facts_of_pixels()}
+    return describe_as(folder.name, files, settings)
+
+
+def describe_as(model: str, files: Mapping[str, str], settings: GeneratorSettings) -> dict[str, Any]:
+    """Returns the description of a model whose files' digests are known, as `describe_generator` does.
+
+    Args:
+        model: name of its folder.
+        files: path in the folder -> digest.
+        settings: how it is used.
+    """
+    facts = {"files": dict(files), **settings.facts_of_pixels()}
     text = json.dumps(facts, sort_keys=True, default=str)
     generator_id = "g-" + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-    return {"generator_id": generator_id, "model": folder.name, **facts}
+    return {"generator_id": generator_id, "model": model, **facts}
 
 
 def model_id_of(generator: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ as well, as latent consistency models are (arXiv:2310.04378). Turbo models are o
 Legend: C captions, T tokens, D width of the text encoders, P of the pooled embedding.
 """
 
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -120,6 +121,21 @@ def _check_settings(folder: Path, pipeline: Any, settings: GeneratorSettings) ->
 def is_told_guidance(pipeline: Any) -> bool:
     """Tells whether the UNet has the guidance scale as an input, instead of an unconditional half."""
     return pipeline.unet.config.time_cond_proj_dim is not None
+
+
+def passes_per_image(folder: Path, settings: GeneratorSettings) -> int:
+    """Returns how often the denoising network is computed for an image: a guided step computes both halves.
+
+    Args:
+        folder: of the model; one that is told the guidance scale has no second half.
+        settings: how it is sampled.
+    """
+    path = folder / "unet" / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    num = settings.num_inference_steps
+    if config.get("time_cond_proj_dim") is not None or not settings.guided:
+        return num
+    return num + sum(settings.guides(step / num) for step in range(num))
 
 
 def tokenizers_of(pipeline: Any) -> list[Any]:

@@ -8,7 +8,7 @@ Legend: N images of a batch.
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from stablerep.errors import ConfigError, GeneratorError
+from stablerep.generation.diffusion.noise import with_image_noise
 from stablerep.generation.diffusion.settings import WHOLE_RUN, GeneratorSettings
 
 _NEEDED = ("prompt", "height", "width", "num_inference_steps", "guidance_scale", "generator", "output_type")
@@ -52,6 +53,8 @@ class OwnCall:
         """Takes a pipeline that stands on its device."""
         self.pipeline, self.settings = pipeline, settings
         pipeline.scheduler = scheduler
+        if hasattr(pipeline, "prepare_latents"):
+            pipeline.prepare_latents = with_image_noise(pipeline.prepare_latents)
         pipeline.set_progress_bar_config(disable=True)
 
     def encode(self, texts: Sequence[str], most: int) -> list[str]:
@@ -59,7 +62,11 @@ class OwnCall:
         return list(texts)
 
     def draw(
-        self, encoded: list[str], chosen: Sequence[int], generators: Sequence[torch.Generator]
+        self,
+        encoded: list[str],
+        chosen: Sequence[int],
+        generators: Sequence[torch.Generator],
+        on_step: Callable[[int, int, int], None] | None = None,
     ) -> Tensor:
         """Draws an image of each chosen caption; as `SamplingLoop.draw`.
 
@@ -71,6 +78,8 @@ class OwnCall:
         call: dict[str, Any] = {name: False for name in _SWITCHED_OFF if name in known}
         if "negative_prompt" in known:
             call["negative_prompt"] = [settings.negative_prompt] * num
+        if on_step is not None and "callback_on_step_end" in known:
+            call["callback_on_step_end"] = _telling(on_step, settings.num_inference_steps, num)
         try:
             images = self.pipeline(
                 prompt=[encoded[row] for row in chosen],
@@ -88,3 +97,14 @@ class OwnCall:
                 "names in conf/params/generator/<name>.yaml."
             ) from error
         return images.float() * 2 - 1
+
+
+def _telling(on_step: Callable[[int, int, int], None], num_steps: int, num_images: int) -> Callable[..., Any]:
+    """Returns what a pipeline calls after each step; it changes nothing."""
+
+    def tell(pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        del pipeline, timestep
+        on_step(step + 1, num_steps, num_images)
+        return tensors
+
+    return tell

@@ -8,7 +8,7 @@ Legend: N images of a batch, C captions, latents (N, 4, h, w).
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from stablerep.generation.diffusion.model import (
     is_told_guidance,
     predict,
 )
+from stablerep.generation.diffusion.noise import with_image_noise
 from stablerep.generation.diffusion.settings import GeneratorSettings
 
 
@@ -54,7 +55,11 @@ class SamplingLoop:
 
     @torch.inference_mode()
     def draw(
-        self, encoded: Conditions, chosen: Sequence[int], generators: Sequence[torch.Generator]
+        self,
+        encoded: Conditions,
+        chosen: Sequence[int],
+        generators: Sequence[torch.Generator],
+        on_step: Callable[[int, int, int], None] | None = None,
     ) -> Tensor:
         """Draws an image of each chosen caption.
 
@@ -62,19 +67,26 @@ class SamplingLoop:
             encoded: from `encode`.
             chosen: N rows of it.
             generators: one for each image; every draw comes from them.
+            on_step: as `DiffusersGenerator.draw` has it.
 
         Returns:
             (N, 3, H, W) float32 in about [-1, 1].
         """
         rows = {name: each[list(chosen)] for name, each in encoded.items()}
-        return decode_latents(self.pipeline, self._sample(rows, list(generators)))
+        return decode_latents(self.pipeline, self._sample(rows, list(generators), on_step))
 
+    @with_image_noise
     def initial_noise(self, generators: Sequence[torch.Generator]) -> Tensor:
         """Draws the noise that sampling starts from, one generator an image, on the CPU in float32."""
         noise = [torch.randn(self.latent_shape, generator=generator) for generator in generators]
         return torch.stack(noise)
 
-    def _sample(self, rows: Conditions, generators: list[torch.Generator]) -> Tensor:
+    def _sample(
+        self,
+        rows: Conditions,
+        generators: list[torch.Generator],
+        on_step: Callable[[int, int, int], None] | None,
+    ) -> Tensor:
         """Runs the sampler; returns latents (N, 4, h, w)."""
         scheduler = self.scheduler
         # for each batch anew: multistep samplers remember what they predicted before
@@ -100,6 +112,8 @@ class SamplingLoop:
                 predicted = without + self.settings.guidance_scale * (with_caption - without)
             latents = scheduler.step(predicted, timestep, latents, return_dict=False, **options)[0]
             latents = latents.to(self.unet.dtype)
+            if on_step is not None:
+                on_step(step + 1, num_steps, len(generators))
         return latents
 
 

@@ -15,7 +15,7 @@ from stablerep.generation.diffusion.parts import LOADING_FAULTS
 from stablerep.generation.diffusion.settings import GeneratorSettings
 
 _WHERE = "conf/params/generator/<name>.yaml"
-_TRIAL_SHAPE = (1, 4, 8, 8)
+TRIAL_SHAPE = (1, 4, 8, 8)
 
 
 def choose_scheduler(folder: Path, given: Any, settings: GeneratorSettings) -> Any:
@@ -77,9 +77,9 @@ def _check_samples(folder: Path, scheduler: Any, settings: GeneratorSettings) ->
     try:
         with torch.random.fork_rng(devices=[]):  # of one that draws from the global state
             scale = getattr(scheduler, "init_noise_sigma", 1.0)
-            sample = torch.randn(_TRIAL_SHAPE, generator=generator) * scale
+            sample = torch.randn(TRIAL_SHAPE, generator=generator) * scale
             for timestep in scheduler.timesteps:
-                predicted = torch.randn(_TRIAL_SHAPE, generator=generator)
+                predicted = torch.randn(TRIAL_SHAPE, generator=generator)
                 sample = scheduler.step(predicted, timestep, sample, **options)[0]
     except LOADING_FAULTS as error:
         raise _unusable(folder, type(scheduler), f"{type(error).__name__}: {error}", settings) from error

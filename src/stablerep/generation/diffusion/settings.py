@@ -12,6 +12,7 @@ from stablerep.settings import SettingError, Settings, Values, file_of
 DTYPES = ("float32", "bfloat16", "float16")
 AUTO_DTYPE = "auto"  # one of DTYPES, chosen by stablerep.generation.diffusion.precision
 WHOLE_RUN = (0.0, 1.0)
+PHILOX, TORCH_NOISE = "philox", "torch"  # values of `noise`
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -50,6 +51,11 @@ class GeneratorSettings(Settings):
     negative_prompt: str = Field("", description="in place of the empty caption in the unconditional half")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "float32", description="of the networks; auto: the fastest here, or that of the set that is there"
+    )
+    noise: Literal["auto", "philox", "torch"] = Field(
+        "auto",
+        description="random generator of an image's noise. auto: that of the images that are there, philox "
+        "for a new set. torch: as before there was a choice, of 32 bits of the seed",
     )
     batch_size: int | None = Field(
         None,
@@ -97,7 +103,7 @@ class GeneratorSettings(Settings):
         """The class to sample with, or None for the one in the model's folder.
 
         Raises:
-            ConfigError: there is no such class.
+            ConfigError: there is no such class, or it is no sampler.
         """
         target = self.scheduler.get("_target_")
         if target is None:
@@ -107,7 +113,7 @@ class GeneratorSettings(Settings):
             found = getattr(importlib.import_module(module), name)
         except (ImportError, AttributeError, ValueError):
             found = None
-        if not isinstance(found, type):
+        if not _is_sampler(found):
             key = f"{self.section}.scheduler._target_"
             raise ConfigError(
                 f"{key}: got {target!r}; must be a sampler of diffusers, such as diffusers.DDIMScheduler. "
@@ -153,6 +159,8 @@ class GeneratorSettings(Settings):
             facts["safety_checker"] = True
         if self.compile:
             facts["compile"] = True  # fused kernels round otherwise
+        if self.noise != TORCH_NOISE:
+            facts["noise"] = PHILOX
         return facts
 
     @classmethod
@@ -160,12 +168,13 @@ class GeneratorSettings(Settings):
         """Returns the settings of which `facts_of_pixels` gives these facts, for one image at a time.
 
         Args:
-            facts: more than these may be there, as in a generator's description.
+            facts: more than these may be there, as in a generator's description. They may come from a foreign
+                file: the sampler is a class of diffusers itself, and nothing else is imported.
             images_per_caption: to draw.
 
         Raises:
             KeyError: a fact is missing.
-            GeneratorError: this release of diffusers has no such sampler.
+            GeneratorError: this release of diffusers has no such sampler, or the facts name something else.
         """
         start, end = facts.get("guidance_interval", WHOLE_RUN)
         return cls(
@@ -173,25 +182,39 @@ class GeneratorSettings(Settings):
             num_inference_steps=facts["num_inference_steps"],
             images_per_caption=images_per_caption,
             size_px=facts["size_px"],
-            scheduler={**_target_of(facts["scheduler"]), **facts["scheduler_options"]},
+            scheduler={**facts["scheduler_options"], **_target_of(facts)},
             negative_prompt=facts["negative_prompt"],
             saved_size_px=facts["saved_size_px"],
             dtype=facts["dtype"],
             guidance_interval=(start, end),
             safety_checker=facts.get("safety_checker", False),
             compile=facts.get("compile", False),
+            noise=facts.get("noise", TORCH_NOISE),
             batch_size=1,
         )
 
 
-def _target_of(name: str | None) -> dict[str, str]:
-    if name is None:
-        return {}
+def _target_of(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the sampler's class as `GeneratorSettings.scheduler` names it; nothing where there is none."""
     import diffusers
 
-    if not hasattr(diffusers, name):
+    name, options = facts["scheduler"], facts["scheduler_options"]
+    if "_target_" in options:
         raise GeneratorError(
-            f"sampler {name!r}: not in diffusers {diffusers.__version__}; must be the one that drew the "
-            "image. Install the release that its record names."
+            f"the sampler's options name the class {options['_target_']!r}; they must be values alone. The "
+            "record was edited: take it from the image set with `stablerep show <image id>`."
+        )
+    if name is None:
+        return {}
+    if not _is_sampler(getattr(diffusers, str(name), None)):
+        raise GeneratorError(
+            f"sampler {name!r}: not a sampler of diffusers {diffusers.__version__}; must be the one that "
+            "drew the image. Install the release that its record names."
         )
     return {"_target_": f"diffusers.{name}"}
+
+
+def _is_sampler(found: object) -> bool:
+    from diffusers import SchedulerMixin
+
+    return isinstance(found, type) and issubclass(found, SchedulerMixin) and found is not SchedulerMixin

@@ -74,6 +74,10 @@ class AccelerateExecutor:
         """What the speed depends on."""
         return f"{self._local.label} under accelerate launch"
 
+    def num_processes(self, num_shards: int) -> int:
+        """Returns how many processes draw that many shards."""
+        return self._local.num_processes(num_shards)
+
     def software(self, here: dict[str, str]) -> dict[str, str]:
         """Returns what is here: it is this machine that draws."""
         return here

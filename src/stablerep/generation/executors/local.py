@@ -37,6 +37,10 @@ class LocalExecutor:
         """What the speed depends on."""
         return f"{len(self.seats())} processes"
 
+    def num_processes(self, num_shards: int) -> int:
+        """Returns how many processes draw that many shards."""
+        return min(len(self.seats()), num_shards)
+
     def software(self, here: dict[str, str]) -> dict[str, str]:
         """Returns what is here: it is this machine that draws."""
         return here

@@ -72,6 +72,10 @@ class RayExecutor:
         """What the speed depends on."""
         return f"Ray at {self.address}, {self.num_workers} workers"
 
+    def num_processes(self, num_shards: int) -> int | None:
+        """Returns how many actors draw that many shards; None where the cluster's size decides."""
+        return None if self.num_workers is None else min(self.num_workers, num_shards)
+
     def software(self, here: dict[str, str]) -> dict[str, str]:
         """Returns the versions and the device of a worker; the driver's machine may have no GPU.
 

@@ -167,7 +167,7 @@ class Crew:
 
     def _bury(self, queue: ShardQueue, member: _Member, plan: ShardPlan | None, error: Exception) -> None:
         """Takes an actor off the list that Ray cannot reach any more."""
-        # a node that is cut off may go on with the shard: nobody would listen to it
+        # a node that is cut off may go on with the shard; its answer is not taken, so the shard gets no name
         self.ray.kill(member.handle)
         num_members = len(self.members)
         self.members.remove(member)

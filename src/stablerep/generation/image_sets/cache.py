@@ -15,6 +15,7 @@ from stablerep.curation.people.takedowns import CAPTION, GENERATOR, SOURCE, take
 from stablerep.storage.shards import (
     Record,
     StoredSample,
+    locate_members,
     member_name,
     read_members,
     scan_shard,
@@ -40,6 +41,8 @@ class SampleCache:
         """
         self.folder = store.with_name(store.name + ".cache")
         self.max_bytes = max_bytes
+        self._shard: Path | None = None  # the one that was copied from last
+        self._places: dict[str, tuple[int, int]] = {}  # of its files
 
     def path_of(self, caption_id: str, generator_id: str, seed: int) -> Path:
         """Returns where a sample lies, if it is there."""
@@ -56,6 +59,10 @@ class SampleCache:
         sample = scan.samples.get(caption_id)
         return None if sample is None else (path, sample)
 
+    def has_images_of(self, generator_id: str, seed: int) -> bool:
+        """Tells whether a generator's images with this seed lie here."""
+        return any(True for _ in self.folder.glob(f"*.{generator_id}.{seed}{_SUFFIX}"))
+
     def put(
         self,
         sample: StoredSample,
@@ -64,6 +71,8 @@ class SampleCache:
         versions: Mapping[int, Mapping[str, str]],
     ) -> Path:
         """Copies images of a sample, beside those of it that are here already.
+
+        Samples of one shard should follow each other: the places of its files are then looked up once.
 
         Args:
             sample: as a scan of `shard` found it.
@@ -76,7 +85,7 @@ class SampleCache:
         """
         record = sample.record
         caption_id = record["caption_id"]
-        images = _read(shard, caption_id, indices)
+        images = self._read_from_shard(shard, caption_id, indices)
         entries = {image["index"]: image for image in record["images"] if image["index"] in images}
         software = {str(index): dict(versions[index]) for index in images if index in versions}
         path = self.path_of(caption_id, record["generator_id"], record["seed"])
@@ -89,6 +98,18 @@ class SampleCache:
         merged = {**record, "images": [entries[index] for index in sorted(images)], SOFTWARE: software}
         write_shard(path, [(merged, images)])
         return path
+
+    def _read_from_shard(self, shard: Path, caption_id: str, indices: Collection[int]) -> dict[int, bytes]:
+        if shard != self._shard:
+            self._shard, self._places = shard, locate_members(shard, damaged=True)
+        images = {}
+        with shard.open("rb") as file:
+            for index in indices:
+                place = self._places.get(member_name(caption_id, index))
+                if place is not None:
+                    file.seek(place[0])
+                    images[index] = file.read(place[1])
+        return images
 
     def forget(self, paths: Collection[Path]) -> None:
         """Removes samples that are part of the image set again."""

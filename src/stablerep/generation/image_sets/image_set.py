@@ -14,18 +14,26 @@ from stablerep.generation.accounts.ledger import Ledger
 from stablerep.generation.accounts.software import (
     SOFTWARE_FILE,
     describe_software,
+    is_cpu,
     read_software,
     software_of_plan,
 )
-from stablerep.generation.diffusion.identity import check_not_taken_down, describe_generator
+from stablerep.generation.diffusion.identity import check_not_taken_down
+from stablerep.generation.diffusion.on_a_cpu import slow_on_a_cpu
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.executors.executor import Executor
 from stablerep.generation.executors.local import LocalExecutor
 from stablerep.generation.image_sets.cache import SampleCache
-from stablerep.generation.image_sets.generator_file import GENERATOR_FILE, earlier_generators
+from stablerep.generation.image_sets.generator_file import (
+    GENERATOR_FILE,
+    earlier_generators,
+    read_generators,
+)
+from stablerep.generation.image_sets.lending import LendingSet
 from stablerep.generation.image_sets.making import Made, carry_out, prune
 from stablerep.generation.image_sets.manifest import MANIFEST_FILE, make_manifest, write_facts, write_manifest
-from stablerep.generation.image_sets.plan import ImageSetPlan, plan_image_set
+from stablerep.generation.image_sets.noise_of_set import describe_with_each_noise, noise_of_set
+from stablerep.generation.image_sets.plan import ImageSetPlan, StoredSet, plan_image_set
 from stablerep.generation.image_sets.wanted import Wanted, distinct_captions, without_taken_down
 from stablerep.generation.image_sets.workers import Workshop
 from stablerep.storage.shards import REJECTED_UNSAFE, image_id_of
@@ -52,6 +60,7 @@ class ImageSetRequest:
         executor: draws what is missing; by default this process.
         further: image indices of captions beyond `images_per_caption`, by caption id.
         keeps_spare: whether intact images of other indices stay; see `stablerep.alignment.remake`.
+        lenders: folders of other image sets; images that they have are copied instead of drawn.
     """
 
     captions: pd.DataFrame
@@ -63,13 +72,14 @@ class ImageSetRequest:
     executor: Executor = field(default_factory=LocalExecutor)
     further: Mapping[str, Sequence[int]] = field(default_factory=dict)
     keeps_spare: bool = False
+    lenders: Sequence[Path] = ()
 
     def wanted(self, generator_id: str) -> Wanted:
         """Returns what the images of the set have in common."""
         settings = self.settings
         return Wanted(
-            generator_id, self.seed, settings.images_per_caption, settings.num_shards, self.further,
-            self.keeps_spare,
+            generator_id, self.seed, settings.images_per_caption, settings.num_shards, settings.noise,
+            self.further, self.keeps_spare,
         )  # fmt: skip
 
 
@@ -104,15 +114,22 @@ class _Run:
 
     def __init__(self, request: ImageSetRequest) -> None:
         self.started = time.monotonic()
-        self.request, self.store = request, request.store
+        self.store = request.store
         captions = distinct_captions(request.captions)
-        self.generator = describe_generator(Path(request.model_folder), request.settings)
+        described = describe_with_each_noise(Path(request.model_folder), request.settings)
         self.cache = SampleCache(self.store, round(request.settings.cache_mib * 2**20))
-        check_not_taken_down(self.generator, request.takedowns)
+        for each in described.values():  # another noise does not undo a takedown
+            check_not_taken_down(each, request.takedowns)
         captions = without_taken_down(captions, request.takedowns)
         self.cache.forget_taken_down(request.takedowns)
-        wanted = request.wanted(self.generator["generator_id"])
-        self.plan: ImageSetPlan = plan_image_set(captions, wanted, self.store, self.cache)
+        stored = StoredSet(self.store, request.settings.num_shards)
+        ids = {noise: each["generator_id"] for noise, each in described.items()}
+        noise = noise_of_set(request.settings, ids, request.seed, stored, self.cache)
+        self.request = request = replace(request, settings=request.settings.changed(noise=noise))
+        self.generator = described[noise]
+        wanted = request.wanted(ids[noise])
+        lenders = [LendingSet(each) for each in request.lenders if ids[noise] in read_generators(each)]
+        self.plan: ImageSetPlan = plan_image_set(captions, wanted, stored, self.cache, lenders)
         self.workshop = Workshop(Path(request.model_folder), request.settings, wanted, self.store)
         self.ledger = Ledger(self.store, request.settings.price_per_hour)
         self.rate_key = f"{wanted.generator_id} x {request.executor.label}"
@@ -130,8 +147,14 @@ class _Run:
         # if nothing is drawn, no cluster needs to be asked
         here = describe_software()
         self.software = self.request.executor.software(here) if self.plan.num_images_to_make else here
+        if self.plan.num_images_to_make and is_cpu(self.software):
+            for warning in slow_on_a_cpu(self.request.settings):
+                logger.warning("%s", warning)
+        num_shards = sum(bool(shard.num_missing) for shard in self.plan.shards)
         self.workshop = replace(
             self.workshop,
+            num_images=self.plan.num_images_to_make,
+            num_processes=self.request.executor.num_processes(num_shards),
             description={
                 SOFTWARE_FILE: self._software_facts(carried_out=False),
                 GENERATOR_FILE: self.generator | earlier_generators(self.plan, self.store),

@@ -58,18 +58,17 @@ def _images_of(record: Record) -> Iterator[tuple[str, dict[str, Any]]]:
         yield REJECTED_UNSAFE, make_image_entry(record["caption_id"], record["seed"], index, "", (0, 0))
 
 
-def write_facts(path: Path, facts: Mapping[str, Any], writer: str = "") -> None:
+def write_facts(path: Path, facts: Mapping[str, Any]) -> None:
     """Writes a JSON file beside a manifest, whole or not at all.
 
     Args:
         path: of the file.
         facts: to write.
-        writer: as in `written_whole`.
 
     Raises:
         DataError: the disk refuses.
     """
-    with written_whole(path, ADVICE, writer) as beside:
+    with written_whole(path, ADVICE) as beside:
         text = json.dumps(facts, indent=1, sort_keys=True, default=str)
         beside.write_text(text + "\n", encoding="utf-8")
 

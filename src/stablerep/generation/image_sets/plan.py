@@ -4,13 +4,14 @@ Nothing is judged by its name: each image's bytes are verified against the diges
 record against what would be drawn now (text, seed, generator).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stablerep.generation.accounts.ledger import DrawnShard, FoundShard
 from stablerep.generation.image_sets.cache import SampleCache
+from stablerep.generation.image_sets.lending import LendingSet
 from stablerep.generation.image_sets.records import make_image_entry, make_record
 from stablerep.generation.image_sets.wanted import CaptionPlan, Wanted
 from stablerep.storage.shards import (
@@ -77,6 +78,7 @@ class ImageSetPlan:
         stale: files that are not part of the wanted set.
         leaving: intact images that will not be part of the set.
         from_cache: samples of the cache that become part of the set -> their records.
+        lenders: sets that some of the kept images are copied from.
         found: file name -> shard that is there, for the ledger.
     """
 
@@ -88,6 +90,7 @@ class ImageSetPlan:
     leaving: list[Leaving]
     from_cache: dict[Path, Record]
     found: dict[str, FoundShard]
+    lenders: tuple[LendingSet, ...] = ()
 
     @property
     def captions(self) -> list[CaptionPlan]:
@@ -125,21 +128,28 @@ class ImageSetPlan:
 
 
 def plan_image_set(
-    captions: list[CaptionPlan], wanted: Wanted, store: Path, cache: SampleCache
+    captions: list[CaptionPlan],
+    wanted: Wanted,
+    stored: "StoredSet",
+    cache: SampleCache,
+    lenders: Sequence[LendingSet] = (),
 ) -> ImageSetPlan:
-    """Compares what is wanted with what is in `store`, reading and verifying all of it.
+    """Compares what is wanted with what is there.
 
     Args:
         captions: from `distinct_captions`.
         wanted: what the images of the set have in common.
-        store: the image set's folder; may be absent.
+        stored: the set as it is.
         cache: holds samples that left the set.
+        lenders: other sets; images that are neither in this one nor in its cache are copied from the first
+            one that has them.
     """
-    stored = _StoredSet(store / SHARDS_FOLDER, wanted.num_shards)
     by_shard: dict[str, list[CaptionPlan]] = {}
     from_cache: dict[Path, Record] = {}
     for caption in captions:
         planned, cached = _plan_caption(caption, wanted, stored, cache)
+        for lender in lenders:
+            planned = _plan_to_borrow(planned, wanted, lender)
         by_shard.setdefault(shard_name(caption.caption_id, wanted.num_shards), []).append(planned)
         from_cache |= cached
     shards = [
@@ -154,15 +164,22 @@ def plan_image_set(
         stale=stored.stale(by_shard),
         leaving=stored.leaving({each.caption_id: each.kept for shard in shards for each in shard.captions}),
         from_cache=from_cache,
+        lenders=tuple(lenders),
         found={name: FoundShard(scan.digest, scan.num_images) for name, scan in stored.scans.items()},
     )
 
 
-class _StoredSet:
+class StoredSet:
     """The files of an image set, read and verified."""
 
-    def __init__(self, folder: Path, num_shards: int) -> None:
-        self.folder = folder
+    def __init__(self, store: Path, num_shards: int) -> None:
+        """Reads all of it.
+
+        Args:
+            store: the image set's folder; may be absent.
+            num_shards: that the set is to have.
+        """
+        self.folder = folder = store / SHARDS_FOLDER
         self.files = sorted(folder.iterdir()) if folder.is_dir() else []
         self.scans = {path.name: scan_shard(path) for path in self.files if is_shard_name(path.name)}
         self.shard_of = _locate(self.scans, num_shards)
@@ -173,6 +190,12 @@ class _StoredSet:
         return {caption_id for scan in self.scans.values() for caption_id in scan.samples}
 
     @property
+    def drawn_by(self) -> set[tuple[Any, Any]]:
+        """Generator ids and seeds of the images."""
+        samples = (sample for scan in self.scans.values() for sample in scan.samples.values())
+        return {(sample.record.get("generator_id"), sample.record.get("seed")) for sample in samples}
+
+    @property
     def faults(self) -> list[str]:
         """Everything that was found damaged."""
         return [fault for scan in self.scans.values() for fault in scan.faults]
@@ -180,7 +203,10 @@ class _StoredSet:
     def find(self, caption_id: str) -> tuple[Path, StoredSample] | None:
         """Returns a caption's sample and the shard that holds it."""
         name = self.shard_of.get(caption_id)
-        return None if name is None else (self.folder / name, self.scans[name].samples[caption_id])
+        return None if name is None else (self.folder / name, self._sample_of(caption_id))
+
+    def _sample_of(self, caption_id: str) -> StoredSample:
+        return self.scans[self.shard_of[caption_id]].samples[caption_id]
 
     def stale(self, wanted_shards: Iterable[str]) -> list[Path]:
         """Returns the files that are not part of the wanted set."""
@@ -194,15 +220,15 @@ class _StoredSet:
     def leaving(self, kept: dict[str, dict[int, Path]]) -> list[Leaving]:
         """Returns the intact images that will not be part of the set, those of wanted captions first.
 
+        Within both halves shard by shard, so that each shard is opened twice at most.
+
         Args:
             kept: caption id -> image index -> file that holds the image.
         """
         leaving = []
-        for caption_id in [*sorted(kept), *sorted(set(self.shard_of) - set(kept))]:
-            found = self.find(caption_id)
-            if found is None:
-                continue
-            path, sample = found
+        in_order = sorted(self.shard_of, key=lambda each: (each not in kept, self.shard_of[each], each))
+        for caption_id in in_order:
+            path, sample = self.folder / self.shard_of[caption_id], self._sample_of(caption_id)
             stays = {index for index, holder in kept.get(caption_id, {}).items() if holder == path}
             rest = tuple(sorted(set(sample.digests) - stays))
             if rest:
@@ -217,8 +243,17 @@ class _StoredSet:
         return [scan.samples[caption.caption_id].record for caption in members]
 
 
+def _plan_to_borrow(caption: CaptionPlan, wanted: Wanted, lender: LendingSet) -> CaptionPlan:
+    """Returns the caption's plan with the missing images that another set has."""
+    found = lender.find(caption.caption_id) if caption.missing else None
+    if found is None:
+        return caption
+    planned = _plan_to_keep(caption, wanted, caption.missing, *found)
+    return replace(planned, missing=tuple(index for index in caption.missing if index not in planned.done))
+
+
 def _plan_caption(
-    caption: CaptionPlan, wanted: Wanted, stored: _StoredSet, cache: SampleCache
+    caption: CaptionPlan, wanted: Wanted, stored: StoredSet, cache: SampleCache
 ) -> tuple[CaptionPlan, dict[Path, Record]]:
     """Returns the caption's plan, and the sample of the cache that it uses with its record, if any."""
     planned, indices = caption, wanted.indices_of(caption.caption_id)

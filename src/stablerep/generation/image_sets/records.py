@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stablerep.generation.diffusion.generator import image_noise_seed
+from stablerep.generation.diffusion.settings import TORCH_NOISE
 from stablerep.generation.image_sets.wanted import CaptionPlan, Wanted
 from stablerep.storage.shards import REJECTED_UNSAFE, Record, member_name
 
@@ -18,11 +19,14 @@ def make_record(
     """Returns a sample's record: enough to say what an image is and to make it again.
 
     The caption's line is left out: a line added above it would touch every record below. The indices of
-    images that the safety checker blanked stand in it where there are any.
+    images that the safety checker blanked stand in it where there are any. Without `noise`, torch drew the
+    noise: records that are older than the choice are as they were.
     """
     blanked = {REJECTED_UNSAFE: sorted(rejected)} if rejected else {}
+    noise = {} if wanted.noise == TORCH_NOISE else {"noise": wanted.noise}
     return {
         **blanked,
+        **noise,
         "caption_id": caption.caption_id,
         "text": caption.text,
         "source": caption.source,

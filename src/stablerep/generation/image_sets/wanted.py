@@ -10,6 +10,7 @@ import pandas as pd
 from stablerep.curation.people.takedowns import CAPTION, SOURCE, taken_down
 from stablerep.errors import DataError
 from stablerep.generation.diffusion.generator import ImageRequest
+from stablerep.generation.diffusion.settings import PHILOX
 from stablerep.storage.shards import check_caption_id
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ class Wanted:
         seed: of the image set.
         images_per_caption: images of each caption, with indices from 0.
         num_shards: files.
+        noise: what the images' noise is drawn by; see `diffusion.settings`.
         further: indices beyond these, by caption id.
         keeps_spare: whether intact images of other indices stay, because the policy may still ask for them.
     """
@@ -32,6 +34,7 @@ class Wanted:
     seed: int
     images_per_caption: int
     num_shards: int
+    noise: str = PHILOX
     further: Mapping[str, Sequence[int]] = field(default_factory=dict)
     keeps_spare: bool = False
 

@@ -16,7 +16,7 @@ from stablerep.curation.filters.length import Length
 from stablerep.curation.filters.letters import Letters
 from stablerep.curation.filters.limit import Limit
 from stablerep.curation.filters.listed import BlockList, Concepts
-from stablerep.curation.filters.near_duplicates import NearDuplicates, minhash
+from stablerep.curation.filters.near_duplicates import NearDuplicates, _greedy, minhash
 from stablerep.curation.filters.patterns import MailAddresses, PhoneNumbers, Urls
 from stablerep.curation.filters.readable import Readable
 from stablerep.curation.filters.semantic_duplicates import SemanticDuplicates, compare
@@ -397,6 +397,41 @@ def test_near_duplicates_keep_their_bound(tmp_path: Path) -> None:
         folder.mkdir()
         dropped = [fault for fault in faults_of(NearDuplicates(bound), texts, folder) if fault]
         assert len(dropped) == 1 - number
+
+
+class CountedSignatures:
+    """Signatures of which none is like another; counts those that a caption is compared with."""
+
+    def __init__(self, num: int) -> None:
+        self.rows = np.random.default_rng(0).integers(0, 256, (num, 128)).astype(np.uint8)
+        self.compared: list[int] = []
+
+    def __getitem__(self, rows: int | list[int]) -> np.ndarray:
+        if isinstance(rows, list):
+            self.compared.append(len(rows))
+        return self.rows[rows]
+
+
+def test_captions_that_share_a_band_are_compared_with_a_bounded_number_of_kept_ones(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    signatures = CountedSignatures(200)
+    one_band = np.zeros(200, dtype=np.int64)
+    scores = _greedy(np.arange(200), signatures, one_band, np.arange(201), 0.8)
+    assert scores.max() < 0.8
+    assert max(signatures.compared) == 64
+    assert "135 captions share a band with more than 64 kept ones" in caplog.text
+
+
+def from_template(num: int) -> list[str]:
+    words = (caption_id_of(str(number))[2:] for number in range(num))
+    return [f"a high quality stock photograph of the number {word} in the evening light" for word in words]
+
+
+def test_copies_of_captions_from_a_template_are_found_within_the_bound(tmp_path: Path) -> None:
+    texts = from_template(300)
+    faults = faults_of(NearDuplicates(0.9), [*texts, *(text + "s" for text in texts)], tmp_path)
+    assert sum(fault is not None for fault in faults) == 300
 
 
 def test_signatures_estimate_the_share_of_common_shingles() -> None:

@@ -15,6 +15,7 @@ from stablerep.generation.diffusion.generator import (
     image_noise_seed,
 )
 from stablerep.generation.diffusion.identity import read_model_index
+from stablerep.generation.diffusion.noise import image_generator
 
 # networks round differently by batch size: at most one level, in few pixels; measured 2e-5 of the
 # values of 64 images of the embedded generator's architecture (one CPU thread, batches of 1 and 7 against 64)
@@ -82,8 +83,8 @@ def test_batch_size_and_order_leave_an_image_alone(tiny_generator, settings, gen
 
 def test_the_noise_is_bit_equal_in_any_batch(generator):
     def noise(keys):
-        seeds = [image_noise_seed(0, *key) for key in keys]
-        return generator.sampler.initial_noise([torch.Generator().manual_seed(seed) for seed in seeds])
+        generators = [image_generator("philox", image_noise_seed(0, *key)) for key in keys]
+        return generator.sampler.initial_noise(generators)
 
     keys = [("c-a", 0), ("c-a", 1), ("c-b", 0)]
     together = noise(keys)
@@ -155,8 +156,13 @@ SAMPLERS = [
 
 
 def assert_as_diffusers_draws(folder, chosen, max_share=MAX_SHARE, **call):
-    """Compares all images drawn at once here with diffusers' own call, one image at a time."""
+    """Compares all images drawn at once here with diffusers' own call, one image at a time.
+
+    With torch's noise, which diffusers draws without a line of ours.
+    """
     import diffusers
+
+    chosen = chosen.changed(noise="torch")
 
     requests = requests_of(["a nine", "a blue eight"])
     images = draw(DiffusersGenerator(folder, chosen), requests)
@@ -363,13 +369,15 @@ def test_weights_without_safetensors_are_refused(tiny_generator, tmp_path, setti
 def test_the_safety_checker_says_what_it_says_in_diffusers(tiny_stable_diffusion, settings):
     from diffusers import StableDiffusionPipeline
 
-    model = DiffusersGenerator(tiny_stable_diffusion, settings(safety_checker=True, saved_size_px=8))
+    model = DiffusersGenerator(
+        tiny_stable_diffusion, settings(safety_checker=True, saved_size_px=8, noise="torch")
+    )
     pipeline = StableDiffusionPipeline.from_pretrained(tiny_stable_diffusion)
     pipeline.set_progress_bar_config(disable=True)
     requests = requests_of(["a nine", "a blue eight"])
     (drawn,) = model.draw(requests, 0)
     assert not any(drawn.unsafe)
-    seen = DiffusersGenerator(tiny_stable_diffusion, settings()).draw(requests, 0)
+    seen = DiffusersGenerator(tiny_stable_diffusion, settings(noise="torch")).draw(requests, 0)
     pixels = pipeline.feature_extractor(list(next(seen).images), return_tensors="pt").pixel_values
     with torch.inference_mode():
         checker = pipeline.safety_checker
@@ -381,7 +389,7 @@ def test_the_safety_checker_says_what_it_says_in_diffusers(tiny_stable_diffusion
     (drawn,) = model.draw(requests, 0)
     theirs = []
     for wanted in requests:
-        noise = torch.Generator().manual_seed(image_noise_seed(0, wanted.caption_id, wanted.index))
+        noise = image_generator("torch", image_noise_seed(0, wanted.caption_id, wanted.index))
         made = pipeline(
             wanted.text, height=16, width=16, guidance_scale=2.5, num_inference_steps=3, generator=noise
         )
@@ -411,7 +419,7 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_no_image(
     model = DiffusersGenerator(tiny_generator, settings())
     sample = model.sampler.draw
 
-    def limited(encoded, chosen, generators):
+    def limited(encoded, chosen, generators, on_step):
         if len(generators) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return sample(encoded, chosen, generators)
@@ -430,7 +438,7 @@ def test_memory_that_runs_out_midway_repeats_and_skips_no_image(tiny_generator, 
     expected = draw(model, requests_of(texts))
     sample, calls = model.sampler.draw, []
 
-    def once(encoded, chosen, generators):
+    def once(encoded, chosen, generators, on_step):
         calls.append(len(generators))
         if len(calls) == 2:
             raise torch.OutOfMemoryError("CUDA out of memory.")
@@ -446,7 +454,7 @@ def test_memory_that_runs_out_midway_repeats_and_skips_no_image(tiny_generator, 
 def test_memory_that_does_not_hold_one_image_says_what_to_do(tiny_generator, settings, texts, monkeypatch):
     model = DiffusersGenerator(tiny_generator, settings())
 
-    def never(encoded, chosen, generators):
+    def never(encoded, chosen, generators, on_step):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(model.sampler, "draw", never)
@@ -479,6 +487,16 @@ def test_a_gpu_finds_its_batch_size(tiny_generator, settings, texts):
 def test_a_diffusion_transformer_draws_what_diffusers_own_call_draws(tiny_sd3, settings):
     for scale in (1.0, 2.5):
         assert_as_diffusers_draws(tiny_sd3, settings(guidance_scale=scale), negative_prompt="")
+
+
+@pytest.mark.parametrize("folder_name", ["tiny_sd3", "tiny_generator"])
+def test_the_steps_of_each_batch_are_told_and_change_no_image(folder_name, settings, texts, request):
+    model = DiffusersGenerator(request.getfixturevalue(folder_name), settings(batch_size=4))
+    requests, told = requests_of(texts[:3]), []
+    expected = torch.cat([batch.images for batch in model.draw(requests, 0)])
+    drawn = model.draw(requests, 0, lambda *step: told.append(step))
+    assert torch.equal(torch.cat([batch.images for batch in drawn]), expected)
+    assert told == [(step, 3, 3) for step in (1, 2, 3)] * 2
 
 
 def test_a_setting_that_a_diffusion_transformer_cannot_use_is_refused(tiny_sd3, settings):

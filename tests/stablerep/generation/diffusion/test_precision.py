@@ -82,7 +82,16 @@ def test_a_description_that_cannot_be_read_decides_nothing(machine, tmp_path, te
     assert dtype_of_set(tmp_path / "images", "tiny") == "bfloat16"
 
 
-@pytest.mark.parametrize("target", ["diffusers.NoSuchScheduler", "os.system", "nowhere.Sampler"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "diffusers.NoSuchScheduler",
+        "os.system",
+        "nowhere.Sampler",
+        "subprocess.Popen",
+        "diffusers.DiffusionPipeline",
+    ],
+)
 def test_a_sampler_that_does_not_exist_is_told(target):
     with pytest.raises(
         ConfigError, match=rf"generator\.scheduler\._target_: got '{target}'; must be a sampler"

@@ -70,6 +70,8 @@ def test_an_interval_that_limits_nothing_leaves_the_generator_as_it_was(settings
         {"guidance_scale": 1.0, "negative_prompt": "blurred"},
         {"negative_prompt": "blurred", "saved_size_px": 8, "dtype": "bfloat16"},
         {"safety_checker": True, "compile": True},
+        {"noise": "torch"},
+        {"noise": "philox"},
         {"scheduler": {"_target_": "diffusers.DPMSolverMultistepScheduler", "use_karras_sigmas": True}},
     ],
 )

@@ -2,17 +2,20 @@
 
 import json
 import os
+import tarfile
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from stablerep.caption_ids import caption_id_of
 from stablerep.curation.people.takedowns import CAPTION, GENERATOR, SOURCE, no_takedowns
+from stablerep.errors import DataError
 from stablerep.generation.accounts.software import read_software
 from stablerep.generation.image_sets import image_set, workers
 from stablerep.generation.image_sets.cache import SampleCache
 from stablerep.generation.image_sets.image_set import ImageSetRequest, make_image_set
-from stablerep.storage.shards import SHARDS_FOLDER, scan_shard
+from stablerep.storage.shards import SHARDS_FOLDER, locate_members, scan_shard
 
 
 @pytest.fixture
@@ -174,3 +177,40 @@ def test_a_sample_in_the_cache_is_a_shard_of_its_own(make, store, texts):
     (sample,) = scan.samples.values()
     assert sample.record["text"] == texts[0] and set(sample.digests) == {0, 1}
     assert json.dumps(sample.record["software"])
+
+
+def test_a_shard_is_opened_as_often_for_many_samples_that_leave_it_as_for_few(
+    make, texts, tmp_path, monkeypatch
+):
+    opened = []
+    real = tarfile.open
+
+    def note(name=None, *given, **named):
+        opened.append(Path(str(getattr(named.get("fileobj"), "name", name))))
+        return real(name, *given, **named)
+
+    counts = []
+    for num in (2, 6):
+        store = tmp_path / str(num) / "images"
+        make(texts[:num], into=store, num_shards=1)
+        monkeypatch.setattr(tarfile, "open", note)
+        make(texts[:num], into=store, num_shards=1, guidance_scale=4.0)
+        monkeypatch.undo()
+        assert len(cached(store)) == num
+        counts.append(sum(path.parent.name == SHARDS_FOLDER for path in opened))
+        opened.clear()
+    assert counts[0] == counts[1] > 0
+
+
+def test_intact_samples_of_a_cut_shard_go_into_the_cache(make, store, texts):
+    make(texts, num_shards=1)
+    (path,) = (store / SHARDS_FOLDER).iterdir()
+    places = locate_members(path)
+    offset, size = places[sorted(places)[len(places) // 2 + 1]]
+    path.write_bytes(path.read_bytes()[: offset + size // 2])
+    with pytest.raises(DataError, match="unexpected end of data"):
+        locate_members(path)
+    left = sorted(key for key, sample in scan_shard(path).samples.items() if sample.digests)
+    assert 1 < len(left) < len(texts)
+    make(texts, num_shards=1, guidance_scale=4.0)
+    assert cached(store) == left

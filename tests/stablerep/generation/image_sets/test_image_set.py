@@ -19,7 +19,7 @@ from stablerep.caption_ids import caption_id_of
 from stablerep.errors import ConfigError, DataError, GeneratorError
 from stablerep.generation.accounts.ledger import Ledger
 from stablerep.generation.executors.local import LocalExecutor
-from stablerep.generation.image_sets import workers
+from stablerep.generation.image_sets import progress, workers
 from stablerep.generation.image_sets.image_set import ImageSetRequest, make_image_set
 from stablerep.generation.image_sets.inspect import inspect_images, without_taken_down
 from stablerep.generation.image_sets.manifest import MANIFEST_COLUMNS
@@ -111,7 +111,7 @@ def test_what_is_no_longer_wanted_is_pruned_from_the_disk(make, store, texts):
 
 
 def test_a_large_shard_tells_how_far_it_is(make, texts, monkeypatch, caplog):
-    monkeypatch.setattr(workers, "LOG_EVERY_S", 0.0)
+    monkeypatch.setattr(progress, "LOG_EVERY_S", 0.0)
     with caplog.at_level(logging.INFO, "stablerep"):
         make(texts, num_shards=1, batch_size=5)
     told = [record.getMessage() for record in caplog.records if "images drawn" in record.getMessage()]
@@ -266,8 +266,35 @@ def test_the_plan_is_told_before_work_starts(make, texts, caplog):
     make(texts)
     make(["a blue eight", *texts[1:]])
     plans = [record.getMessage() for record in caplog.records if " to make" in record.getMessage()]
-    assert plans[0].startswith("6 captions: 0 kept, 6 to make, 0 to drop; no forecast before the first")
+    assert plans[0].startswith("6 captions: 0 kept, 6 to make, 0 to drop; no forecast before the first batch")
     assert plans[1].startswith("6 captions: 5 kept, 1 to make, 1 to drop; about ")
+
+
+def test_a_forecast_from_the_first_batch_comes_before_the_first_shard(make, texts, caplog):
+    caplog.set_level(logging.INFO)
+    make(texts, num_shards=1, batch_size=5)
+    lines = [record.getMessage() for record in caplog.records]
+    forecasts = [number for number, line in enumerate(lines) if line.startswith("a batch of 4 images took")]
+    written = [number for number, line in enumerate(lines) if line.startswith("shard 1 of 1 written")]
+    assert len(forecasts) == len(written) == 1 and forecasts < written
+    assert lines[forecasts[0]].endswith(" for the run's 12 images in 1 process")
+
+
+def test_settings_for_a_gpu_are_warned_of_on_a_cpu_with_the_forecast(make, texts, caplog):
+    caplog.set_level(logging.INFO)
+    make(texts[:1], dtype="float16")
+    lines = [record.getMessage() for record in caplog.records]
+    warned = [number for number, line in enumerate(lines) if "dtype is float16, which a CPU computes" in line]
+    planned = [number for number, line in enumerate(lines) if " to make" in line]
+    drawn = [number for number, line in enumerate(lines) if line.startswith("a batch of")]
+    assert planned < warned < drawn and len(warned) == 1
+
+
+def test_an_image_set_that_is_complete_is_not_warned_of(make, texts, caplog):
+    make(texts[:1], dtype="float16")
+    caplog.clear()
+    make(texts[:1], dtype="float16")
+    assert "which a CPU computes" not in caplog.text
 
 
 def test_captions_that_are_too_long_are_counted_each_time(make, texts, caplog):
@@ -380,9 +407,9 @@ def blanked(texts, monkeypatch):
     wanted = {(caption_id_of(text), index) for text, index in ((texts[0], 1), (texts[1], 0), (texts[1], 1))}
     draw = workers.DiffusersGenerator.draw
 
-    def checked(self, requests, seed):
+    def checked(self, requests, seed, on_step):
         done = 0
-        for drawn in draw(self, requests, seed):
+        for drawn in draw(self, requests, seed, on_step):
             keys = [(r.caption_id, r.index) for r in requests[done : done + len(drawn.images)]]
             done += len(keys)
             yield drawn._replace(unsafe=[key in wanted for key in keys])
