@@ -124,14 +124,14 @@ def check_before_run(
     nodes = {node.name.rsplit(".", 1)[-1] for node in pipeline.nodes}
     taken = pipeline.inputs()
     if "curate_captions" in nodes:
-        # first, for these take no time and need no model
-        check_captions_files(parameters)
         check_filters(parameters["curation"])
     if not any("params:generator" in node.inputs for node in pipeline.nodes if node.name != _REPORTING):
         check_generator_is_used(given, parameters)
     if any(name.startswith("params:method") for name in taken):
         for name, entry in parameters["method"].items():
             build_method(name, entry)
+    if "curate_captions" in nodes:
+        check_captions_files(parameters)  # before what takes time or needs a model
     if "params:encoder" in taken:
         check_encoder(parameters["encoder"]["backbone"])
         check_local_crops_of_arms(parameters)

@@ -31,6 +31,8 @@ class TimmEncoder(Encoder):
             and channels, so that brightness and contrast of a whole image do not matter.
         flatten: whether the last map or the last tokens are flattened, not pooled: pooling loses the place of
             what an image shows, and that may be what tells images apart.
+        dynamic_img_size: whether a vision transformer takes images of other sizes as well; other models have
+            no such option.
         **options: passed on to `timm.create_model`.
     """
 
@@ -38,7 +40,13 @@ class TimmEncoder(Encoder):
     deviation: Tensor
 
     def __init__(
-        self, name: str, size_px: int, flatten: bool = False, standardise: str = "timm", **options: Any
+        self,
+        name: str,
+        size_px: int,
+        flatten: bool = False,
+        standardise: str = "timm",
+        dynamic_img_size: bool = False,
+        **options: Any,
     ) -> None:
         """Builds it with random weights; raises ConfigError for an unknown name or a wrong size."""
         super().__init__()
@@ -60,6 +68,8 @@ class TimmEncoder(Encoder):
             options["img_size"] = size_px
         if flatten:
             options["global_pool"] = ""
+        if dynamic_img_size:  # any other model of timm refuses the option, even where it is false
+            options["dynamic_img_size"] = True
         self.body = timm.create_model(name, pretrained=False, num_classes=0, **options)
         self.num_features = _count_features(self.body, name, size_px)
         self.size_px = size_px

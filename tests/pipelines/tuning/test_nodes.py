@@ -120,11 +120,11 @@ def test_a_trial_that_is_killed_continues_from_its_checkpoint_to_the_same_score(
     step = _Training.step
     dies_at: list[int] = []
 
-    def counted(self: Any, number: int) -> Any:
+    def counted(self: Any, number: int, read: Any) -> Any:
         steps.append(number)
         if len(steps) - 1 in dies_at:
             raise KeyboardInterrupt
-        return step(self, number)
+        return step(self, number, read)
 
     monkeypatch.setattr(_Training, "step", counted)
     whole, _, found = study(tmp_path / "whole")

@@ -117,3 +117,10 @@ def test_features_of_another_number_than_an_encoder_says_are_found_before_the_fi
     monkeypatch.setattr("stablerep.models.encoders.build_encoder", lambda config: _DifferentInTraining())
     with pytest.raises(ConfigError, match=r"gives features of shape \(2, 48\).*must be \(2, 3\)"):
         check_encoder({"_target_": "stablerep.models.mine.Mine"})
+
+
+def test_a_size_that_is_not_dynamic_is_no_option_of_a_model_that_has_none():
+    backbone = {"_target_": TIMM, "name": "resnet18", "size_px": 32}
+    assert build_encoder(backbone | {"dynamic_img_size": False}).num_features == 512
+    with pytest.raises(ConfigError, match="dynamic_img_size"):
+        build_encoder(backbone | {"dynamic_img_size": True})

@@ -109,9 +109,9 @@ def test_noise_that_is_drawn_elsewhere_is_an_error_and_not_of_32_bits(tiny_gener
     model = DiffusersGenerator(tiny_generator, settings())
     draw = model.sampler.draw
 
-    def careless(encoded, chosen, generators):
+    def careless(encoded, chosen, generators, on_step):
         torch.randn(1, generator=generators[0])
-        return draw(encoded, chosen, generators)
+        return draw(encoded, chosen, generators, on_step)
 
     monkeypatch.setattr(model.sampler, "draw", careless)
     with pytest.raises(GeneratorError, match="outside of its sampler.*generator.noise to torch"):

@@ -72,5 +72,5 @@ def test_when_a_rank_dies_all_is_launched_again_and_what_is_finished_stays(
 @pytest.mark.slow
 def test_what_a_launched_process_raises_is_raised_here(make, texts, sampler):
     sampler.fail()
-    with pytest.raises(GeneratorError, match="the model gives values that are not finite in float32"):
+    with pytest.raises(GeneratorError, match="the model draws values that are not finite"):
         make(texts, "store", AccelerateExecutor(2))

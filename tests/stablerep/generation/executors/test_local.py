@@ -89,6 +89,6 @@ def test_a_shard_that_kills_every_process_ends_it_and_finished_shards_are_kept(
 @pytest.mark.slow
 def test_what_a_process_raises_is_raised_here_and_not_tried_again(make, texts, sampler):
     sampler.fail()
-    with pytest.raises(GeneratorError, match="the model gives values that are not finite in float32"):
+    with pytest.raises(GeneratorError, match="the model draws values that are not finite"):
         make(texts, "store", LocalExecutor(2))
     assert len(sampler.steps()) == 2  # the shards that were in flight
