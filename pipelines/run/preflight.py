@@ -123,13 +123,9 @@ def check_before_run(
     check_outputs(pipeline, catalog)
     nodes = {node.name.rsplit(".", 1)[-1] for node in pipeline.nodes}
     taken = pipeline.inputs()
-    if "curate_captions" in nodes:
-        check_filters(parameters["curation"])
     if not any("params:generator" in node.inputs for node in pipeline.nodes if node.name != _REPORTING):
         check_generator_is_used(given, parameters)
-    if any(name.startswith("params:method") for name in taken):
-        for name, entry in parameters["method"].items():
-            build_method(name, entry)
+    _check_settings(parameters, nodes, taken)
     if "curate_captions" in nodes:
         check_captions_files(parameters)  # before what takes time or needs a model
     if "params:encoder" in taken:
@@ -146,6 +142,15 @@ def check_before_run(
     _check_drawing_and_scoring(catalog, parameters, nodes, taken)
     if corpus and any(map(is_encoder, pipeline.all_outputs())) and "curate_captions" in nodes:
         _check_captions(corpus, parameters)
+
+
+def _check_settings(parameters: dict[str, Any], nodes: set[str], taken: set[str]) -> None:
+    """Checks what needs no file and no model: filters and methods."""
+    if "curate_captions" in nodes:
+        check_filters(parameters["curation"])
+    if any(name.startswith("params:method") for name in taken):
+        for name, entry in parameters["method"].items():
+            build_method(name, entry)
 
 
 def _check_corpus(
