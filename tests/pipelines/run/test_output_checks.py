@@ -6,7 +6,7 @@ import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline, node
 
-from pipelines.datasets import EncoderDataset, SecondsDataset, TextDataset
+from pipelines.datasets import EncoderDataset, FolderDataset, SecondsDataset, TextDataset
 from pipelines.run.output_checks import check_outputs
 from stablerep.errors import DataError
 from tests.pipelines.unprivileged import folder_of_nobody
@@ -50,6 +50,23 @@ def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
     (tmp_path / "reports").symlink_to(tmp_path / "gone")
     with pytest.raises(DataError, match="reports: no folder"):
         check_outputs(GRAPH, catalog_in(tmp_path))
+
+
+@pytest.mark.parametrize("metadata", [{"dvc": "untracked"}, None])
+def test_a_read_only_folder_of_checkpoints_is_named_and_one_that_is_only_read_is_not(
+    metadata: dict[str, str] | None,
+) -> None:
+    graph = Pipeline([node(lambda work: 1, "work", "memory", name="train")])
+    with folder_of_nobody() as folder:
+        (folder / "work").mkdir()
+        (folder / "work").chmod(0o555)
+        catalog = catalog_in(folder)
+        catalog["work"] = FolderDataset(str(folder / "work"), metadata)
+        if metadata is None:
+            check_outputs(graph, catalog)
+        else:
+            with pytest.raises(DataError, match=f"{folder / 'work'}: cannot be written, and work is"):
+                check_outputs(graph, catalog)
 
 
 def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
