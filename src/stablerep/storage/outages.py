@@ -1,4 +1,4 @@
-"""A file system that does not answer has damaged nothing: what it holds is read again a little later.
+"""Retries for a file system that does not answer: its files are not damaged and are read again later.
 
 Damage is found in bytes alone: they are not those of the digest, or cannot be decoded. It is an
 `UnreadableImageError`. Every error of the operating system is an outage, a missing file included: a network
@@ -52,7 +52,7 @@ def file_faults(path: Path) -> Iterator[None]:
         if error.errno is None:
             raise
         raise OutageError(
-            f"{path}: the file system failed ({error.strerror or error}); the file itself may be whole. "
+            f"{path}: the file system failed ({error.strerror or error}); the file itself may be intact. "
             "Check the disk, the network mount and the permissions, then run again."
         ) from error
 
@@ -70,6 +70,6 @@ def read_patiently(read: Callable[[], T]) -> T:
         try:
             return read()
         except OutageError as error:
-            logger.warning("%s Tries again in %d s.", error, delay_s)
+            logger.warning("%s Trying again in %d s.", error, delay_s)
             time.sleep(delay_s)
     return read()

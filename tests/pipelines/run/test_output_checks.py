@@ -42,7 +42,7 @@ def test_a_read_only_folder_is_named(place: str) -> None:
 @pytest.mark.parametrize("place", ["reports", "encoders"])
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path, place: str) -> None:
     (tmp_path / place).write_text("x")
-    with pytest.raises(DataError, match=f"{tmp_path / place}: no folder; must be one"):
+    with pytest.raises(DataError, match=f"{tmp_path / place}: not a folder; must be one"):
         check_outputs(GRAPH, catalog_in(tmp_path))
 
 
