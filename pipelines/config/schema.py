@@ -164,7 +164,7 @@ def _check_names(section: str, entries: Mapping[str, Any]) -> None:
         _check_name(section, name)
         if _SEED_MARK in name:
             raise SettingError(
-                section, f"got the name {name!r}; must not contain {_SEED_MARK!r}, which marks a seed"
+                section, f"got the name {name!r}; must be without {_SEED_MARK!r}, which marks a seed"
             )
 
 

@@ -61,7 +61,7 @@ class SecondsDataset(JSONDataset):
         return seconds
 
     def _write(self, beside: Path, data: dict[str, float]) -> None:
-        """Adds to the stored figures; a newer one replaces the node's older one. A damaged file is replaced."""
+        """Adds to the stored figures; newer ones replace older ones. A damaged file is replaced."""
         super()._write(beside, {**self._before(), **data})
 
     def _before(self) -> dict[str, float]:

@@ -48,7 +48,7 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path, place: str) ->
 
 def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
     (tmp_path / "reports").symlink_to(tmp_path / "gone")
-    with pytest.raises(DataError, match="reports: no folder"):
+    with pytest.raises(DataError, match="reports: not a folder"):
         check_outputs(GRAPH, catalog_in(tmp_path))
 
 

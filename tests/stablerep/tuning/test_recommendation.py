@@ -47,8 +47,13 @@ def trials_of(steps: tuple[int, ...] = (5,), gain: float = 0.0) -> pd.DataFrame:
         (2.1, 4.4, 2.5, "(2.1 to 4.4); no evidence against 2.5"),
         (2.1, 4.4, 8.0, "(2.1 to 4.4); evidence against 8: 10.0 points lower (10.0 to 10.0)"),
         (2.1, 4.4, 12.0, "(2.1 to 4.4); 12 is outside the range of the study"),
-        (1.0, 4.4, 2.5, "(1.0 to 4.4), which reaches 1, where the study ends; no evidence against 2.5"),
-        (1.0, 8.0, 2.5, "(1.0 to 8.0), which reaches 1 and 8, where the study ends; no evidence against 2.5"),
+        (1.0, 4.4, 2.5, "(1.0 to 4.4), which reaches 1, the limit of the study; no evidence against 2.5"),
+        (
+            1.0,
+            8.0,
+            2.5,
+            "(1.0 to 8.0), which reaches 1 and 8, the limit of the study; no evidence against 2.5",
+        ),
     ],
 )
 def test_a_recommendation_is_never_a_bare_best(low: float, high: float, current: float, told: str) -> None:
