@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NewType
 
 from pipelines.datasets.whole import WholeFileDataset
+from stablerep.storage.outages import refuse_outage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +73,7 @@ class PreviousParquetDataset(ParquetDataset):
         try:
             return self._read(self._filepath)
         except (OSError, TypeError, ValueError) as error:
+            refuse_outage(self._filepath, error)
             logger.warning(
                 "%s: cannot be read as %s (%s); it is made again from the start.",
                 self._filepath,

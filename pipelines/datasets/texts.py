@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NewType
 
 from pipelines.datasets.whole import WholeFileDataset
+from stablerep.storage.outages import refuse_outage
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ class SecondsDataset(JSONDataset):
         try:
             return self._read(self._filepath)
         except (OSError, TypeError, ValueError) as error:
+            refuse_outage(self._filepath, error)
             # the run must not end for them: its first node has done its work by now
             logger.warning("%s: cannot be read (%s); it is written again", self._filepath, error)
             return {}

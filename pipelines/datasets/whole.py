@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from pipelines.datasets.path import PathDataset
 from stablerep.errors import DataError
+from stablerep.storage.outages import refuse_outage
 from stablerep.storage.whole_files import written_whole
 from stablerep.storage.whole_folders import folder_written_whole, recover_folder
 
@@ -75,6 +76,7 @@ class WholeFileDataset(PathDataset):
 
         Raises:
             DamagedFileError: the file is damaged or something else; the message names it.
+            OutageError: the file system failed.
             FileNotFoundError: nothing is there.
         """
         try:
@@ -84,6 +86,7 @@ class WholeFileDataset(PathDataset):
                 raise FileNotFoundError(
                     errno.ENOENT, os.strerror(errno.ENOENT), str(self._filepath)
                 ) from error
+            refuse_outage(self._filepath, error)
             # pandas says the path alone
             why = f"{error.filename or error} is missing" if isinstance(error, FileNotFoundError) else error
             fault = f"{self._filepath}: cannot be read as {self.form} ({why})."

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.campaign.damage import Spoil, append, as_folder, recode, remove, write
-from tests.campaign.outcome import SURVIVED, Case, kedro_run
+from tests.campaign.outcome import OF_CURATION, SURVIVED, Case, kedro_run
 
 _CURATION = kedro_run("--pipelines", "curation")
 _CAPTIONS = "data/01_raw/captions.csv"
@@ -77,6 +77,15 @@ CASES = [
         )
     ),
     _case("no captions", "captions.csv", remove(_CAPTIONS)),
+    _case("no caption edits", "caption_edits.csv", remove(_EDITS)),
+    _case("no takedowns", "takedowns.csv", remove(_TAKEDOWNS)),
+    Case(
+        "a takedown of an unknown source",
+        _CURATION,
+        spoil=append(_TAKEDOWNS, "no such source,source,reason,2026-01-01,me\n"),
+        expected=SURVIVED,
+        rewrites=OF_CURATION,
+    ),
     Case("no evaluation captions", _READ_BY[_EVALUATION], "evaluation_captions.csv", remove(_EVALUATION)),
     _case("captions with a header alone", "captions", write(_CAPTIONS, _HEAD[_CAPTIONS])),
     Case(
@@ -105,33 +114,50 @@ CASES = [
         _CURATION,
         spoil=recode(_CAPTIONS, "utf-8-sig"),
         expected=SURVIVED,
+        rewrites=OF_CURATION,
     ),
-    Case("captions with Windows' ends of lines", _CURATION, spoil=_windows, expected=SURVIVED),
+    Case(
+        "captions with Windows' ends of lines",
+        _CURATION,
+        spoil=_windows,
+        expected=SURVIVED,
+        rewrites=OF_CURATION,
+    ),
     Case(
         "a caption of markup",
         _CURATION,
         spoil=append(_CAPTIONS, '"<script>alert(1)</script> a brown zero",x,y\n'),
         expected=SURVIVED,
+        rewrites=OF_CURATION,
     ),
     Case(
         "a caption of a formula",
         _CURATION,
         spoil=append(_CAPTIONS, "\"=cmd|' /C calc'!A0 brown zero\",x,y\n"),
         expected=SURVIVED,
+        rewrites=OF_CURATION,
     ),
     Case(
         "a caption of 10,000 letters",
         _CURATION,
         spoil=append(_CAPTIONS, "a" * 10_000 + ",x,y\n"),
         expected=SURVIVED,
+        rewrites=OF_CURATION,
     ),
     Case(
         "a caption that runs from right to left",
         _CURATION,
         spoil=append(_CAPTIONS, "\u202ea brown zero\u202c,x,y\n"),
         expected=SURVIVED,
+        rewrites=OF_CURATION,
     ),
-    Case("a caption twice", _CURATION, spoil=append(_CAPTIONS, "a brown zero,x,y\n" * 2), expected=SURVIVED),
+    Case(
+        "a caption twice",
+        _CURATION,
+        spoil=append(_CAPTIONS, "a brown zero,x,y\n" * 2),
+        expected=SURVIVED,
+        rewrites=OF_CURATION,
+    ),
     Case("an own file of an unread format", _own("c.pkl"), "c.pkl", write("c.pkl", b"\x80\x04N.")),
     Case("own captions compressed badly", _own("c.csv.gz"), "c.csv.gz", write("c.csv.gz", b"not gzip")),
     Case(

@@ -1,7 +1,7 @@
 """Files under conf/ that are broken, and words files."""
 
 from tests.campaign.damage import Spoil, append, recode, remove, replace, write
-from tests.campaign.outcome import SURVIVED, Case, kedro_run
+from tests.campaign.outcome import OF_CURATION, SURVIVED, Case, kedro_run
 
 _CATALOG = "conf/base/catalog.yml"
 _OWN = "conf/local/catalog.yml"
@@ -101,6 +101,7 @@ CASES = [
         _CURATION,
         spoil=replace(_TRAINING, "weight_decay: 0.05\n", ""),
         expected=SURVIVED,
+        rewrites=OF_CURATION,
     ),
     _case("no list of choices", "config.yaml", remove(_CONFIG)),
     _case(
@@ -116,11 +117,18 @@ CASES = [
         recode("conf/words/digit_scenes.txt", "latin-1", "null\nzéro\n"),
     ),
     _case("a binary words file", "digit_scenes.txt", write("conf/words/digit_scenes.txt", bytes(range(256)))),
-    Case("an empty local folder", _CURATION, spoil=write("conf/local/catalog.yml", ""), expected=SURVIVED),
+    Case(
+        "an empty local folder",
+        _CURATION,
+        spoil=write("conf/local/catalog.yml", ""),
+        expected=SURVIVED,
+        rewrites=OF_CURATION,
+    ),
     Case(
         "a byte order mark in the parameters",
         _CURATION,
         spoil=recode(_TRAINING, "utf-8-sig"),
         expected=SURVIVED,
+        rewrites=OF_CURATION,
     ),
 ]

@@ -16,13 +16,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps the share CAMPAIGN_SHARE of the cases, always the same ones."""
+    """Keeps the share CAMPAIGN_SHARE of the cases, always the same ones, and one run that is killed."""
     share = float(os.environ.get("CAMPAIGN_SHARE", "1"))
-    items[:] = [
-        item
-        for item in items
-        if "campaign" not in item.keywords or zlib.crc32(item.nodeid.encode()) % 1000 < 1000 * share
-    ]
+    items[:] = [item for item in items if "campaign" not in item.keywords or _is_kept(item.nodeid, share)]
+
+
+def _is_kept(name: str, share: float) -> bool:
+    is_one_of_a_kind = "test_kills.py" in name and name.endswith("[0]") or name.endswith("names_of_their_own")
+    return is_one_of_a_kind or zlib.crc32(name.encode()) % 1000 < 1000 * share
 
 
 @pytest.fixture(scope="session")

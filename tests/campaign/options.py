@@ -1,13 +1,18 @@
 """Options of `kedro run` that name nothing, and values that are no options' values."""
 
 from tests.campaign.damage import write
-from tests.campaign.outcome import SURVIVED, Case, kedro_run, params
+from tests.campaign.outcome import OF_CURATION, SURVIVED, Case, kedro_run, params
 
 CASES = [
     Case("an unknown pipeline", kedro_run("--pipelines", "curaton"), "curation"),
     Case("an unknown pipeline by the old option", kedro_run("--pipeline", "trainin"), "training"),
     Case("no pipeline", kedro_run("--pipelines", ""), "--pipelines"),
-    Case("a pipeline and a comma", kedro_run("--pipelines", "curation,"), expected=SURVIVED),
+    Case(
+        "a pipeline and a comma",
+        kedro_run("--pipelines", "curation,"),
+        expected=SURVIVED,
+        rewrites=OF_CURATION,
+    ),
     Case("an item of no arm", kedro_run("--pipelines", "training.nosuch"), "nosuch"),
     Case("an unknown namespace", kedro_run("--namespaces", "training.stablerepp"), "training.stablerep"),
     Case("an unknown tag", kedro_run("--tags", "nosuch"), "nosuch"),
@@ -50,7 +55,12 @@ CASES = [
     Case("an argument too many", kedro_run("curation"), "curation"),
     Case("runner parameters that are none", kedro_run("--runner-params", "a"), "runner-params"),
     # parameters
-    Case("an empty --params", ("kedro", "run", "--pipelines", "curation", "--params", ""), expected=SURVIVED),
+    Case(
+        "an empty --params",
+        ("kedro", "run", "--pipelines", "curation", "--params", ""),
+        expected=SURVIVED,
+        rewrites=OF_CURATION,
+    ),
     Case("a parameter without a value", params("seed"), "seed"),
     Case("a parameter without a name", params("=1"), "=1"),
     Case("a bracket before the equals sign", params("seed[=1"), "seed["),
@@ -99,7 +109,12 @@ CASES = [
     Case("a seed below zero", params("seeds=[-1]"), "seeds"),
     Case("a name that is a way out", params("experiment_name=../../etc"), "experiment_name"),
     Case("an empty name", params("experiment_name=''"), "experiment_name"),
-    Case("no filters", params("curation.filters=[]", "--pipelines", "curation"), expected=SURVIVED),
+    Case(
+        "no filters",
+        params("curation.filters=[]", "--pipelines", "curation"),
+        expected=SURVIVED,
+        rewrites=OF_CURATION,
+    ),
     Case("a filter that is no class", params("curation.filters=[{_target_: os.getcwd}]"), "os.getcwd"),
     Case("a filter of no module", params("curation.filters=[{_target_: no.such.Filter}]"), "no.such.Filter"),
     Case("a filter without a target", params("curation.filters=[{min_words: 1}]"), "curation.filters"),

@@ -17,6 +17,8 @@ CLEAR, SURVIVED = "clear", "survived"
 GOOD = (CLEAR, SURVIVED)
 FAULTS = ("traceback", "silent", "hung", "lost")
 _SMOKE = ("--params", "experiment=smoke")
+# below data/, what a run of curation and validation writes
+OF_CURATION = ("03_primary/", "08_reporting/")
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Case:
     """One damage to a finished project, a command, and what has to follow.
 
     `says` is found in the message, whatever its case; it is what the user got wrong: a file, a key, a name.
-    `rewrites` are the paths below data/ that the command may change although it ends with a message.
+    `rewrites` are the paths below data/ that the command may change; `restores` those of files that the
+    command has to make again as they were before the damage.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Case:
     expected: str = CLEAR
     environment: Mapping[str, str] = field(default_factory=dict)
     rewrites: tuple[str, ...] = ()
+    restores: tuple[str, ...] = ()
 
 
 def kedro_run(*options: str) -> tuple[str, ...]:
@@ -48,6 +52,7 @@ def params(text: str, *options: str) -> tuple[str, ...]:
 
 def outcome_of(case: Case, project: Path) -> tuple[str, str]:
     """Spoils the project, runs the command, and returns the outcome with what the command printed."""
+    whole = {path: digest for path, digest in digests(project).items() if path.startswith(case.restores)}
     case.spoil(project)
     before = digests(project, case.rewrites)
     code, printed = _run(case, project)
@@ -55,14 +60,19 @@ def outcome_of(case: Case, project: Path) -> tuple[str, str]:
         return "hung", printed
     if "Traceback (most recent call last)" in printed:
         return "traceback", printed
-    rightly_changed = code == 0 and case.expected == SURVIVED
-    after = digests(project, case.rewrites)
-    if not rightly_changed and any(after.get(path) != digest for path, digest in before.items()):
+    after = digests(project)
+    if any(after.get(path) != digest for path, digest in before.items()):
         return "lost", printed
+    if code == 0 and case.expected == SURVIVED:
+        restored = not case.restores or all(after.get(path) == digest for path, digest in whole.items())
+        return (SURVIVED if restored else "lost"), printed
     if code == 0:
-        return (SURVIVED if case.expected == SURVIVED else "silent"), printed
-    told = re.search(re.escape(case.says), " ".join(printed.split()), re.IGNORECASE)
-    return (CLEAR if told and code in (1, 2) else f"exit code {code} without {case.says!r}"), printed
+        return "silent", printed
+    # one message, and in it what the user got wrong; Click's usage errors have another code
+    messages = list(re.finditer(r"^(?:\w*Error|Error): ", printed, re.MULTILINE))
+    told = " ".join(printed[messages[0].end() :].split()).lower() if messages else ""
+    is_one = len(messages) == 1 and code in (1, 2)
+    return (CLEAR if is_one and case.says.lower() in told else f"exit code {code}"), printed
 
 
 def environment_of(project: Path, further: Mapping[str, str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Tables, JSON and shards between the rooms that are truncated, garbage or of another form."""
 
 import os
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ _REPORT = kedro_run("--pipelines", "reporting")
 _FINISHED = "data/05_model_input/synthetic/finished"
 _ENCODER = "data/06_models/encoders/stablerep/seed_0"
 _SHARD = "data/05_model_input/synthetic/shards/images-00000-of-00002.tar"
+_SHARDS = ("05_model_input/synthetic/shards/",)
 # what a run that makes the damaged part again may write
 _OF_SET = ("05_model_input/synthetic", "08_reporting/data_docs/")
 
@@ -47,6 +49,13 @@ def _without_captions_of_images(table: Any) -> Any:
 def _halve_features(project: Path) -> None:
     for path in (project / "data/02_intermediate/features").glob("*.npy"):
         os.truncate(path, path.stat().st_size // 2)
+
+
+def _link_in_shard(project: Path) -> None:
+    link = tarfile.TarInfo("no_such_image.png")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    with tarfile.open(project / _SHARD, "a") as shard:
+        shard.addfile(link)
 
 
 CASES = [
@@ -110,13 +119,14 @@ CASES = [
     ),
     # shards: the damaged images are made again, and no others
     *(
-        Case(f"{what}: a shard", _SET, expected=SURVIVED, rewrites=_OF_SET, spoil=spoil)
+        Case(f"{what}: a shard", _SET, expected=SURVIVED, rewrites=_OF_SET, restores=_SHARDS, spoil=spoil)
         for what, spoil in (
             ("missing", remove(_SHARD)),
             ("empty", write(_SHARD, "")),
             ("half", truncate(_SHARD)),
             ("a flipped byte", flip(_SHARD, 0.3)),
             ("garbage", write(_SHARD, b"\xff" * 4096)),
+            ("a link in", _link_in_shard),
         )
     ),
     Case("a half shard met by a training", _ARM, "images-00000-of-00002.tar", truncate(_SHARD)),

@@ -9,7 +9,7 @@ from tests.campaign.outcome import Case, outcome_of
 
 pytestmark = pytest.mark.campaign
 CASES = [
-    pytest.param(module.__name__.rpartition(".")[2], case, id=case.name)
+    pytest.param(cases := module.__name__.rpartition(".")[2], case, id=f"{cases}: {case.name}")
     for module in (options, configuration, captions, tables, weights, tracking)
     for case in module.CASES
 ]

@@ -28,6 +28,7 @@ CASES = [
     Case("a store that is a folder", _CURATION, "mlflow.db", as_folder(_STORE)),
     Case("a store of another schema", _CURATION, "mlflow.db", _of_another_schema),
     Case("mlflow/ that is a file", _CURATION, "mlflow", as_file("mlflow")),
+    _uri("an empty address", "", "MLFLOW_TRACKING_URI"),
     _uri("an address of nonsense", "nonsense://x", "nonsense://x"),
     _uri("an address of a folder of files", "file:///tmp/runs", "file:///tmp/runs"),
     _uri("an address that is no address", "::::", "::::"),

@@ -1,9 +1,11 @@
 """The project's own datasets."""
 
+import errno
 import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import polars as pl
@@ -23,6 +25,7 @@ from pipelines.datasets import (
     FigureDataset,
     FolderDataset,
     ImageSetDataset,
+    JSONDataset,
     LazyParquetDataset,
     PreviousParquetDataset,
     SecondsDataset,
@@ -277,6 +280,22 @@ def test_damaged_seconds_stop_no_run(tmp_path: Path, text: str, caplog: pytest.L
     SecondsDataset(str(path)).save({"b": 2.0})
     assert SecondsDataset(str(path)).load() == {"b": 2.0}
     assert "it is written again" in caplog.text
+
+
+def test_a_file_system_that_fails_has_damaged_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EIO, "Input/output error")
+
+    for made in (JSONDataset, SecondsDataset, PreviousParquetDataset):
+        path = tmp_path / made.__name__
+        path.write_text("{}")
+        monkeypatch.setattr(made, "_read", fails)
+        dataset = made(filepath=str(path))
+        with pytest.raises(Exception, match="the file system failed"):
+            dataset.save({"a": 1.0}) if made is SecondsDataset else dataset.load()
+        assert path.read_text() == "{}"
 
 
 def test_seconds_that_are_no_json_say_what_to_do(tmp_path: Path) -> None:

@@ -51,10 +51,24 @@ def file_faults(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno is None:
             raise
-        raise OutageError(
-            f"{path}: the file system failed ({error.strerror or error}); the file itself may be intact. "
-            "Check the disk, the network mount and the permissions, then run again."
-        ) from error
+        raise _outage(path, error) from error
+
+
+def refuse_outage(path: Path, error: Exception) -> None:
+    """Raises OutageError if reading the path failed because of the file system; a folder there is no outage.
+
+    For callers that continue without a missing or damaged file: after an outage they must not.
+    """
+    of_the_form = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+    if isinstance(error, OSError) and error.errno is not None and not isinstance(error, of_the_form):
+        raise _outage(path, error) from error
+
+
+def _outage(path: Path, error: OSError) -> OutageError:
+    return OutageError(
+        f"{path}: the file system failed ({error.strerror or error}); the file itself may be intact. "
+        "Check the disk, the network mount and the permissions, then run again."
+    )
 
 
 def read_patiently(read: Callable[[], T]) -> T:

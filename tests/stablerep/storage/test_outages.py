@@ -5,8 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from stablerep.generation.accounts.ledger import Ledger
+from stablerep.generation.accounts.software import read_software
 from stablerep.storage import outages
-from stablerep.storage.outages import MissingFileError, OutageError, file_faults, read_patiently
+from stablerep.storage.outages import (
+    MissingFileError,
+    OutageError,
+    file_faults,
+    read_patiently,
+    refuse_outage,
+)
 
 
 @pytest.fixture
@@ -79,3 +87,22 @@ def test_a_missing_file_is_an_outage_too(tmp_path: Path) -> None:
     told = "is missing. Mount its disk again"
     with pytest.raises(MissingFileError, match=told), file_faults(tmp_path / "none"):
         (tmp_path / "none").read_bytes()
+
+
+def test_who_goes_on_without_a_damaged_file_does_not_go_on_in_an_outage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_outage(tmp_path, ValueError("no JSON"))
+    refuse_outage(tmp_path, IsADirectoryError(errno.EISDIR, "Is a directory"))
+    (tmp_path / "set.ledger.json").write_text("{}")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/software.json").write_text("{}")
+
+    def fails(*_: object, **__: object) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_text", fails)
+    with pytest.raises(OutageError, match=r"set\.ledger\.json: the file system failed"):
+        Ledger(tmp_path / "set", None)
+    with pytest.raises(OutageError, match=r"software\.json: the file system failed"):
+        read_software(tmp_path / "set")

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from stablerep.storage.outages import refuse_outage
 from stablerep.storage.whole_files import written_whole
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class Ledger:
         except FileNotFoundError:
             return
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            refuse_outage(self.path, error)
             logger.warning("%s: cannot be read (%s); what was spent before is not counted", self.path, error)
 
     def forecast(self, key: str, num_images: int) -> str:

@@ -19,6 +19,7 @@ import torch
 
 from stablerep.generation.image_sets.cache import SOFTWARE
 from stablerep.generation.image_sets.plan import ImageSetPlan
+from stablerep.storage.outages import refuse_outage
 from stablerep.storage.shards import image_id_of
 
 logger = logging.getLogger(__name__)
@@ -91,6 +92,7 @@ def read_software(store: Path) -> SoftwareOfImages:
     except FileNotFoundError:
         return SoftwareOfImages()
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        refuse_outage(path, error)
         logger.warning("%s: cannot be read (%s); what made the images is unknown", path, error)
         return SoftwareOfImages()
 
