@@ -32,7 +32,7 @@ smoke: install ## the same path, tiny
 test: install ## the tests that need no minutes and no GPU
 	$(BIN)/pytest
 
-campaign: install ## damages, bad inputs and kills, an hour of them; CAMPAIGN_SHARE=0.1 takes a tenth
+campaign: install ## an hour of tests with damaged files, bad inputs and killed runs; CAMPAIGN_SHARE=0.1 runs a tenth
 	$(BIN)/pytest -m campaign tests/campaign
 
 check: install ## what CI checks: style, types, layers, dvc.yaml and params.yaml, words of the embedded corpus

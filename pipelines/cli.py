@@ -28,7 +28,7 @@ _DATA = "data"
 _NO_NODES = "Pipeline contains no nodes"
 # the last line of a traceback
 _OUR_FAULT = (
-    "This is a fault of the project, not of your input. Please report it with the command and all lines "
+    "This is a bug in the project, not in your input. Please report it with the command and all lines "
     "above; CONTRIBUTING.md says where."
 )
 

@@ -1,4 +1,4 @@
-"""The command `stablerep`: where an image comes from, the image made again, exported, or taken down."""
+"""The command `stablerep`: shows where an image comes from, makes it again, exports it, or takes it down."""
 
 import getpass
 import subprocess

@@ -20,7 +20,7 @@ _SEED = "seed_"
 @click.argument("arm")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--format", "form", default="timm", show_default=True, help="timm, onnx or torch.")
-@click.option("--seed", type=int, help="Of the training; needed where the arm was trained with several.")
+@click.option("--seed", type=int, help="Training seed; required if the arm was trained with several.")
 def export_encoder(arm: str, folder: Path, form: str, seed: int | None) -> None:
     """Write the encoder of ARM to FOLDER, which must be new or empty, with a model card.
 
@@ -43,12 +43,14 @@ def export_encoder(arm: str, folder: Path, form: str, seed: int | None) -> None:
         with folder_written_whole(folder, "Choose another folder.") as beside:
             difference = export(form, trained.encoder_config, trained.weights, facts, beside)
             write_digests(beside)
-        click.echo(f"{folder}: features differ by {difference:.1g} of the largest from the trained encoder's")
+        click.echo(f"{folder}: features differ from the trained encoder's by {difference:.1g} of the largest")
 
 
 def _check_is_free(folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()):
-        raise DataError(f"{folder}: has files; must be a new or empty folder. Choose another, or empty it.")
+        raise DataError(
+            f"{folder}: is not empty; must be a new or empty folder. Choose another, or empty it."
+        )
 
 
 def _load(arm: str, seed: int | None) -> "TrainedArm":
@@ -79,7 +81,7 @@ def _load(arm: str, seed: int | None) -> "TrainedArm":
 
 
 def _metrics_of(arm: "TrainedArm") -> list[dict[str, Any]]:
-    """Returns the rows of the table of metrics that were measured of this very encoder."""
+    """Returns the rows of the table of metrics that were measured on exactly this encoder."""
     from pipelines.config.evaluation import rebuild_encoder
     from pipelines.datasets import ParquetDataset
     from stablerep.evaluation.features import encoder_digest

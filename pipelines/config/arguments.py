@@ -1,4 +1,4 @@
-"""Whether the arguments of a `_target_` are those that its class takes, by its annotations."""
+"""Checks the arguments of a `_target_` against the signature and annotations of its class."""
 
 import inspect
 import json
@@ -29,7 +29,7 @@ _PLAIN = {
 
 
 def check_arguments(key: str, entry: Mapping[str, Any], where: str) -> None:
-    """Checks what can be known before the class is called, also of entries inside of the entry.
+    """Checks what can be known before the class is called, also for nested entries.
 
     Args:
         key: the entry's full key, for messages.
@@ -94,7 +94,7 @@ def object_named(key: str, name: str, where: str, kind: str) -> Any:
 
 
 def must_be_a(kind: Any, made: Any, key: str, target: str, where: str) -> Any:
-    """Returns what a class made; raises ConfigError where it lacks what a protocol lists."""
+    """Returns the object that a class made; raises ConfigError if it lacks a member of the protocol."""
     if isinstance(made, kind):
         return made
     needed = f"{kind.__module__}.{kind.__name__}"

@@ -25,7 +25,7 @@ def training_of(name: str, arm: Mapping[str, Any], training: Mapping[str, Any]) 
     if read.augmentation_by_method:
         raise ConfigError(
             f"{key}.augmentation_by_method: an arm has one method; set {key}.augmentation instead, "
-            "which goes before the views of the method."
+            "which overrides the views of the method."
         )
     return read
 

@@ -1,4 +1,4 @@
-"""Whether the images that arms need can be made of the captions: known before the first image is drawn.
+"""Checks, before the first image is drawn, that the captions can give the images that the arms need.
 
 A corpus may be able to render some captions only, and a method that learns from labels needs captions that
 name classes.
@@ -17,7 +17,7 @@ _ARMS = "conf/params/experiment/<name>.yaml"
 
 
 def reads_captions(parameters: dict[str, Any]) -> bool:
-    """Says whether an image set is rendered of captions, or an arm learns from what captions name."""
+    """Says whether an image set is rendered from captions, or an arm learns from labels in captions."""
     sets = parameters["image_sets"]
     return any(each["source"] == "rendered" for each in sets.values()) or any(
         sets[arm["images"]]["source"] == "generated" and _learns_from_labels(arm, parameters["method"])
@@ -32,7 +32,7 @@ def check_captions_of_images(
     arms: dict[str, Any],
     method: dict[str, Any],
 ) -> None:
-    """Checks captions against the image sets and arms that are made of them.
+    """Checks captions against the image sets and arms that use them.
 
     Args:
         texts: of the caption set.

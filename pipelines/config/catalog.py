@@ -63,8 +63,8 @@ def check_datasets(pipeline: "Pipeline", catalog: "DataCatalog", entries: Mappin
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise ConfigError(
-            f"{_WHERE}: has no entry for {missing[0]!r}{more}; must have one for each dataset, for what has "
-            f"none is lost when the run ends. Restore it: `git checkout {_WHERE}`."
+            f"{_WHERE}: has no entry for {missing[0]!r}{more}; must have one for each dataset: a dataset "
+            f"without an entry is lost when the run ends. Restore it: `git checkout {_WHERE}`."
         )
     for name in names:
         validator = entries.get(name, {}).get("validator")
@@ -80,6 +80,6 @@ def check_datasets(pipeline: "Pipeline", catalog: "DataCatalog", entries: Mappin
 
 
 def _told(error: Exception) -> str:
-    """Returns what Kedro says of an entry, without its hints on packages to install."""
+    """Returns what Kedro says about an entry, without its hints on packages to install."""
     text = " ".join(str(error.args[0]).partition("\nHint")[0].split()).rstrip(".")
     return f"{text}. Correct the entry in {_WHERE}, or where the environment has it."

@@ -1,4 +1,4 @@
-"""Hydra's defaults lists: which file names which, to find the ones that lead back to themselves."""
+"""Finds circles in Hydra's defaults lists: files that include each other."""
 
 from collections.abc import Iterator
 from pathlib import Path

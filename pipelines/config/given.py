@@ -147,7 +147,7 @@ class Given:
 def _check_form(key: Any) -> None:
     if not isinstance(key, str) or not _KEY.fullmatch(key) or len(_parts(key)) > _MAX_DEPTH:
         raise ConfigError(
-            f"--params: got the key {shortened(key)}; must be names with dots between them, and the number "
+            f"--params: got the key {shortened(key)}; must be names separated by dots, and the number "
             "of an item of a list in brackets, such as curation.filters[2].max_words."
         )
 
@@ -156,8 +156,8 @@ def _check_item(key: str, node: Any, part: str | int) -> None:
     """Raises ConfigError where a list has no such item."""
     if isinstance(node, list) and not (isinstance(part, int) and part < len(node)):
         raise ConfigError(
-            f"{key}: got the item {part!r} of a list of {len(node)}; must be a number below {len(node)}, for "
-            "the first is 0. Give the whole list to make it longer."
+            f"{key}: got the item {part!r} of a list of {len(node)}; must be a number below {len(node)}, "
+            "because the first is 0. Give the whole list to make it longer."
         )
 
 

@@ -60,7 +60,7 @@ class HydraConfigLoader(OmegaConfigLoader):
         folders = [path.name for path in Path(self.conf_source).iterdir() if path.is_dir()]
         known = [each for each in folders if each not in _NO_ENVIRONMENTS]
         raise ConfigError(
-            f"--env or KEDRO_ENV: got {name!r}; {must_be_one_of(name, known)} They are folders of "
+            f"--env or KEDRO_ENV: got {name!r}; {must_be_one_of(name, known)} They are the folders of "
             f"{self.conf_source}; an empty folder will do."
         )
 
@@ -195,7 +195,7 @@ def _misfit(folder: Path, error: Exception) -> ConfigError:
     if isinstance(error, RecursionError):
         circle = " and ".join(circle_in(folder))
         return ConfigError(
-            f"{folder}: the defaults list of {circle} leads back to the file; must not. Remove it there."
+            f"{folder}: the defaults list of {circle} leads back to the same file. Remove the entry there."
         )
     # what follows the first lines is Hydra's search path
     told = str(error).partition("Config search path")[0].strip()

@@ -56,7 +56,7 @@ def _typed(text: str) -> Any:
     glued = next(_glued_keys(value), None)
     if glued:
         name, _, inner = glued.partition(":")
-        raise NotYamlError(f"has {glued!r}, which lacks a space: must be `{name}: {inner}`")
+        raise NotYamlError(f"has {glued!r}, where a space is missing: must be `{name}: {inner}`")
     return value
 
 

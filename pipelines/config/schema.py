@@ -164,7 +164,7 @@ def _check_names(section: str, entries: Mapping[str, Any]) -> None:
         _check_name(section, name)
         if _SEED_MARK in name:
             raise SettingError(
-                section, f"got the name {name!r}; must be without {_SEED_MARK!r}, which stands before a seed"
+                section, f"got the name {name!r}; must be without {_SEED_MARK!r}, which marks a seed"
             )
 
 
@@ -172,8 +172,8 @@ def _check_name(key: str, name: str) -> None:
     if not _NAME.fullmatch(name):
         raise SettingError(
             key,
-            f"got the name {shortened(name)}; must be of the letters A to Z and a to z, 0 to 9, _ and -, at "
-            f"most {_MAX_NAME} of them: files are named after it",
+            f"got the name {shortened(name)}; must be made of A to Z, a to z, 0 to 9, _ and -, at "
+            f"most {_MAX_NAME} characters: files are named after it",
         )
 
 

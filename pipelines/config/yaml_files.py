@@ -17,11 +17,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from stablerep.errors import ConfigError, StableRepError
 
-_NESTED = "is nested too deeply, or an alias (*name) stands inside of its own anchor (&name)"
+_NESTED = "is nested too deeply, or an alias (*name) stands inside its own anchor (&name)"
 
 
 class NotYamlError(ValueError):
-    """A text is no YAML, or no YAML that a configuration may have.
+    """A text is not YAML, or not YAML that a configuration may contain.
 
     Args:
         what: is wrong.
@@ -37,7 +37,7 @@ class NotYamlError(ValueError):
 
 @contextmanager
 def in_plain_words(text: str) -> Iterator[None]:
-    """Makes an error of the block, which reads a text as YAML, one that says where it is and what.
+    """Turns an error of the block, which reads a text as YAML, into one with the place and the reason.
 
     Raises:
         NotYamlError: with the line and what is wrong there.
@@ -70,7 +70,7 @@ def read_yaml_file(path: Path) -> DictConfig:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); must be a file of YAML.") from error
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); must be a YAML file.") from error
     try:
         text = content.decode("utf-8")
         with in_plain_words(text):
@@ -79,12 +79,12 @@ def read_yaml_file(path: Path) -> DictConfig:
             raise NotYamlError("is a list; must be a mapping of keys to values", 1)
         for key in config:
             if not isinstance(key, str):
-                raise NotYamlError(f"has the key {key!r}, which is no string; put it in quotes")
+                raise NotYamlError(f"has the key {key!r}, which is not a string; put it in quotes")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigError(
-            f"{path}, line {line}: has the byte 0x{content[error.start]:02X}, so is no UTF-8; must be UTF-8. "
-            "Save it in that encoding."
+            f"{path}, line {line}: has the byte 0x{content[error.start]:02X}, so it is not UTF-8; must be "
+            "UTF-8. Save it in that encoding."
         ) from error
     except NotYamlError as error:
         place = f"{path}, line {error.line}" if error.line else str(path)
@@ -95,7 +95,7 @@ def read_yaml_file(path: Path) -> DictConfig:
 def told_of_interpolation(error: OmegaConfBaseException) -> str:
     """Returns what is wrong with a value such as `${a.b}`, and the key that has it."""
     told = str(error).splitlines()[0]
-    return f"{error.full_key or 'a value'}: {told}; ${{...}} must name a key that is there."
+    return f"{error.full_key or 'a value'}: {told}; ${{...}} must name an existing key."
 
 
 def place_of_key(key: str, paths: Iterable[Path]) -> str | None:
@@ -114,7 +114,7 @@ def place_of_key(key: str, paths: Iterable[Path]) -> str | None:
 
 @contextmanager
 def naming_the_faulty_file(paths: Iterable[Path]) -> Iterator[None]:
-    """Makes an error in the block a ConfigError that names the file at fault.
+    """Turns an error in the block into a ConfigError that names the faulty file.
 
     Args:
         paths: of the files that the block reads; gone through only when it fails.
@@ -135,7 +135,7 @@ def naming_the_faulty_file(paths: Iterable[Path]) -> Iterator[None]:
 
 def _told(problem: str) -> str:
     if r"'\t'" in problem:
-        return "has a tab where the line begins; must be indented with spaces"
+        return "has a tab at the beginning of the line; must be indented with spaces"
     if problem.startswith("found duplicate key"):
         return f"has the key {problem.removeprefix('found duplicate key ')!r} twice; must have it once"
     if problem.startswith("could not determine a constructor for the tag"):
@@ -157,7 +157,8 @@ def _wrong_scalar(text: str) -> NotYamlError:
                 tag = node.tag.replace("tag:yaml.org,2002:", "!!")
                 shown = node.value if len(node.value) <= 40 else f"{node.value[:40]}..."
                 return NotYamlError(
-                    f"has {shown!r}, which cannot be read as {tag}; must fit it", node.start_mark.line + 1
+                    f"has {shown!r}, which cannot be read as {tag}; must be a valid one",
+                    node.start_mark.line + 1,
                 )
         elif isinstance(node, yaml.CollectionNode):
             nodes += [each for part in node.value for each in (part if isinstance(part, tuple) else (part,))]

@@ -1,4 +1,4 @@
-"""What people bring: captions, takedowns, edits and the captions of evaluation sets. No node writes them."""
+"""Files that people write: captions, takedowns, edits, captions of evaluation sets. No node writes them."""
 
 from glob import glob
 from typing import TYPE_CHECKING, Any

@@ -62,7 +62,7 @@ class SecondsDataset(JSONDataset):
         return seconds
 
     def _write(self, beside: Path, data: dict[str, float]) -> None:
-        """Adds to what is there; a node's newer figure replaces its older one. A damaged file is replaced."""
+        """Adds to the stored figures; newer ones replace older ones. A damaged file is replaced."""
         super()._write(beside, {**self._before(), **data})
 
     def _before(self) -> dict[str, float]:

@@ -19,7 +19,7 @@ from stablerep.storage.whole_folders import folder_written_whole, recover_folder
 
 
 class DamagedFileError(DataError):
-    """A file that a node wrote is not as it was written.
+    """A file has changed since a node wrote it.
 
     Attributes:
         path: of the file or the folder.

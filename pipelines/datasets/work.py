@@ -26,7 +26,7 @@ class WorkFolderDataset(FolderDataset):
         except OSError as error:
             raise DataError(
                 f"{folder}: cannot be made an empty folder ({error.strerror or error}). Make the folder "
-                "above it writable, free some space or move away what stands there, and run again."
+                "above it writable, free some space or move away what is there, and run again."
             ) from error
         return folder
 

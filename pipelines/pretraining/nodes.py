@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def pretrain_generator(
     recipe: dict[str, Any], takedowns: "pd.DataFrame", work: Path, place: Path
 ) -> tuple[Path, dict[str, float]]:
-    """Trains the generator on what was not taken down; returns its folder and its seconds by part."""
+    """Trains the generator on images that were not taken down; returns its folder and its seconds by part."""
     from stablerep.generation.pretraining.launch import pretrain_generator as pretrain
     from stablerep.generation.pretraining.recipe import PretrainingRecipe
 

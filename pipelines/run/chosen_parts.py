@@ -1,4 +1,4 @@
-"""Which part of the graph `kedro run` is to run: an unknown name is refused, with the nearest one."""
+"""Which part of the graph `kedro run` runs; an unknown name is refused, with the nearest known one."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from stablerep.errors import ConfigError
 from stablerep.nearest_name import must_be_one_of
 
 _ALL = "__default__"
-_LISTED = " `kedro registry list` names the rooms and the items of the default run."
+_LISTED = " `kedro registry list` lists the rooms and the items of the default run."
 
 
 def check_chosen_parts(
@@ -38,13 +38,13 @@ def check_chosen_parts(
         ("--to-nodes", options.get("to_nodes")),
     ):
         for name in names or ():
-            _check_known(option, name, nodes, " `kedro registry describe <pipeline>` names the nodes.")
+            _check_known(option, name, nodes, " `kedro registry describe <pipeline>` lists the nodes.")
     for option, names in (
         ("--from-inputs", options.get("from_inputs")),
         ("--to-outputs", options.get("to_outputs")),
     ):
         for name in names or ():
-            _check_known(option, name, graph.datasets(), " conf/base/catalog.yml names the datasets.")
+            _check_known(option, name, graph.datasets(), " conf/base/catalog.yml lists the datasets.")
     for name in options.get("namespaces") or ():
         _check_known("--namespaces", name, _namespaces(graph), _LISTED)
     for name in options.get("tags") or ():

@@ -1,4 +1,4 @@
-"""What a disk refuses, in words for the user.
+"""Turns errors of a disk into messages for the user.
 
 Datasets and `stablerep.storage` name the file that they could not write. Working files are written by
 libraries in many places; what those raise comes here, where the command ends.
@@ -28,11 +28,11 @@ _OF_SQLITE = {
     sqlite3.SQLITE_IOERR: errno.EIO,
 }
 _LEAST_FREE = 1 << 20  # bytes; below it a disk is called full
-_AGAIN = "Run the same command again: files that are whole are kept."
+_AGAIN = "Then run the same command again: complete files are kept."
 
 
 def disk_fault(error: BaseException, project: Path) -> DataError | None:
-    """Returns a message where a disk refused in a chain of exceptions; None where none did.
+    """Returns a message if a chain of exceptions contains a disk error, otherwise None.
 
     Args:
         error: what ended the command.
@@ -59,7 +59,7 @@ def _number_of(error: BaseException) -> int | None:
 
 def _advice(number: int | None, file: str | None) -> str | None:
     if number in _FULL:
-        return "It cannot be written: free some space on its disk, or raise the limit of its size."
+        return "It cannot be written: free some space on its disk, or raise the limit on file size."
     if number in _PROTECTED:
         return "It must be readable and writable for this user: fix its permissions or its mount."
     if number in _OTHER_KIND and file:

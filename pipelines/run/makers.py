@@ -1,4 +1,4 @@
-"""Faults of files that lie between rooms: which file, which node makes it, how to have it made again.
+"""Errors of intermediate files: which file, which node makes it, and how to make it again.
 
 The command asks here once for all datasets: a table that does not fit its model, a file that cannot be read,
 and one that is missing.
@@ -71,8 +71,8 @@ def _how_to_make(dataset: str) -> str | None:
     # a namespace, like a room, is run by itself on what lies on the disk
     part = f"--namespaces {node.namespace}" if node.namespace else f"--pipelines {room}"
     return (
-        f"Node {node.name!r} makes it. Have it made again: `kedro run {part}`, with the --params of this run "
-        "where it has any, or restore it with `dvc checkout`."
+        f"Node {node.name!r} makes it. Make it again: `kedro run {part}`, with the --params of this run "
+        "if there were any, or restore it with `dvc checkout`."
     )
 
 

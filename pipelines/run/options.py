@@ -1,4 +1,4 @@
-"""The options of `kedro run`: Kedro's own, with this project's reading of what they are given."""
+"""The options of `kedro run`: Kedro's own, some of which this project parses itself."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -18,8 +18,8 @@ from stablerep.nearest_name import must_be_one_of
 _RUNNERS = ("ParallelRunner", "SequentialRunner", "ThreadRunner")
 _MAY_BE_EMPTY = ("params", "runner_params")  # no value is changed, as it says
 _PARAMS_HELP = (
-    "Choices and values of this run, with commas between them: "
-    "generator=sdxl_turbo,generator.guidance_scale=0. A list stands in brackets, method=[simclr,clip], a "
+    "Choices and values of this run, separated by commas: "
+    "generator=sdxl_turbo,generator.guidance_scale=0. A list is written in brackets, method=[simclr,clip], a "
     "mapping in braces with a space after each colon, arms.mine={method: simclr, images: real}."
 )
 
@@ -73,7 +73,7 @@ def _versions(value: Any) -> dict[str, str]:
     for item in (each.strip() for each in value.split(",")) if value else ():
         name, colon, version = item.partition(":")
         if not (name and colon and version) or "/" in version or "\\" in version or version in (".", ".."):
-            raise ConfigError(f"--load-versions: got {item!r}; must be dataset:version, with commas between.")
+            raise ConfigError(f"--load-versions: got {item!r}; must be dataset:version, separated by commas.")
         versions[name] = version
     return versions
 
@@ -109,7 +109,7 @@ def _read_file(context: click.Context, value: str | None) -> str | None:
         elif getattr(known[name], "is_flag", False):
             kinds = (bool,)
         if not isinstance(given, kinds):
-            must = {str: "text, names with commas between them", dict: "a mapping", bool: "true or false"}
+            must = {str: "text, names separated by commas", dict: "a mapping", bool: "true or false"}
             told = " or ".join(must[kind] for kind in kinds)
             raise ConfigError(f"--config: {value}: run.{name}: got {shortened(given)}; must be {told}.")
     context.default_map = {**(context.default_map or {}), **section}
@@ -130,7 +130,7 @@ def refuse_empty(context: click.Context, options: Mapping[str, Any]) -> None:
             continue
         if options[name] in ("", [], {}, None):
             raise ConfigError(
-                f"{parameter.opts[0]}: got nothing; must name something. To run without it, leave it out."
+                f"{parameter.opts[0]}: has no value; must have one. To run without the option, leave it out."
             )
 
 
@@ -153,7 +153,8 @@ def check_runner(name: str, arguments: Mapping[str, Any]) -> None:
         found = None
     if not inspect.isclass(found) or not issubclass(found, AbstractRunner) or inspect.isabstract(found):
         raise ConfigError(
-            f"--runner: got {name!r}; {must_be_one_of(name, _RUNNERS)} A runner of your own is package.Class."
+            f"--runner: got {name!r}; {must_be_one_of(name, _RUNNERS)} Give a runner of your own as "
+            "package.Class."
         )
     taken = inspect.signature(found).parameters
     for key, value in arguments.items():

@@ -1,4 +1,4 @@
-"""Whether a run can write its outputs: a read-only disk is known before the first node, not after days."""
+"""Checks that a run can write its outputs: a read-only disk is found before the first node."""
 
 import os
 from pathlib import Path
@@ -47,7 +47,8 @@ def _check_folder(path: Path, name: str) -> None:
     folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
     if not folder.is_dir():
         raise DataError(
-            f"{folder}: no folder; must be one, for {name} is written below it. Move it away, and run again."
+            f"{folder}: not a folder; must be one, because {name} is written there. Move it away, and run "
+            "again."
         )
     # also of root it says whether the disk is mounted to be read only
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):

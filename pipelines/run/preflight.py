@@ -168,7 +168,7 @@ def _check_corpus(
 
 
 def _check_caption_set(catalog: "DataCatalog", corpus: "Corpus", parameters: dict[str, Any]) -> None:
-    """Checks the captions that an earlier run let pass, where no validation runs that would."""
+    """Checks the captions that an earlier run accepted, if this run has no validation that would."""
     from pipelines.config.caption_images import check_captions_of_images, reads_captions
 
     if not reads_captions(parameters) or not catalog.exists("caption_set"):
@@ -227,7 +227,7 @@ def check_captions_files(parameters: dict[str, Any]) -> None:
 
 
 def check_pretraining(recipe: dict[str, Any], generator: dict[str, Any]) -> None:
-    """Checks what a generator is to learn from, and the size at which it is measured.
+    """Checks the images that a generator learns from, and the size at which it is measured.
 
     Args:
         recipe: the section `pretraining`.

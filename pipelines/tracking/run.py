@@ -1,4 +1,4 @@
-"""What becomes of a run in MLflow: parameters, metrics by step, models, pictures, pages."""
+"""What MLflow records of a run: parameters, metrics by step, models, pictures, pages."""
 
 import logging
 import os
@@ -84,7 +84,7 @@ def continued_run(client: mlflow.MlflowClient) -> str | None:
     ):
         raise ConfigError(
             f"MLFLOW_RUN_ID: got {run_id!r}; must be the id of a run of experiment {EXPERIMENT!r} that is "
-            "not deleted, which is then continued. Correct it, or unset it for a run with an id of its own."
+            "not deleted; that run is then continued. Correct it, or unset it to start a new run."
         )
     return run_id
 
@@ -141,7 +141,8 @@ class Tracker:
             if continued is None or error.error_code != "INVALID_PARAMETER_VALUE":
                 raise
             raise ConfigError(
-                f"MLFLOW_RUN_ID: run {continued} has other parameters; must be a run with those of this one. "
+                f"MLFLOW_RUN_ID: run {continued} has other parameters; must be a run with the same "
+                "parameters as this one. "
                 f"Give it the same --params, or unset MLFLOW_RUN_ID. MLflow says: {error.message}"
             ) from error
         with tempfile.TemporaryDirectory() as folder:
@@ -195,7 +196,7 @@ class Tracker:
             self._arms.end(status)
         except (MlflowException, OSError) as fault:
             # what ended the run is what the user must read; it may be this store
-            logger.warning("MLflow does not have why the run ended: %s", fault)
+            logger.warning("MLflow could not store why the run ended: %s", fault)
         _end_broken_runs(status)
 
     def _log_curation(self, ledger: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A store that is an SQLite file: whether MLflow can use it, found without MLflow, and how it is made.
+"""A store in an SQLite file: checks without MLflow whether MLflow can use it, and makes a new one.
 
 MLflow tries a damaged file ten times, for more than a minute, and creates its tables in the file of any other
 program. So the file is looked at first. Nothing here changes a file that is there.
@@ -37,7 +37,8 @@ def check_file(path: Path) -> None:
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir():
         raise DataError(
-            f"{folder}: a file; must be a folder, in which the runs are stored. Move it away, and run again."
+            f"{folder}: is a file; must be the folder in which the runs are stored. Move it away, and run "
+            "again."
         )
     if path.is_dir():
         raise DataError(f"{path}: a folder; must be the SQLite file in which MLflow stores runs. {_MOVE}")

@@ -1,4 +1,4 @@
-"""The store of runs: where it is, whether it can be used, and what its faults are called.
+"""The store of runs: where it is, whether it can be used, and messages for its errors.
 
 The store is mlflow/mlflow.db unless MLFLOW_TRACKING_URI names another; its URI is absolute, because MLflow
 resolves a relative one against the current folder.
@@ -166,7 +166,7 @@ def _contact(uri: str, split: SplitResult) -> None:
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"{_URI}: {_shown(uri)} needs the Python package {error.name}, which is not installed. "
-            "Install it, or name its driver after a +, as in postgresql+psycopg://."
+            "Install it, or name another driver after a +, as in postgresql+psycopg://."
         ) from error
     except ParseError as error:
         raise _not_mlflow(uri, str(error)) from error

@@ -70,7 +70,7 @@ class _Trials:
         return with_dtype_chosen(GeneratorSettings.read(self.generator | chosen), None, None)
 
     def __call__(self, point: Point, seed: int) -> Outcome:
-        """Returns what came out of one trial; a killed one continues where it was."""
+        """Returns the outcome of one trial; a killed one continues where it was stopped."""
         from stablerep.generation.diffusion.model import passes_per_image
         from stablerep.generation.image_sets.image_set import make_image_set
         from stablerep.image_sets.generated_set import from_manifest
@@ -119,7 +119,7 @@ def tune_guidance(
     seeds: list[int],
     **places: Path,
 ) -> tuple[pd.DataFrame, Figure, dict[str, Any]]:
-    """Runs what is missing of the study, draws its curve and recommends a scale.
+    """Runs the missing trials of the study, draws its curve and recommends a scale.
 
     Images of generated sets in `places` are copied where they are those of a trial.
     """

@@ -1,4 +1,4 @@
-"""What several processes compute together, with gradients: each has its rows of a batch.
+"""Collective operations with gradients, for processes that each have some rows of a batch.
 
 A process has a part of the batch's loss; the parts' sum is the loss. So the gradient of a tensor that others
 used as well is the sum of what each process has for it, and that is what the backward passes give. In one
@@ -18,7 +18,7 @@ def num_processes() -> int:
 
 
 def own_rows(num: int) -> slice:
-    """Returns the rows of this process among the gathered ones, of which each process has so many."""
+    """Returns the rows of this process among the gathered ones; each process has the same number."""
     start = num * (dist.get_rank() if dist.is_initialized() else 0)
     return slice(start, start + num)
 

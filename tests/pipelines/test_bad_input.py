@@ -97,7 +97,7 @@ def test_a_name_that_is_not_there_is_answered_with_the_nearest(
         (["--conf-source", "/nope"], "--conf-source: got '/nope', which has no params/config.yaml; must"),
         (["--config", "/nope"], "/nope: cannot be read (No such file or directory); must"),
         *(
-            ([f"--{option}", ""], f"--{option}: got nothing; must name something")
+            ([f"--{option}", ""], f"--{option}: has no value; must have one")
             for option in ("pipelines", "namespaces", "nodes", "to-outputs", "runner", "env", "conf-source")
         ),
     ],
@@ -118,7 +118,7 @@ def test_an_option_with_a_value_that_it_does_not_take_is_refused(
         (b"run: {pipelines: [curation]}", "run.pipelines: got ['curation']; must be text"),
         (b"run: {is_async: maybe}", "run.is_async: got 'maybe'; must be true or false"),
         (b"run: {params: {'seeds[': 1}}", "got the key 'seeds['; must be names"),
-        (b"run: {pipelines: ''}", "--pipelines: got nothing"),
+        (b"run: {pipelines: ''}", "--pipelines: has no value"),
     ],
 )
 def test_a_file_of_options_that_is_wrong_is_named(
@@ -132,13 +132,13 @@ def test_a_file_of_options_that_is_wrong_is_named(
 @pytest.mark.parametrize(
     ("params", "told"),
     [
-        ("[=1", "--params: got the key '['; must be names with dots"),
-        ("seed[=1", "--params: got the key 'seed['; must be names with dots"),
+        ("[=1", "--params: got the key '['; must be names separated by dots"),
+        ("seed[=1", "--params: got the key 'seed['; must be names separated by dots"),
         ("seeds[x]=1", "--params: got the key 'seeds[x]'; must be names"),
         ("seeds[9]=1", "seeds[9]: got the item 9 of a list of 1; must be a number below 1"),
         ("seeds.x=1", "seeds.x: got the item 'x' of a list of 1; must be a number"),
         (".=1", "--params: got the key '.'"),
-        (f"generator.{'a.' * 3000}b=1", "must be names with dots"),
+        (f"generator.{'a.' * 3000}b=1", "must be names separated by dots"),
         ("seed=!!int x", "--params: got 'seed=!!int x'; its value has 'x', which cannot be read as !!int"),
         ("seeds=[!!timestamp x]", "which cannot be read as !!timestamp"),
         ("seeds=[" + "9" * 5000 + "]", "which cannot be read as !!int"),
@@ -148,13 +148,19 @@ def test_a_file_of_options_that_is_wrong_is_named(
         ("seeds=&a [*a]", "is nested too deeply, or an alias"),
         ("seeds=[1", "its value is not YAML"),
         ("experiment_name=!!python/object/apply:os.getcwd []", "has the tag !!python/object/apply:os.getcwd"),
-        ("arms.x={method:stablerep,images:synthetic}", "lacks a space: must be `method: stablerep`"),
-        ("arms.x={method: stablerep,images:synthetic}", "lacks a space: must be `images: synthetic`"),
+        (
+            "arms.x={method:stablerep,images:synthetic}",
+            "where a space is missing: must be `method: stablerep`",
+        ),
+        (
+            "arms.x={method: stablerep,images:synthetic}",
+            "where a space is missing: must be `images: synthetic`",
+        ),
         ("generator.images_per_caption=1.5", "generator.images_per_caption: got 1.5; must be an integer"),
         ("generator.price_per_hour=.inf", "generator.price_per_hour: got inf; must be"),
         ("generator.cache_mib=.nan", "generator.cache_mib: got nan; must be"),
-        ("experiment_name=../../etc", "experiment_name: got the name '../../etc'; must be of the letters"),
-        ("experiment_name=" + "a" * 101, "at most 100 of them"),
+        ("experiment_name=../../etc", "experiment_name: got the name '../../etc'; must be made of A to Z"),
+        ("experiment_name=" + "a" * 101, "at most 100 characters"),
         ("size_name=../x", "size_name: got the name '../x'; must be"),
         ("method.simclr.temperature=.inf", "method.simclr.temperature: got inf; must be a finite number"),
         ("method.simclr.temperature=abc", "method.simclr.temperature: got 'abc'; must be a number"),
@@ -183,7 +189,7 @@ def test_a_file_of_kedros_that_is_no_yaml_is_named_with_the_line(
     refused: RunCommand, conf: Path, file: str
 ) -> None:
     (conf / file).write_text("a: 1\nb:\n\tc: 1\n", encoding="utf-8")
-    assert f"conf/{file}, line 3: has a tab where the line begins; must be indented" in refused()
+    assert f"conf/{file}, line 3: has a tab at the beginning of the line; must be indented" in refused()
 
 
 @pytest.mark.parametrize(

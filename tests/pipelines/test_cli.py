@@ -96,7 +96,7 @@ def test_a_chain_that_leads_back_to_itself_ends(project: Path, monkeypatch: pyte
 def test_a_fault_of_ours_keeps_its_traceback(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = invoke(monkeypatch, fails(ZeroDivisionError("ours")))
     assert isinstance(result.exception, ZeroDivisionError)
-    assert "This is a fault of the project" in "".join(traceback.format_exception(result.exception))
+    assert "This is a bug in the project" in "".join(traceback.format_exception(result.exception))
 
 
 def test_a_users_fault_is_not_called_one_of_ours(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

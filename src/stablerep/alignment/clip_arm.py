@@ -167,7 +167,8 @@ class ClipArmScorer:
 
 def _unusable(folder: Path, fault: str) -> DataError:
     return DataError(
-        f"{folder}: no whole scorer ({fault}); must have {', '.join(_PARTS)}, as `make scorer` writes them. "
+        f"{folder}: not a complete scorer ({fault}); must have {', '.join(_PARTS)}, as `make scorer` "
+        "writes them. "
         f"Name such a folder: alignment.scorer.folder in {_WHERE}; null is the embedded scorer, which "
         "`git checkout -- data/06_models/scorer` restores and `make scorer` trains again."
     )

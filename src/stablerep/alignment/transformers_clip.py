@@ -18,7 +18,7 @@ from stablerep.alignment.scorer import check_embeddings, id_of_files, score_pair
 from stablerep.errors import DataError, check_range
 from stablerep.models.soundness import faults_of_loading, faults_of_tokenizer, faults_of_weights
 
-_AGAIN = "Download the model again, whole and as safetensors."
+_AGAIN = "Download the complete model again, as safetensors."
 _WHERE = "conf/params/alignment/<name>.yaml"
 
 

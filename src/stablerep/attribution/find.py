@@ -220,7 +220,7 @@ def _sample(store: Path, caption_id: str) -> tuple[Path, Record]:
                 "images are made again."
             ) from error
     raise DataError(
-        f"caption {caption_id!r}: no image of it in {store / SHARDS_FOLDER} ({len(_shards(store))} shards); "
+        f"caption {caption_id!r}: has no image in {store / SHARDS_FOLDER} ({len(_shards(store))} shards); "
         "must be a caption of "
         "the image set. Their ids are in finished/images.parquet beside the shards; `kedro run --pipelines "
         "image_sets` makes the set."

@@ -189,13 +189,13 @@ def _refuse_folder(error: OSError) -> None:
 
 
 def _warn_of_other_metadata(root: Path) -> None:
-    """Names files that look like captions or labels in a form that is not read, such as COCO's."""
+    """Logs files that look like captions or labels in a format that is not read, such as COCO's."""
     places = (root, root / _ANNOTATIONS)
     found = sorted(path for place in places for path in place.glob("*") if path.suffix in _OTHER_METADATA)
     if found:
         shown = ", ".join(path.relative_to(root).as_posix() for path in found[:3])
         logger.warning(
-            "%s: %s %s not read: captions and labels must stand in one of %s, one row per image, with a "
-            "column %r. Write COCO's JSON and other forms as one of these.",
+            "%s: %s %s not read: captions and labels must be in one of %s, one row per image, with a "
+            "column %r. Convert COCO's JSON and other formats to one of these.",
             root, shown, "is" if len(found) == 1 else "are", ", ".join(NAMES), FILE_NAME,
         )  # fmt: skip

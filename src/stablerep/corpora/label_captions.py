@@ -41,7 +41,7 @@ def read_templates(templates: Sequence[str] | str) -> list[str]:
 def captions_from_labels(
     table: pd.DataFrame, tasks: Mapping[str, Task], templates: Sequence[str]
 ) -> list[list[str]]:
-    """Returns the captions of a table's images: their own, or of images without any one from a template.
+    """Returns the captions of a table's images: their own, or one from a template for images without any.
 
     Which template follows from a hash of the image's key, so that other images change nothing about it.
 
@@ -81,7 +81,7 @@ def _fields_of(template: str, tasks: Mapping[str, Task]) -> set[str]:
     if not fields or not fields <= set(tasks):
         known = ", ".join(f"{{{name}}}" for name in tasks) or "none, as the images have no labels"
         raise ConfigError(
-            f"corpus.caption_templates: got {template!r}; must hold the name of a task in braces for the "
-            f"class's place, and nothing else in braces. There are: {known}. Set it in {WHERE}."
+            f"corpus.caption_templates: got {template!r}; must have the name of a task in braces in place "
+            f"of the class, and nothing else in braces. The tasks are: {known}. Set it in {WHERE}."
         )
     return fields

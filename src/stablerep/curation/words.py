@@ -44,7 +44,8 @@ class WordList:
         entries = fold(entry for entry, _ in rows)
         if not any(entries):
             raise ConfigError(
-                f"{self}: no words; must hold at least one. Add some, or leave out what takes it."
+                f"{self}: no words; must hold at least one. Add some, or remove the setting that uses this "
+                "list."
             )
         further = fold(form for _, forms in rows for form in forms)
         of_entries = [entry for entry, (_, forms) in zip(entries, rows, strict=True) for _ in forms]
@@ -103,7 +104,7 @@ def _lines(path: str) -> list[str]:
         return Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{path}: cannot be read ({error}); must be a list of words in UTF-8, one a line. "
+            f"{path}: cannot be read ({error}); must be a list of words in UTF-8, one per line. "
             "Fix the path in conf/params/curation/<name>.yaml."
         ) from error
 

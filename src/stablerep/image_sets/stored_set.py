@@ -91,7 +91,7 @@ def _read_description(folder: Path) -> dict[str, Any]:
     except RecursionError as error:
         raise DataError(f"{_DESCRIPTION}: its brackets are too deep") from error
     if not isinstance(described, dict):
-        raise DataError(f"{_DESCRIPTION}: is no mapping")
+        raise DataError(f"{_DESCRIPTION}: is not a mapping")
     for key, kind in _TYPES.items():
         if not isinstance(described.get(key), kind):
             raise DataError(f"{_DESCRIPTION}: {key}: got {described.get(key)!r}; must be a {kind.__name__}")
@@ -123,6 +123,8 @@ def _check_fits_together(image_set: ImageSet) -> None:
         )
     unknown = sorted(set(image_set.images["part"]) - set(image_set.parts))
     if unknown:
-        raise DataError(f"{_IMAGES}: has images of part {unknown[0]!r}, of which {_DESCRIPTION} says nothing")
+        raise DataError(
+            f"{_IMAGES}: has images of part {unknown[0]!r}, which {_DESCRIPTION} does not describe"
+        )
     if image_set.source == GENERATED and image_set.manifest is None:
         raise DataError(f"{_MANIFEST}: is missing")

@@ -1,4 +1,4 @@
-"""BatchNorm over the rows of all processes, on any device: torch's SyncBatchNorm takes a GPU's tensors alone.
+"""BatchNorm over the rows of all processes, on any device: torch's SyncBatchNorm needs a GPU.
 
 Legend: N rows of one process, F features.
 """

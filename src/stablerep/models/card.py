@@ -20,7 +20,7 @@ _TRAINED = {
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What a card says of an encoder.
+    """The facts of an encoder's model card.
 
     Attributes:
         arm: its name in the experiment.
@@ -92,18 +92,18 @@ def _data(data: Mapping[str, Any]) -> str:
             ("part", "source", "images"),
             [(name, each["source"], f"{each['num_images']:,}") for name, each in data["parts"].items()],
         ),
-        "Sources of the captions, or of images without one:",
+        "Sources of the captions, or of images that have no caption:",
         _table(
             ("source", "licence", "captions"),
             [(each["source"], each["licence"], f"{each['num_captions']:,}") for each in data["captions"]],
         ),
     ]
     if data["models"]:
-        parts.append("Images were drawn by these models, whose own licences hold for what they draw:")
+        parts.append("The images were drawn by these models, and their licences apply to the images:")
         rows = [(each["model"], each["model_id"], each["generator_id"]) for each in data["models"]]
         parts.append(_table(("model", "digest", "with its settings"), rows))
     if any(each["licence"] == "unknown" for each in data["captions"]):
-        parts.append("Some licences are unknown: find them out before you pass the weights on.")
+        parts.append("Some licences are unknown: find out before you share the weights.")
     return "\n\n".join(parts)
 
 

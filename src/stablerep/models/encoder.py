@@ -29,7 +29,7 @@ class Encoder(nn.Module):
         raise ConfigError(
             f"training.speed.gradient_checkpointing: got True; must be false for this {type(self).__name__}, "
             "which cannot compute its blocks again. Set training.batch.chunk in "
-            "conf/params/training/<name>.yaml where memory is short."
+            "conf/params/training/<name>.yaml if memory is short."
         )
 
 

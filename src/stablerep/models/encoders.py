@@ -119,7 +119,7 @@ def _count_features(body: Any, name: str, size_px: int) -> int:
         reason = str(error) or type(error).__name__
         raise ConfigError(
             f"encoder.backbone: {name} takes no images of {size_px} px ({reason}); must be a "
-            f"model that does, or of a size that it takes, such as its own {own} px. "
+            f"model that does, or use a size that it takes, such as its own {own} px. "
             f"Set encoder.backbone in {_WHERE}."
         ) from error
     body.train()

@@ -1,4 +1,4 @@
-"""A trained encoder for others: a folder that timm, ONNX Runtime or torch alone loads, with a model card.
+"""Exports a trained encoder: a folder that timm, ONNX Runtime or torch alone loads, with a model card.
 
     timm    config.json, model.safetensors    timm.create_model("local-dir:<folder>", pretrained=True)
     onnx    encoder.onnx                      onnxruntime.InferenceSession("<folder>/encoder.onnx")
@@ -168,7 +168,7 @@ def export_encoder(
     difference = max(_difference(form, encoder, folder, number) for number in _NUM_IMAGES)
     if not difference <= _TOLERANCE:
         raise ConfigError(
-            f"--format {form}: the features of what was written differ from the encoder's by "
+            f"--format {form}: the features of the exported file differ from the encoder's by "
             f"{difference:.2g} of the largest; must be at most {_TOLERANCE:g}. Nothing is kept. Choose "
             "another format."
         )

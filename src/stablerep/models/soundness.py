@@ -24,8 +24,8 @@ def faults_of_loading(info: Mapping[str, Any]) -> list[str]:
     """
     said = {
         "missing_keys": "its file lacks {}",
-        "unexpected_keys": "its file has {}, which the network has not",
-        "mismatched_keys": "its file has other shapes of {}",
+        "unexpected_keys": "its file has {}, which the network does not have",
+        "mismatched_keys": "its file has another shape for {}",
         "error_msgs": "{}",
     }
     return [text.format(_shown(info[key])) for key, text in said.items() if info.get(key)]

@@ -1,4 +1,4 @@
-"""A file system that does not answer has damaged nothing: what it holds is read again a little later.
+"""Retries for a file system that does not answer: its files are not damaged and are read again later.
 
 Damage is found in bytes alone: they are not those of the digest, or cannot be decoded. It is an
 `UnreadableImageError`. Every error of the operating system is an outage, a missing file included: a network
@@ -55,9 +55,9 @@ def file_faults(path: Path) -> Iterator[None]:
 
 
 def refuse_outage(path: Path, error: Exception) -> None:
-    """Raises OutageError if an error of reading the path is the file system's; a folder there is none.
+    """Raises OutageError if reading the path failed because of the file system; a folder there is no outage.
 
-    For those who go on without a file that is missing or damaged: an outage must not make them.
+    For callers that continue without a missing or damaged file: after an outage they must not.
     """
     of_the_form = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
     if isinstance(error, OSError) and error.errno is not None and not isinstance(error, of_the_form):
@@ -66,7 +66,7 @@ def refuse_outage(path: Path, error: Exception) -> None:
 
 def _outage(path: Path, error: OSError) -> OutageError:
     return OutageError(
-        f"{path}: the file system failed ({error.strerror or error}); the file itself may be whole. "
+        f"{path}: the file system failed ({error.strerror or error}); the file itself may be intact. "
         "Check the disk, the network mount and the permissions, then run again."
     )
 
@@ -84,6 +84,6 @@ def read_patiently(read: Callable[[], T]) -> T:
         try:
             return read()
         except OutageError as error:
-            logger.warning("%s Tries again in %d s.", error, delay_s)
+            logger.warning("%s Trying again in %d s.", error, delay_s)
             time.sleep(delay_s)
     return read()

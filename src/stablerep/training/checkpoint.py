@@ -112,7 +112,7 @@ class Checkpoint:
             self._last_s = time.monotonic()
             return Progress(**facts)
         if sets_aside:
-            self._set_aside(self.files(), "of another run; starts from the beginning")
+            self._set_aside(self.files(), "of another run; starting from the beginning")
         return Progress()
 
     def write_batch(self, step: int, part: int, images: list[str], captions: list[str]) -> Path:

@@ -1,4 +1,4 @@
-"""Whether an arm can learn from local crops; how they are drawn and compared stands elsewhere.
+"""Checks whether an arm can learn from local crops.
 
 They are drawn by `training.inputs.views_of`, and compared by `methods.local_crops`.
 """
@@ -30,7 +30,7 @@ def check_local_crops(arm: str, method: Method, encoder: Encoder, settings: Loca
     if not method.uses_head or method.temperature is None:
         raise ConfigError(
             f"training.local_crops.per_image: got {settings.per_image} for arm {arm!r}; must be 0 for "
-            f"{type(method).__name__}, whose loss compares images with captions alone. {_WHERE}"
+            f"{type(method).__name__}, whose loss compares images only with captions. {_WHERE}"
         )
     if settings.size_px is None or settings.size_px == encoder.size_px:
         return

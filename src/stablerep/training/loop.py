@@ -140,7 +140,7 @@ class _Training:
         num_captions = arm.source.num_captions
         self.schedule = Schedule.of(settings, num_captions)
         logger.info(
-            "%s: %d captions, %d views a step; %s",
+            "%s: %d captions, %d views per step; %s",
             arm.name, num_captions, settings.batch.num_views, self.schedule,
         )  # fmt: skip
         check_local_crops(arm.name, arm.method, networks.encoder, settings.local_crops)
@@ -205,7 +205,7 @@ class _Training:
             faults = [each for each in self.peers.gather(fault) if each]
             self._share_unreadable()
             self.keep(last=True)
-            kept = "is kept" if self.checkpoint is not None else "is lost, for no checkpoints are kept"
+            kept = "is kept" if self.checkpoint is not None else "is lost, because no checkpoints are kept"
             raise DataError(f"arm {self.arm.name!r}: {' '.join(faults)} The state after step {step} {kept}.")
         assert read is not None  # noqa: S101 -- there was no fault
         self._add_unreadable(read.batch.unreadable)

@@ -1,4 +1,4 @@
-"""A linear classifier that learns from the encoder's features while the encoder is trained.
+"""A linear classifier that is trained on the encoder's features while the encoder is trained.
 
 It follows what a linear probe would say, at the cost of a matrix product per step. The encoder is not
 changed: features reach the classifier without their graph, and no random number is drawn. Source of the

@@ -1,4 +1,4 @@
-"""What the processes of a training tell each other beside the gathered features.
+"""What the processes of a training exchange besides the gathered features.
 
 They talk over the CPU (gloo), in a group of their own, so that no GPU is waited for.
 """
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Peers:
-    """The processes of a training; every method must be called by all of them.
+    """The processes of a training; each method must be called by all of them.
 
     Args:
         accelerator: that started or joined them.

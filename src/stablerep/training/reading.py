@@ -131,7 +131,7 @@ class BatchReader(Dataset["ReadBatch | DataError"]):
         raise DataError(
             f"image source {self.source.name!r}: no image of the caption {self.source.texts[text_row]!r} can "
             f"be read, and none of the next {len(others)} captions that could take its place: "
-            f"{'; '.join(faults[:3])}. Run `kedro run --pipelines image_sets`: what is damaged is made again."
+            f"{'; '.join(faults[:3])}. Run `kedro run --pipelines image_sets`: it makes damaged images again."
         )
 
     def _first_readable(self, rows: Iterable[int], faults: list[str]) -> tuple[int, Tensor] | None:
@@ -190,7 +190,7 @@ def read_ahead(
 
 
 def _prepare_worker(number: int) -> None:
-    """Has a process that decodes log what it meets, and not end by SIGTERM, which schedulers send to a group.
+    """Sets up a decoding process: it logs, and it ignores SIGTERM, which schedulers send to a group.
 
     The training takes the signal, keeps its state and ends them; they also end where the training died.
     """

@@ -93,7 +93,7 @@ def _check_equal_trainings(found: list[tuple[str, str]], checkpoint: Checkpoint)
     different = [place for place, fingerprint in others if fingerprint != wanted]
     if different:
         raise TrainingError(
-            f"arm {checkpoint.folder.name!r}: {', '.join(different)} would train something else than "
+            f"arm {checkpoint.folder.name!r}: {', '.join(different)} would train something different from "
             f"{first}; settings, images and captions must be the same for all processes. Put the project's "
             "data folder on a file system that all machines mount, and start the same command on each."
         )
@@ -108,7 +108,7 @@ def _check_equal_states(first: _Claim, others: list[_Claim], checkpoint: Checkpo
         raise TrainingError(
             f"arm {checkpoint.folder.name!r}: {told}, but {first.place} has {_state_of(first)}; all "
             f"processes must start from the same. Put {checkpoint.folder} on a file system that all machines "
-            f"mount, or remove it on the machines of the former: they then get the state of {first.place}."
+            f"mount, or remove it on the other machines: they then get the state of {first.place}."
         )
 
 

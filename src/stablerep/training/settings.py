@@ -92,7 +92,7 @@ class OnlineProbeSettings(Settings):
 
 
 class SpeedSettings(Settings):
-    """What makes a step faster or smaller on a GPU; none of it changes what is computed, but for rounding."""
+    """What makes a step faster or smaller on a GPU; results change only by rounding."""
 
     section: ClassVar[str] = "training.speed"
 

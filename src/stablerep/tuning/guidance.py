@@ -50,7 +50,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out of a trial.
+    """The outcome of a trial.
 
     Attributes:
         unit_scores: (U,) mean score of each unit of the validation images, in [0, 1], in a fixed order.

@@ -1,4 +1,4 @@
-"""Where accuracy over the guidance scale is highest, with the interval that the study's noise leaves.
+"""Where accuracy over the guidance scale is highest, with an interval that reflects the study's noise.
 
 A Gaussian process over x = log(scale), fitted to all trials at once:
 
@@ -195,7 +195,7 @@ def _estimate(draws: np.ndarray) -> Estimate:
 
 
 def front(accuracies: Sequence[float], costs: Sequence[float]) -> list[bool]:
-    """Tells for each point whether no other is as accurate for less, or more accurate for no more.
+    """Returns for each point whether it is on the Pareto front of accuracy and cost.
 
     Args:
         accuracies: higher is better.

@@ -1,4 +1,4 @@
-"""What a study recommends: a guidance scale with its interval, never a bare best."""
+"""What a study recommends: a guidance scale with its interval."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -65,7 +65,7 @@ class Recommendation:
                 f"{each.guidance_scale:.3g} in {each.num_inference_steps} steps"
                 for each in front_points
             )
-            said.append(f"accuracy against cost, nothing better for less: {listed}")
+            said.append(f"best accuracy for each cost: {listed}")
         return said
 
     def to_json(self) -> dict[str, Any]:
@@ -124,9 +124,9 @@ def sentence_of(optimum: Optimum, current: float) -> str:
     said = f"guidance scale {best.value:.1f} ({best.low:.1f} to {best.high:.1f})"
     ends = [f"{end:g}" for end, reached in ((low, best.low <= low), (high, best.high >= high)) if reached]
     if ends:
-        said += f", which reaches {' and '.join(ends)}, where the study ends"
+        said += f", which reaches {' and '.join(ends)}, the limit of the study"
     if not low <= current <= high:
-        return f"{said}; {current:g} is outside of the study"
+        return f"{said}; {current:g} is outside the range of the study"
     if current in best:
         return f"{said}; no evidence against {current:g}"
     loss = optimum.loss_at(current)

@@ -39,7 +39,7 @@ class TuningSettings(Settings):
         for name in ("seeds", "num_inference_steps"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
-                raise SettingError(name, f"got {list(values)!r}; each value must be there once")
+                raise SettingError(name, f"got {list(values)!r}; each value must occur only once")
         return self
 
     @property

@@ -117,7 +117,7 @@ def test_a_folder_with_files_is_left_alone(project: Path) -> None:
     (project / "out").mkdir()
     (project / "out/mine.txt").write_text("mine")
     done = call("one", project / "out")
-    assert done.exit_code == 1 and "out: has files; must be a new or empty folder" in done.output
+    assert done.exit_code == 1 and "out: is not empty; must be a new or empty folder" in done.output
     assert [path.name for path in (project / "out").iterdir()] == ["mine.txt"]
 
 

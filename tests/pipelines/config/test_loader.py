@@ -465,7 +465,7 @@ def test_a_list_for_a_group_that_takes_one_is_refused() -> None:
         ("reporting.num_bootstrap", 10, "got 10; must be >= 100"),
         ("tuning.high", 0.5, "got 0.5; must be >= 1"),
         ("tuning.seeds", [0], "got [0]; must have at least 2"),
-        ("tuning.seeds", [0, 0], "got [0, 0]; each value must be there once"),
+        ("tuning.seeds", [0, 0], "got [0, 0]; each value must occur only once"),
         ("pretraining.caption_dropout", 2, "got 2; must be >= 0 and <= 1"),
         ("pretraining.denoiser.batch_size", 0, "got 0; must be >= 1"),
         ("scorer.stage.decay_from", 2, "got 2; must be >= 0 and <= 1"),

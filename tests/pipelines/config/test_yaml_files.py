@@ -13,9 +13,9 @@ from stablerep.errors import ConfigError, DataError
     ("content", "line", "told"),
     [
         (b"a: 1\nb: [1\n", 3, "is not YAML: expected ',' or ']'"),
-        (b"a: 1\nb: caf\xe9\n", 2, "has the byte 0xE9, so is no UTF-8; must be UTF-8"),
-        (b"\xff\xfea\x00", 1, "has the byte 0xFF, so is no UTF-8"),
-        (b"a:\n\tb: 1\n", 2, "has a tab where the line begins; must be indented with spaces"),
+        (b"a: 1\nb: caf\xe9\n", 2, "has the byte 0xE9, so it is not UTF-8; must be UTF-8"),
+        (b"\xff\xfea\x00", 1, "has the byte 0xFF, so it is not UTF-8"),
+        (b"a:\n\tb: 1\n", 2, "has a tab at the beginning of the line; must be indented with spaces"),
         (b"a: 1\nb: 2\na: 3\n", 3, "has the key 'a' twice"),
         (
             b"a: !!python/object/apply:os.getcwd []\n",
@@ -31,7 +31,7 @@ from stablerep.errors import ConfigError, DataError
         (b"a: 1\nb: " + b"9" * 5000, 2, "99999..., which cannot be read as !!int".replace("...", "...'")),
         (b"- a\n", 1, "is a list; must be a mapping"),
         (b"3\n", None, "must be a mapping of keys to values"),
-        (b"3: 4\n", None, "has the key 3, which is no string"),
+        (b"3: 4\n", None, "has the key 3, which is not a string"),
         (b"a: &b [*b]\n", None, "is nested too deeply, or an alias"),
         (b"[" * 3000, None, "is nested too deeply"),
     ],

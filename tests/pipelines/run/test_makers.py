@@ -94,7 +94,7 @@ def test_a_damaged_file_is_one_message_with_its_node_and_its_command(
     damage(path)
     message = told(catalog, name, capsys)
     assert message.startswith(f"\nDataError: {path}: ")
-    assert f"Node '{node}' makes it. Have it made again: `kedro run {command}`" in message
+    assert f"Node '{node}' makes it. Make it again: `kedro run {command}`" in message
 
 
 @pytest.mark.parametrize("name", ["curated_captions", "metrics", "caption_gate", "image_set_of_synthetic"])
@@ -103,7 +103,7 @@ def test_a_missing_file_names_its_node_and_its_command(
 ) -> None:
     message = told(catalog, name, capsys)
     assert f"{catalog.get(name)._filepath}" in message and ": missing; must be there" in message
-    assert re.search(r"Node '[a-z_.]+' makes it\. Have it made again: `kedro run --", message)
+    assert re.search(r"Node '[a-z_.]+' makes it\. Make it again: `kedro run --", message)
 
 
 def test_a_damaged_file_of_a_folder_names_the_folder_and_the_file(

@@ -42,13 +42,13 @@ def test_a_read_only_folder_is_named(place: str) -> None:
 @pytest.mark.parametrize("place", ["reports", "encoders"])
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path, place: str) -> None:
     (tmp_path / place).write_text("x")
-    with pytest.raises(DataError, match=f"{tmp_path / place}: no folder; must be one"):
+    with pytest.raises(DataError, match=f"{tmp_path / place}: not a folder; must be one"):
         check_outputs(GRAPH, catalog_in(tmp_path))
 
 
 def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
     (tmp_path / "reports").symlink_to(tmp_path / "gone")
-    with pytest.raises(DataError, match="reports: no folder"):
+    with pytest.raises(DataError, match="reports: not a folder"):
         check_outputs(GRAPH, catalog_in(tmp_path))
 
 

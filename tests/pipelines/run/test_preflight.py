@@ -156,7 +156,7 @@ def test_a_scorer_that_is_damaged_and_has_no_digests_is_found_where_images_are_t
     folder = shutil.copytree(SCORER, tmp_path / "scorer")
     (folder / "SHA256SUMS").unlink()
     (folder / "model.safetensors").write_bytes(b"short")
-    with pytest.raises(DataError, match="scorer: no whole scorer .*SafetensorError"):
+    with pytest.raises(DataError, match="scorer: not a complete scorer .*SafetensorError"):
         check("image_sets", catalog(scorer=folder))
     assert fault("training", catalog(scorer=folder)) is None
     assert fault("image_sets", catalog(scorer=folder), alignment="unscored") is None

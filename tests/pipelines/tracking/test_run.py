@@ -525,7 +525,7 @@ def test_a_store_that_fails_while_nodes_run_is_one_message(
         monkeypatch.setattr(mlflow, name, refuse)
     with pytest.raises(DataError, match=r"cannot be used as the store of runs \(database or disk is full\)"):
         run_nodes(project, parameters, [node(lambda: 1, None, "one", name="one")])
-    assert "MLflow does not have why the run ended: database or disk is full" in caplog.text
+    assert "MLflow could not store why the run ended: database or disk is full" in caplog.text
     assert runs(project)["smoke training"].info.status == "FAILED"
 
 

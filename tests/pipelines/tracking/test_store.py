@@ -100,7 +100,7 @@ def test_a_store_that_is_a_folder_is_named(project: Path) -> None:
 def test_a_file_in_the_place_of_the_stores_folder_is_named(project: Path) -> None:
     shutil.rmtree(project / "mlflow")
     (project / "mlflow").write_text("x")
-    with pytest.raises(DataError, match=f"{project / 'mlflow'}: a file; must be a folder"):
+    with pytest.raises(DataError, match=f"{project / 'mlflow'}: is a file; must be the folder"):
         check_store(project)
     assert (project / "mlflow").read_text() == "x"
 

@@ -73,12 +73,12 @@ def test_the_id_is_that_of_what_is_read_and_a_card_is_not(shipped_scorer, tmp_pa
 def test_a_missing_part_is_named(shipped_scorer, tmp_path, name):
     copied = shutil.copytree(shipped_scorer.folder, tmp_path / "copied")
     (copied / name).rename(tmp_path / "elsewhere")
-    with pytest.raises(DataError, match=f"no whole scorer \\({name} missing\\).*make scorer"):
+    with pytest.raises(DataError, match=f"not a complete scorer \\({name} missing\\).*make scorer"):
         ClipArmScorer(copied)
 
 
 def test_advice_for_a_folder_that_is_not_the_embedded_one_is_to_name_another(tmp_path):
-    told = r"nope: no whole scorer.*Name such a folder: alignment\.scorer\.folder.*-- data/06_models/scorer"
+    told = r"nope: not a complete scorer.*such a folder: alignment\.scorer\.folder.*-- data/06_models/scorer"
     with pytest.raises(DataError, match=told) as caught:
         ClipArmScorer(tmp_path / "nope")
     assert f"git checkout {tmp_path}" not in str(caught.value)
@@ -92,7 +92,9 @@ def test_a_flipped_byte_of_the_shipped_scorer_is_refused_before_anything_is_scor
     data = bytearray((copied / name).read_bytes())
     data[-20] ^= 1
     (copied / name).write_bytes(data)
-    with pytest.raises(DataError, match=f"no whole scorer \\({name} is not the file that SHA256SUMS records"):
+    with pytest.raises(
+        DataError, match=f"not a complete scorer \\({name} is not the file that SHA256SUMS records"
+    ):
         ClipArmScorer(copied)
 
 
@@ -120,7 +122,7 @@ def with_nan(tensors):
         (with_weights(lambda tensors: tensors.pop("text.logit_scale")), "Missing key.*logit_scale"),
         (with_weights(lambda tensors: tensors.update(more=torch.zeros(1))), 'Unexpected key.*"more"'),
         (with_weights(with_nan), r"text\.image_projection\.weight has values that are not finite"),
-        (lambda folder: (folder / "tokenizer" / "tokenizer.json").unlink(), "no whole scorer"),
+        (lambda folder: (folder / "tokenizer" / "tokenizer.json").unlink(), "not a complete scorer"),
     ],
     ids=["cut", "missing", "left over", "nan", "no tokens"],
 )

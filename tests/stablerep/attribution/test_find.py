@@ -78,7 +78,7 @@ def test_a_half_made_set_claims_no_generator(store, image_id):
     ("target", "message"),
     [
         ("nothing", "image 'nothing': no such file and no image id; must be <caption id>.<k>"),
-        ("c-0000000000000000.0", "caption 'c-0000000000000000': no image of it"),
+        ("c-0000000000000000.0", "caption 'c-0000000000000000': has no image"),
         (f"{caption_id_of('a nine')}.2", r"no such image; must be one of this caption's: .*\.0, .*\.1"),
         (caption_id_of("a nine"), r"This caption's are .*\.0, .*\.1\."),
         ("x" * 5000, "no such file and no image id"),

@@ -107,7 +107,7 @@ def test_options_of_a_sampler_cannot_name_another_class(store, image_id):
     record = find_image(image_id, store).record
     options = {"_target_": "subprocess.Popen"}
     with pytest.raises(
-        GeneratorError, match=r"options name the class 'subprocess\.Popen'; they must be values"
+        GeneratorError, match=r"options name the class 'subprocess\.Popen'; they must contain only values"
     ):
         settings_of(replace(record, generator=record.generator | {"scheduler_options": options}))
     chosen = record.generator | {"scheduler": "DDIMScheduler", "scheduler_options": {"clip_sample": False}}

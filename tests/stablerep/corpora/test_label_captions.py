@@ -80,7 +80,7 @@ def test_a_template_may_name_one_of_several_tasks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("template", ["a photo", "a {kind}", "a {class", "a {class} in a {place}", "{}"])
 def test_a_template_that_names_no_task_is_refused(folder: Path, template: str) -> None:
-    with pytest.raises(ConfigError, match=r"corpus\.caption_templates: got .*There are: \{class\}"):
+    with pytest.raises(ConfigError, match=r"corpus\.caption_templates: got .*The tasks are: \{class\}"):
         captions(folder, caption_templates=["a {class}", template])
 
 

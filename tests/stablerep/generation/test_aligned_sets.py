@@ -154,7 +154,7 @@ def test_unscored_images_have_no_alignment(run, store):
 
 
 def test_a_missing_scorer_costs_no_image(run, store, tmp_path):
-    with pytest.raises(DataError, match="no whole scorer"):
+    with pytest.raises(DataError, match="not a complete scorer"):
         run(scoring(), tmp_path / "none")
     assert not store.exists()
 

@@ -167,7 +167,7 @@ def test_an_export_in_timms_form_is_compared_with_the_encoder(
         return save(config, {name: 1.1 * value for name, value in weights.items()}, facts, folder)
 
     monkeypatch.setattr("stablerep.models.export.export_to_timm", save_other)
-    with pytest.raises(ConfigError, match="--format timm: the features of what was written differ"):
+    with pytest.raises(ConfigError, match="--format timm: the features of the exported file differ"):
         export_encoder("timm", config, weights, FACTS, tmp_path / "bad")
 
 

@@ -115,7 +115,7 @@ def test_epochs_count_the_captions_that_an_arm_is_trained_on_and_are_told_before
         history = train_arm(plan_of(settings), source_of()).history
     assert history["images"].tolist() == [4, 8, 12]
     assert caplog.messages[0] == (
-        "arm: 2 captions, 4 views a step; 3 steps in 3 epochs of 1 steps; warm-up 0.5 steps, 0.5 epochs"
+        "arm: 2 captions, 4 views per step; 3 steps in 3 epochs of 1 steps; warm-up 0.5 steps, 0.5 epochs"
     )
 
 

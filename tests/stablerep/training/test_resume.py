@@ -110,7 +110,7 @@ def test_the_state_of_another_run_is_not_gone_on_with(killed, tmp_path, caplog, 
         source = replace(source, images=ImagesInMemory(255 - source.images.images))
     with caplog.at_level(logging.INFO):
         mine = train_arm(plan, source, tmp_path)
-    assert "of another run; starts from the beginning" in caplog.text
+    assert "of another run; starting from the beginning" in caplog.text
     (aside,) = (tmp_path / "arm").glob("earlier-*")
     (state,) = aside.iterdir()
     assert state.read_bytes() == newest(killed).read_bytes()

@@ -228,7 +228,8 @@ def test_a_process_that_would_train_something_else_stops_all_and_moves_no_file(
 ) -> None:
     for each in found("foreign"):
         assert (
-            "process 1 on " in each["error"] and "would train something else than process 0" in each["error"]
+            "process 1 on " in each["error"]
+            and "would train something different from process 0" in each["error"]
         )
     assert sorted(path.name for path in (folder / "foreign/arm").iterdir()) == [
         "step-2.safetensors",

@@ -146,8 +146,8 @@ def test_a_range_of_one_scale_has_one_first_trial() -> None:
     [
         ({"low": 9.0}, "tuning.high: got 8.0; must be >= tuning.low = 9"),
         ({"seeds": (1,)}, "tuning.seeds"),
-        ({"seeds": (1, 1)}, r"tuning.seeds: got \[1, 1\]; each value must be there once"),
-        ({"num_inference_steps": (5, 5)}, "tuning.num_inference_steps: .*must be there once"),
+        ({"seeds": (1, 1)}, r"tuning.seeds: got \[1, 1\]; each value must occur only once"),
+        ({"num_inference_steps": (5, 5)}, "tuning.num_inference_steps: .*must occur only once"),
     ],
 )
 def test_a_study_that_cannot_know_its_noise_names_its_key(changes: dict[str, object], told: str) -> None:

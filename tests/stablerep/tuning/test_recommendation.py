@@ -46,9 +46,14 @@ def trials_of(steps: tuple[int, ...] = (5,), gain: float = 0.0) -> pd.DataFrame:
     [
         (2.1, 4.4, 2.5, "(2.1 to 4.4); no evidence against 2.5"),
         (2.1, 4.4, 8.0, "(2.1 to 4.4); evidence against 8: 10.0 points lower (10.0 to 10.0)"),
-        (2.1, 4.4, 12.0, "(2.1 to 4.4); 12 is outside of the study"),
-        (1.0, 4.4, 2.5, "(1.0 to 4.4), which reaches 1, where the study ends; no evidence against 2.5"),
-        (1.0, 8.0, 2.5, "(1.0 to 8.0), which reaches 1 and 8, where the study ends; no evidence against 2.5"),
+        (2.1, 4.4, 12.0, "(2.1 to 4.4); 12 is outside the range of the study"),
+        (1.0, 4.4, 2.5, "(1.0 to 4.4), which reaches 1, the limit of the study; no evidence against 2.5"),
+        (
+            1.0,
+            8.0,
+            2.5,
+            "(1.0 to 8.0), which reaches 1 and 8, the limit of the study; no evidence against 2.5",
+        ),
     ],
 )
 def test_a_recommendation_is_never_a_bare_best(low: float, high: float, current: float, told: str) -> None:
@@ -86,7 +91,7 @@ def test_two_objectives_have_a_front_of_what_nothing_beats_for_less() -> None:
     assert best.on_front and best.num_inference_steps == 6
     said = found.sentences()
     assert said[0].startswith("3 steps: guidance scale ")
-    assert said[2].startswith("accuracy against cost, nothing better for less: ")
+    assert said[2].startswith("best accuracy for each cost: ")
     assert said[2].count(" passes at scale ") == len(front)
 
 

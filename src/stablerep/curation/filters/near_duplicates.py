@@ -190,7 +190,8 @@ def _greedy(
     if num_bounded:
         logger.warning(
             "near_duplicates: %d captions share a band with more than %d kept ones, as captions from a "
-            "template do; each was compared with the newest %d of the band, and one like an older may stay",
+            "template do; each was compared only with the newest %d of the band, so a near-duplicate of "
+            "an older one may stay",
             num_bounded, _MAX_KEPT, _MAX_KEPT,
         )  # fmt: skip
     return scores

@@ -1,4 +1,4 @@
-"""Captions that people evaluate on: no image set may be trained on them.
+"""Captions that are used for evaluation: no arm may be trained on them.
 
 A CSV file (RFC 4180) with the column `caption`. The gates hold every image set against it.
 """
@@ -27,6 +27,6 @@ def read_evaluation_captions(path: Path) -> pd.DataFrame:
     for row in rows:
         if not row.values["caption"]:
             raise DataError(
-                f"{path}: line {row.line}: caption: is empty; must be a text. Fix the line, or remove it."
+                f"{path}: line {row.line}: caption: is empty; must have text. Fix the line, or remove it."
             )
     return pd.DataFrame({"caption": [row.values["caption"] for row in rows]}, dtype="str")

@@ -149,7 +149,7 @@ def in_words_of_rejects(what: str, reason: str) -> str:
 
 
 class UnseenSources:
-    """The sources that were taken down and that no caption has: they may be misspelled.
+    """Sources in the takedowns that no caption has: they may be misspelled.
 
     A warning and no error: a source whose captions are gone, or that another corpus has, stays in the file.
 
@@ -175,7 +175,7 @@ class UnseenSources:
         for source in sorted(self._unseen):
             near = nearest_name(source, self._known)
             logger.warning(
-                "takedown of source %r: no caption that was read has this source, so that none is taken "
+                "takedown of source %r: no caption that was read has this source, so none is taken "
                 "down.%s If it is misspelled, fix its line in data/01_raw/takedowns.csv",
                 source,
                 f" The nearest source is {near!r}." if near else "",

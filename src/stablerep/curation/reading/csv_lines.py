@@ -43,7 +43,7 @@ def read_file_of_people(path: Path, columns: Sequence[str], keeps: str) -> bytes
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read ({error.strerror}); must exist, so that {keeps}. "
-            f"Restore it with git, or write the line {','.join(columns)} into a new one."
+            f"Restore it with git, or create a new file with the line {','.join(columns)}."
         ) from error
 
 

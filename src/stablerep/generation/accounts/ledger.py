@@ -86,7 +86,7 @@ class Ledger:
             return f"about {self.duration_and_price(0)}"
         known = self._rates.get(key)
         if known is None:
-            return "no forecast before the first batch, for nothing was measured yet"
+            return "no forecast before the first batch, because nothing was measured yet"
         return f"about {self.duration_and_price(known['start_s'] + num_images / known['images_per_second'])}"
 
     def duration_and_price(self, seconds: float) -> str:

@@ -100,7 +100,7 @@ def read_software(store: Path) -> SoftwareOfImages:
 def _texts(values: Any) -> dict[str, str]:
     found = dict(values)
     if not all(isinstance(value, str) for value in found.values()):
-        raise TypeError("a value is no text")
+        raise TypeError("a value is not text")
     return found
 
 

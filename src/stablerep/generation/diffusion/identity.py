@@ -60,7 +60,8 @@ def check_model_folder(folder: Path, settings: GeneratorSettings) -> None:
         )
     if cut:
         raise GeneratorError(
-            f"{folder}: half downloaded: {', '.join(cut)} must have the length that its header says. {hint}"
+            f"{folder}: incomplete download: {', '.join(cut)} must have the length that the header gives. "
+            f"{hint}"
         )
     faults = faults_of_files(folder)
     if faults:
@@ -134,8 +135,8 @@ def hint_of(folder: Path, repository: str | None) -> str:
         )
     return (
         "The embedded generator comes with the project (`git checkout -- data/06_models/generator` restores "
-        "it, `make generator` trains it again); one that your own images train is made by `kedro run "
-        "--pipelines pretraining` with the same --params; any other model has to be downloaded whole, as "
+        "it, `make generator` trains it again); a generator trained on your own images is made by `kedro run "
+        "--pipelines pretraining` with the same --params; any other model must be downloaded completely, as "
         f"safetensors, into {folder}."
     )
 

@@ -1,4 +1,4 @@
-"""The noise that an image is drawn from: Philox, keyed with the image's whole seed.
+"""The noise that an image starts from: Philox, keyed with all bits of the image's seed.
 
 torch's generator of a CPU keeps 32 of a seed's bits, so that of 1e8 images about a million pairs would start
 from equal noise. Philox (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) takes all 63
@@ -115,5 +115,5 @@ def check_untouched(generators: Sequence[torch.Generator]) -> None:
     """Raises GeneratorError where something drew from a `PhiloxGenerator`'s base class."""
     if not all(each.untouched for each in generators if isinstance(each, PhiloxGenerator)):
         raise GeneratorError(
-            "the model draws noise outside of its sampler and of its initial latents; both " + _USE_TORCH
+            "the model draws noise outside its sampler and its initial latents; both " + _USE_TORCH
         )

@@ -1,4 +1,4 @@
-"""What of the generator's settings is meant for a GPU and makes a CPU slow."""
+"""Settings of the generator that are meant for a GPU and slow on a CPU."""
 
 from stablerep.generation.diffusion.precision import fastest_dtype
 from stablerep.generation.diffusion.settings import GeneratorSettings
@@ -35,7 +35,7 @@ def slow_on_a_cpu(settings: GeneratorSettings) -> list[str]:
         )
     if settings.num_inference_steps * settings.size_px**2 >= _MANY:
         warnings.append(
-            f"{settings.num_inference_steps} steps at {settings.size_px} px: a CPU takes minutes an image "
+            f"{settings.num_inference_steps} steps at {settings.size_px} px: a CPU takes minutes per image "
             "with a model of Stable Diffusion's size; the forecast follows after the first steps. Use a "
             f"GPU, fewer generator.num_inference_steps or a smaller generator.size_px, in {_FILE}"
         )

@@ -96,5 +96,5 @@ def _refuse(folder: Path, part: str, faults: list[str], settings: GeneratorSetti
 
 def _unusable(folder: Path, part: str, fault: str, settings: GeneratorSettings) -> GeneratorError:
     return GeneratorError(
-        f"{folder / part}: not a whole part of a model: {fault}. {hint_of(folder, settings.repository)}"
+        f"{folder / part}: not a complete part of a model: {fault}. {hint_of(folder, settings.repository)}"
     )

@@ -54,8 +54,8 @@ class GeneratorSettings(Settings):
     )
     noise: Literal["auto", "philox", "torch"] = Field(
         "auto",
-        description="random generator of an image's noise. auto: that of the images that are there, philox "
-        "for a new set. torch: as before there was a choice, of 32 bits of the seed",
+        description="random generator of an image's noise. auto: that of the existing images, or philox "
+        "for a new set. torch: that of earlier releases, which uses 32 bits of the seed",
     )
     batch_size: int | None = Field(
         None,
@@ -201,8 +201,8 @@ def _target_of(facts: Mapping[str, Any]) -> dict[str, str]:
     name, options = facts["scheduler"], facts["scheduler_options"]
     if "_target_" in options:
         raise GeneratorError(
-            f"the sampler's options name the class {options['_target_']!r}; they must be values alone. The "
-            "record was edited: take it from the image set with `stablerep show <image id>`."
+            f"the sampler's options name the class {options['_target_']!r}; they must contain only values. "
+            "The record was edited: take it from the image set with `stablerep show <image id>`."
         )
     if name is None:
         return {}

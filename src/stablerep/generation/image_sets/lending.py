@@ -1,4 +1,4 @@
-"""An image set that lends its images to another one, which copies them instead of drawing them again."""
+"""An image set whose images another one copies instead of drawing them again."""
 
 from functools import cache
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which random generator draws the noise of an image set: that of the images that are there.
+"""Which random generator draws the noise of an image set: that of its existing images.
 
 Another noise is another generator id, so a set of an older release would be drawn again as a whole.
 """

@@ -1,4 +1,4 @@
-"""What a process that draws says while it draws: a forecast from its first batch, then a line every minute.
+"""What a process logs while it draws: a forecast from its first batch, then a line every minute.
 
 A shard takes hours, a batch of large images on a CPU minutes: so a batch that takes longer than a minute is
 reported by its steps.

@@ -21,7 +21,7 @@ from stablerep.seeding import torch_generator
 
 @dataclass(frozen=True)
 class TakenDown:
-    """What people took down, of which no image may be learned from.
+    """The takedowns: no generator may learn from images that they cover.
 
     Attributes:
         captions: ids of captions.

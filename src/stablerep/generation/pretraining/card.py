@@ -110,7 +110,7 @@ class CorpusCard:
             "",
             f"{figures['num_images']:,} captioned images of the train split of corpus "
             f"`{figures['corpus']}`. Its validation and test images were not seen. The licence and terms of "
-            "the images are not known here.",
+            "the images are not recorded here.",
             "",
             "## Training",
             "",
@@ -119,9 +119,9 @@ class CorpusCard:
             "## Figures",
             "",
             f"{_NUM_IMAGES} images of each caption above, in {figures['num_inference_steps']} steps with "
-            f"guidance in the share {start:g} to {end:g} of them. Spread: the standard deviation of a pixel "
-            "between images of one caption, in levels of 255, a mean over pixels and captions; a model that "
-            "draws one image again and again has 0.",
+            f"guidance from share {start:g} to {end:g} of them. Spread: the standard deviation of a pixel "
+            "between images of one caption, in levels of 0 to 255, averaged over pixels and captions; a "
+            "model that always draws the same image has 0.",
             "",
             "| guidance scale | spread | images/s, one process |",
             "|---|---|---|",

@@ -41,8 +41,8 @@ def pretrain_generator(
     begun, asked = work / RECIPE_FILE, order_of(recipe, taken_down)
     if begun.exists() and _without_free(json.loads(begun.read_text())) != _without_free(asked):
         raise GeneratorError(
-            f"pretraining: {begun} holds another recipe, or other takedowns, than what is asked for; "
-            "checkpoints of one cannot be continued with another. Move the folder away, or restore the "
+            f"pretraining: {begun} belongs to another recipe or to other takedowns than this run; "
+            "its checkpoints cannot be continued. Move the folder away, or restore the "
             "recipe."
         )
     begun.write_text(json.dumps(asked))

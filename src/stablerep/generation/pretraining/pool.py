@@ -1,4 +1,4 @@
-"""What the denoiser learns from, in the memory of its device: pixels, or latents that were encoded once.
+"""The denoiser's training data, in the memory of its device: pixels, or latents that were encoded once.
 
 Legend: P images of the pool, C channels and L side of what is denoised, K numbers of a key.
 """

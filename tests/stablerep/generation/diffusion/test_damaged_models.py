@@ -86,7 +86,7 @@ UNUSABLE = rf"{SCHEDULER}: DPMSolverMultistepScheduler cannot sample with these 
 DAMAGES = {
     "a tensor missing in the UNet": (
         change_weights("unet", without("conv_out.weight")),
-        r"unet: not a whole part of a model: its file lacks conv_out\.weight\.",
+        r"unet: not a complete part of a model: its file lacks conv_out\.weight\.",
     ),
     "a tensor missing in the autoencoder": (
         change_weights("vae", without("decoder.conv_in.bias")),
@@ -98,7 +98,7 @@ DAMAGES = {
     ),
     "a tensor left over": (
         change_weights("text_encoder", left_over),
-        r"text_encoder: .*its file has foreign\.weight, which the network has not",
+        r"text_encoder: .*its file has foreign\.weight, which the network does not have",
     ),
     "a tensor of another shape": (
         change_weights("unet", of_another_shape),

@@ -353,7 +353,7 @@ def test_a_half_downloaded_file_is_no_traceback_of_diffusers(tiny_generator, tmp
     shutil.copytree(tiny_generator, folder)
     data = (folder / file).read_bytes()
     (folder / file).write_bytes(data[: len(data) // 2])
-    with pytest.raises(GeneratorError, match=rf"half downloaded: {file}|cannot be loaded.*{file}"):
+    with pytest.raises(GeneratorError, match=rf"incomplete download: {file}|cannot be loaded.*{file}"):
         DiffusersGenerator(folder, settings())
 
 

@@ -114,7 +114,7 @@ def test_noise_that_is_drawn_elsewhere_is_an_error_and_not_of_32_bits(tiny_gener
         return draw(encoded, chosen, generators, on_step)
 
     monkeypatch.setattr(model.sampler, "draw", careless)
-    with pytest.raises(GeneratorError, match="outside of its sampler.*generator.noise to torch"):
+    with pytest.raises(GeneratorError, match="outside its sampler.*generator.noise to torch"):
         next(model.draw([ImageRequest("c-a", "a nine", 0)], 0))
 
 
