@@ -50,7 +50,10 @@ def _turned(tensors: dict[str, Any]) -> dict[str, Any]:
 def _own(name: str, says: str, spoil: Spoil) -> Case:
     """A damage to a copy of the generator that a user names, whose digests nobody recorded."""
     command = kedro_run(
-        "--namespaces", "image_sets.synthetic", "--params", "experiment=smoke,generator.model_folder=own"
+        "--namespaces",
+        "image_sets.synthetic",
+        "--params",
+        "experiment=smoke,generator.model_folder=own,alignment=unscored",
     )
     return Case(name, command, says, all_of(_copy_generator, spoil))
 
@@ -162,7 +165,10 @@ CASES = [
     Case(
         "a generator without weights in any safe format",
         kedro_run(
-            "--namespaces", "image_sets.synthetic", "--params", "experiment=smoke,generator.model_folder=own"
+            "--namespaces",
+            "image_sets.synthetic",
+            "--params",
+            "experiment=smoke,generator.model_folder=own,alignment=unscored",
         ),
         "safetensors",
         _pickled,
