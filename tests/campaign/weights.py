@@ -55,7 +55,9 @@ def _own(name: str, says: str, spoil: Spoil) -> Case:
         "--params",
         "experiment=smoke,generator.model_folder=own,alignment=unscored",
     )
-    return Case(name, command, says, all_of(_copy_generator, spoil))
+    # the ledger notes what is to be drawn before the model is loaded
+    ledger = ("05_model_input/synthetic.ledger.json",)
+    return Case(name, command, says, all_of(_copy_generator, spoil), rewrites=ledger)
 
 
 def _copy_generator(project: Any) -> None:

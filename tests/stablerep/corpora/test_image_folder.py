@@ -371,7 +371,7 @@ def test_captions_in_a_form_that_is_not_read_are_named(
     (root / name).parent.mkdir(exist_ok=True)
     (root / name).write_text('{"annotations": []}')
     assert not ImageFolder(str(root)).has_captions()
-    assert f"{root}: {name} is not read: captions and labels must stand in one of metadata.csv" in caplog.text
+    assert f"{root}: {name} is not read: captions and labels must be in one of metadata.csv" in caplog.text
 
 
 def test_a_metadata_file_beside_other_files_is_not_warned_of(
