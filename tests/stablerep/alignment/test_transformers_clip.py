@@ -129,7 +129,10 @@ NAME = "text_projection.weight"
     ("damage", "message"),
     [
         (cut, "transformers cannot load the model"),
-        (with_weights(lambda tensors: tensors.pop(NAME)), f"its file lacks {NAME}. Download the complete model again"),
+        (
+            with_weights(lambda tensors: tensors.pop(NAME)),
+            f"its file lacks {NAME}. Download the complete model",
+        ),
         (with_weights(lambda tensors: tensors.update(more=torch.zeros(1))), "its file has more, which the"),
         (with_weights(lambda tensors: tensors[NAME].fill_(float("inf"))), f"{NAME} has values that are not"),
         (lambda folder: (folder / "tokenizer.json").unlink(), "the same tokens"),
