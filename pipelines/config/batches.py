@@ -38,7 +38,7 @@ def check_batches(
     if lacking:
         needed, number, name, num_views = max(lacking)
         raise DataError(
-            f"captions: got {number}; must be at least {needed}, for so many are in one batch of "
-            f"arm {name!r} of {num_views} views. Add captions to data/01_raw/captions.csv, look at why "
+            f"captions: got {number}; must be at least {needed}, which one batch of arm {name!r} "
+            f"takes for its {num_views} views. Add captions to data/01_raw/captions.csv, look at why "
             "data/03_primary/rejected_captions.parquet has others, or set a smaller training.batch.captions."
         )

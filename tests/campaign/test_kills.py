@@ -1,4 +1,4 @@
-"""Runs that are killed at random moments, again and again, end as the one that nobody killed."""
+"""Runs that are killed at random moments, several times each, end as a run that was not killed."""
 
 import hashlib
 import os

@@ -48,7 +48,7 @@ def _turned(tensors: dict[str, Any]) -> dict[str, Any]:
 
 
 def _own(name: str, says: str, spoil: Spoil) -> Case:
-    """A damage to a copy of the generator that a user names, whose digests nobody recorded."""
+    """Damage to a generator of the user's own: a copy of the embedded one, without recorded digests."""
     command = kedro_run(
         "--namespaces",
         "image_sets.synthetic",

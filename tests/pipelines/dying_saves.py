@@ -122,7 +122,7 @@ def _kill(*_: Any, **__: Any) -> None:
 
 
 def _prepare(fault: str, seconds: float) -> None:
-    """Makes this process fail when it saves, which takes so many seconds."""
+    """Makes this process fail while it saves; `seconds` is how long a save takes."""
     if fault.startswith(AFTER):
         # nothing handles the signal: it ends the process wherever it is, as SIGKILL does
         signal.signal(signal.SIGALRM, signal.SIG_DFL)

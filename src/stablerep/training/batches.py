@@ -110,7 +110,7 @@ class GroupedSampler:
 
 
 def _draw(group: np.ndarray, num: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws so many of a caption's images, none again before each was drawn."""
+    """Draws `num` of a caption's images; no image is drawn again before all others were."""
     first = rng.choice(group, size=min(num, len(group)), replace=False)
     if len(first) == num:
         return first

@@ -133,7 +133,7 @@ class Checkpoint:
         logger.warning("%s: %s; the files that were there are in %s", self.folder, why, aside)
 
     def is_due(self, step: int) -> bool:
-        """Returns whether the state after so many steps is to be written, by their number or by time."""
+        """Returns whether the state after `step` steps is due to be written, by their number or by time."""
         by_step = self.every_steps is not None and step % self.every_steps == 0
         return by_step or time.monotonic() - self._last_s >= self.every_s
 

@@ -324,7 +324,7 @@ class _Training:
         return nn.utils.get_total_norm(gradients)
 
     def is_looked_at(self, done: int) -> bool:
-        """Returns whether the host waits for the device after so many steps, to read what it measured."""
+        """Returns whether the host waits for the device after `done` steps, to read what it measured."""
         last = done == self.schedule.num_steps
         return last or done % self.looks_every == 0 or done % self.settings.log_every == 0
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from stablerep.training.batches import Batch
 from stablerep.training.checkpoint import Progress
 
-MOST_UNSEEN = 100  # steps between two looks: so many batches are remembered
+MOST_UNSEEN = 100  # steps between two looks; each of their batches is remembered
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def test_its_captions_go_from_raw_text_to_encoders(
     assert head.layers[-1] is linear[-1]
     assert all(each.bias is not None for each in linear)
     norms = [each for each in head.layers if isinstance(each, torch.nn.BatchNorm1d)]
-    # each step's six views are normalised apart: so many updates of the statistics
+    # the six views of a step are normalised separately, so each step updates the statistics six times
     assert [int(each.num_batches_tracked) for each in norms] == [15 * 6, 15 * 6]
 
 

@@ -79,7 +79,7 @@ def _hue_of(colours_B3: Tensor) -> Tensor:
 
 
 def is_grey(chain: Chain, num: int) -> Tensor:
-    """Tells of views of a coloured image whether they are grey."""
+    """Returns which views of a coloured image are grey."""
     image = torch.tensor([0.5, 0.35, 0.2])[:, None, None].expand(3, 12, 12)
     views = views_of(chain, image, num)[:, :, 6, 6]
     return (views.amax(1) - views.amin(1) < 1e-4).float()

@@ -1,7 +1,7 @@
 """The head, the views and the rate of experiment=paper, against what the authors' code is described to do.
 
-Each is built anew of plain torch and torchvision from the description in docs/method.md and the paper's
-appendix; nothing of ours is used for the other side.
+Each is built again from plain torch and torchvision, following the description in docs/method.md and the
+paper's appendix; nothing of ours is used for the other side.
 """
 
 import math

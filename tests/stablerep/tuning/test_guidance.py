@@ -21,7 +21,7 @@ STEPS = 5
 
 
 class Peak:
-    """An objective with its best at 2.5 and noise by seed; dies in the trial that it is told to."""
+    """An objective with its maximum at 2.5 and noise by seed; raises in trial `dies_at`."""
 
     def __init__(self, dies_at: int | None = None, error: type[BaseException] = KeyboardInterrupt) -> None:
         self.tried: list[tuple[Point, int]] = []

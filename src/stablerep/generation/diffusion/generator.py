@@ -186,7 +186,7 @@ class DiffusersGenerator:
             yield drawn
 
     def _step_down(self, num: int, error: torch.OutOfMemoryError) -> None:
-        """Halves the batch size after so many images did not fit."""
+        """Halves the batch size after a batch did not fit into memory."""
         if num == 1:
             raise GeneratorError(
                 f"generation: memory does not hold one image of {self.settings.size_px} px in "

@@ -64,7 +64,7 @@ def _load(folder: Path, settings: GeneratorSettings) -> Any:
     transformers_logging.set_verbosity_error()
     index = read_model_index(folder)
     dtype = getattr(torch, settings.dtype)
-    # what the folder leaves out has to be left out in so many words
+    # a part that the folder does not have must be given as None
     options: dict[str, Any] = {part: None for part, (library, _) in index.items() if library is None}
     if "safety_checker" in index and not settings.safety_checker:
         options |= {"safety_checker": None, "requires_safety_checker": False}
@@ -127,7 +127,7 @@ def passes_per_image(folder: Path, settings: GeneratorSettings) -> int:
     """Returns how often the denoising network is computed for an image: a guided step computes both halves.
 
     Args:
-        folder: of the model; one that is told the guidance scale has no second half.
+        folder: of the model; a UNet that takes the guidance scale as an input needs no unconditional half.
         settings: how it is sampled.
     """
     path = folder / "unet" / "config.json"

@@ -44,7 +44,7 @@ class SamplingLoop:
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str], most: int) -> Conditions:
-        """Encodes captions, at most so many at once; see `encode_captions`."""
+        """Encodes captions, at most `most` at once; see `encode_captions`."""
         if self.guided and not self._empty:
             self._empty = encode_unconditional(self.pipeline, self.settings)
         parts = [

@@ -136,7 +136,7 @@ def _settle(queue: ShardQueue, worker: _Worker, answer: MadeShard | Exception | 
 
 
 def threads_of_a_process(num_processes: int) -> int:
-    """Returns the threads of each of so many processes.
+    """Returns how many threads each process may use.
 
     Follows from the setting, not from how many shards there are to make: a network rounds differently
     with another number of threads, and a resumed run is to draw what an uninterrupted one draws.

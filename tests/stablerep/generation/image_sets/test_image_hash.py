@@ -64,7 +64,7 @@ def test_every_near_pair_is_found_as_by_comparing_all_with_all() -> None:
 @pytest.mark.parametrize("bits", [MAX_DISTANCE_BITS, MAX_DISTANCE_BITS + 1])
 def test_the_bound_itself_is_found_however_its_bits_lie(bits: int) -> None:
     code = bytes(range(32))
-    # one bit in each of so many bands: the hardest case
+    # one bit in each of the bands: the hardest case
     distances, _ = nearest_hashes([code, _flipped(code, [16 * band for band in range(bits)])])
     assert np.isnan(distances).all() == (bits > MAX_DISTANCE_BITS)
 

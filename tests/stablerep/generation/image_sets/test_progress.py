@@ -9,7 +9,7 @@ from stablerep.generation.image_sets.progress import Outlook, ShardProgress
 
 
 class Clock:
-    """A clock that stands still until it is told."""
+    """A clock that stands still until a test sets it."""
 
     now = 0.0
 
@@ -35,7 +35,7 @@ def test_the_first_batch_gives_the_forecast_of_all_processes(
     shard = ShardProgress("a.tar", 100, Outlook(1000, 4))
     clock.now = 20.0
     shard.add(10)
-    # 1,000 images at half an image a second in each of four processes
+    # 1,000 images in four processes, each of which makes one image in two seconds
     assert lines(caplog) == [
         "a batch of 10 images took 20 s: about 8 min for the run's 1,000 images in 4 processes"
     ]
