@@ -101,8 +101,8 @@ def run_study(
 
     Returns:
         One row for each trial: trial, guidance_scale, num_inference_steps, seed, validation_accuracy in
-        [0, 1] (mean over units; NaN unless complete), passes_per_image, state (complete or fail), seconds, unit_scores
-        (None unless complete). Trials that were killed are rows with state fail and seconds NaN.
+        [0, 1] (mean over units; NaN unless complete), passes_per_image, state (complete or fail), seconds,
+        unit_scores (None unless complete). Trials that were killed are rows with state fail and seconds NaN.
 
     Raises:
         TrainingError: the objective gave no score, or one outside of [0, 1].
