@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from stablerep.caption_ids import caption_id_of
 from stablerep.digit_scenes.grammar import draw_distinct_captions
 from stablerep.digit_scenes.judge import (
     AttributeJudge,
@@ -22,9 +20,10 @@ from stablerep.digit_scenes.judge import (
     train_judge,
 )
 from stablerep.digit_scenes.scenes import ATTRIBUTES, draw_scenes_of_captions, draw_scenes_per_hand
-from stablerep.generation.diffusion.generator import DiffusersGenerator, ImageRequest
+from stablerep.generation.diffusion.generator import DiffusersGenerator
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.pretraining.captioned_pixels import TakenDown
+from stablerep.generation.pretraining.samples import draw_samples, grid_of
 from stablerep.seeding import numpy_generator
 
 GUIDANCE_SCALES = (1.0, 1.7, 2.0, 3.0, 5.0, 8.0)
@@ -40,18 +39,6 @@ _GRID_CAPTIONS = (
     "a purple five on a gradient background",
     "a drawing of a two on a white background",
 )
-
-
-def draw_images(
-    generator: DiffusersGenerator, texts: list[str], images_per_caption: int, seed: int
-) -> Tensor:
-    """Draws images of captions: (len(texts) * images_per_caption, 3, H, W) float32 in [0, 1]."""
-    requests = [
-        ImageRequest(caption_id_of(text), text, index)
-        for text in texts
-        for index in range(images_per_caption)
-    ]
-    return torch.cat([drawn.images for drawn in generator.draw(requests, seed)]).float() / 255
 
 
 def measure(
@@ -86,7 +73,7 @@ def measure(
     for scale in GUIDANCE_SCALES:
         generator = DiffusersGenerator(folder, settings.changed(guidance_scale=scale))
         started = time.monotonic()
-        images = draw_images(generator, texts, _IMAGES_PER_CAPTION, seed)
+        images = draw_samples(generator, texts, _IMAGES_PER_CAPTION, seed).flatten(0, 1)
         speed = len(images) / (time.monotonic() - started)
         rates = match_rates(judge, images, repeated)
         figures["scales"][f"{scale:g}"] = rates | {"images_per_second": speed}
@@ -95,12 +82,7 @@ def measure(
 
 def sample_grid(folder: Path, settings: GeneratorSettings, seed: int) -> Tensor:
     """Draws the card's picture: a caption a row, eight images each; (3, H, W) float32 in [0, 1]."""
-    generator = DiffusersGenerator(folder, settings)
-    images = draw_images(generator, list(_GRID_CAPTIONS), 8, seed)
-    size = images.shape[-1]
-    rows = images.view(len(_GRID_CAPTIONS), 8, 3, size, size)
-    grid = rows.permute(2, 0, 3, 1, 4).reshape(3, len(_GRID_CAPTIONS) * size, 8 * size)
-    return grid.repeat_interleave(4, dim=1).repeat_interleave(4, dim=2)
+    return grid_of(draw_samples(DiffusersGenerator(folder, settings), _GRID_CAPTIONS, 8, seed), 4)
 
 
 def _averages(recipe: Mapping[str, Any]) -> str:

@@ -17,11 +17,11 @@ from stablerep.digit_scenes.captioned_scenes import draw_captioned_scenes
 from stablerep.digit_scenes.discrimination import area_under_curve, measure_discrimination
 from stablerep.digit_scenes.grammar import draw_distinct_captions, read_caption
 from stablerep.digit_scenes.judge import AttributeJudge, JudgeRecipe, predict_attributes, train_judge
-from stablerep.digit_scenes.model_card import draw_images
 from stablerep.digit_scenes.scene_pixels import to_bytes
 from stablerep.digit_scenes.scenes import ATTRIBUTES
 from stablerep.generation.diffusion.generator import DiffusersGenerator
 from stablerep.generation.diffusion.settings import GeneratorSettings
+from stablerep.generation.pretraining.samples import draw_samples
 from stablerep.seeding import numpy_generator
 
 DROPPED_SHARES = (0.0, 0.01, 0.02, 0.05, 0.1)
@@ -56,7 +56,7 @@ def measure(
     captions = draw_distinct_captions(_NUM_CAPTIONS, numpy_generator("scorer card", seed))
     texts = [text for text in captions for _ in range(_IMAGES_PER_CAPTION)]
     generator = DiffusersGenerator(generator_folder, settings)
-    images = draw_images(generator, captions, _IMAGES_PER_CAPTION, seed)
+    images = draw_samples(generator, captions, _IMAGES_PER_CAPTION, seed).flatten(0, 1)
     generated = measure_rejection(scorer.score(to_bytes(images), texts), judge, images, texts)
     return {"scorer_id": scorer.scorer_id, "real": real, "generated": generated}
 

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stablerep.caption_ids import caption_id_of
-from stablerep.generation.diffusion.generator import DiffusersGenerator, ImageRequest
+from stablerep.generation.diffusion.generator import DiffusersGenerator
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.pretraining.captioned_pixels import TakenDown
 from stablerep.generation.pretraining.corpus_pixels import CorpusPixels
+from stablerep.generation.pretraining.samples import draw_samples, grid_of
 from stablerep.seeding import torch_generator
 
 GUIDANCE_SCALES = (1.0, 1.5, 2.0, 3.0, 5.0)
@@ -70,7 +70,7 @@ class CorpusCard:
         for scale in GUIDANCE_SCALES:
             generator = DiffusersGenerator(folder, settings.changed(guidance_scale=scale))
             started = time.monotonic()
-            images = _draw(generator, texts, _NUM_IMAGES, seed)
+            images = draw_samples(generator, texts, _NUM_IMAGES, seed)
             speed = len(texts) * _NUM_IMAGES / (time.monotonic() - started)
             spread = float(torch.stack([spread_of(each) for each in images]).mean())
             figures["scales"][f"{scale:g}"] = {"spread": spread, "images_per_second": speed}
@@ -78,10 +78,8 @@ class CorpusCard:
 
     def picture(self, folder: Path, settings: GeneratorSettings, seed: int) -> Tensor:
         """Draws the card's picture: one row per caption; (3, H, W) float32 in [0, 1]."""
-        images = _draw(DiffusersGenerator(folder, settings), self._captions(), _NUM_SHOWN, seed)
-        num, shown, _, size, _ = images.shape
-        grid = images.permute(2, 0, 3, 1, 4).reshape(3, num * size, shown * size)
-        return grid.repeat_interleave(_ENLARGED, dim=1).repeat_interleave(_ENLARGED, dim=2)
+        images = draw_samples(DiffusersGenerator(folder, settings), self._captions(), _NUM_SHOWN, seed)
+        return grid_of(images, _ENLARGED)
 
     def write(
         self, figures: Mapping[str, Any], seconds: Mapping[str, float], recipe: Mapping[str, Any]
@@ -152,10 +150,3 @@ class CorpusCard:
 def spread_of(images: Tensor) -> Tensor:
     """Returns the standard deviation between (K, 3, H, W) images, a mean over pixels, in levels of 255."""
     return 255 * images.std(dim=0).mean()
-
-
-def _draw(generator: DiffusersGenerator, texts: list[str], num: int, seed: int) -> Tensor:
-    """Draws (C, num, 3, H, W) float32 in [0, 1]."""
-    requests = [ImageRequest(caption_id_of(text), text, index) for text in texts for index in range(num)]
-    images = torch.cat([drawn.images for drawn in generator.draw(requests, seed)])
-    return images.view(len(texts), num, *images.shape[1:]).float() / 255
