@@ -2,10 +2,8 @@
 
 import errno
 import os
-import resource
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +18,7 @@ from pipelines.run.causes import first_cause
 from pipelines.run.disk_faults import disk_fault
 from stablerep.errors import DataError
 from tests.pipelines.unprivileged import folder_of_nobody
-
-
-@contextmanager
-def files_of_at_most(num_bytes: int) -> Iterator[None]:
-    """Lets each write beyond a size fail, as on a full disk; Python ignores the signal that would kill it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+from tests.stablerep.storage.full_disk import full_disk
 
 
 def write_text(path: Path) -> None:
@@ -60,7 +48,7 @@ def write_database(path: Path) -> None:
 @pytest.mark.parametrize("write", [write_text, write_array, write_table, write_arrow, write_database])
 def test_a_full_disk_says_to_free_space(tmp_path: Path, write: Any) -> None:
     # SQLite writes a page at a time
-    with files_of_at_most(10_000 if write is write_database else 64), pytest.raises(Exception) as raised:
+    with full_disk(10_000 if write is write_database else 64), pytest.raises(Exception) as raised:
         write(tmp_path / "x")
     wrapped = DatasetError("wrapped")
     wrapped.__cause__ = raised.value

@@ -1,8 +1,5 @@
 """Tensors are written whole or not at all, also when the disk is full."""
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,17 +10,7 @@ from safetensors.torch import load_file
 from stablerep.errors import DataError
 from stablerep.storage.checkpoints import read_facts, save_checkpoint
 from stablerep.storage.tensors import remove_leftovers, save_tensors
-
-
-@contextmanager
-def full_disk(max_bytes: int = 4096) -> Iterator[None]:
-    """Lets no file of this process grow beyond some bytes; Python ignores the signal, so the write fails."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+from tests.stablerep.storage.full_disk import full_disk
 
 
 def test_tensors_and_metadata_are_read_back(tmp_path: Path) -> None:
@@ -38,7 +25,7 @@ def test_a_full_disk_is_a_data_error_and_the_old_file_stays(tmp_path: Path) -> N
     path = tmp_path / "a.safetensors"
     save_tensors(path, {"a": torch.zeros(3)})
     with (
-        full_disk(),
+        full_disk(4096),
         pytest.raises(DataError, match=r"a\.safetensors: cannot be written .*File too large.*free some"),
     ):
         save_tensors(path, {"a": torch.zeros(10_000)})
@@ -51,7 +38,7 @@ def test_a_checkpoint_on_a_full_disk_keeps_the_one_before(tmp_path: Path) -> Non
     model = torch.nn.Linear(100, 100)
     optimizer = torch.optim.AdamW(model.parameters())
     save_checkpoint(path, model, optimizer, {"step": 1})
-    with full_disk(), pytest.raises(DataError, match=r"step-1\.safetensors: cannot be written"):
+    with full_disk(4096), pytest.raises(DataError, match=r"step-1\.safetensors: cannot be written"):
         save_checkpoint(path, model, optimizer, {"step": 2})
     assert read_facts(path) == {"step": 1}
     assert [each.name for each in tmp_path.iterdir()] == ["step-1.safetensors"]
