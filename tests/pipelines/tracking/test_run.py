@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,6 @@ ENCODER = {"_target_": "stablerep.models.residual.ResidualEncoder", "channels": 
 @pytest.fixture(scope="module")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with its tables: making them takes seconds."""
-    import mlflow
-
     folder = tmp_path_factory.mktemp("store")
     mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
     mlflow.search_experiments()
@@ -88,8 +86,6 @@ def run_nodes(project: Path, parameters: dict[str, Any], nodes: list[Any], **dat
 
 
 def runs(project: Path) -> dict[str, Any]:
-    import mlflow
-
     mlflow.set_tracking_uri(f"sqlite:///{project / 'mlflow' / 'mlflow.db'}")
     found = mlflow.search_runs(search_all_experiments=True, output_format="list")
     return {run.info.run_name: run for run in found}
@@ -112,7 +108,6 @@ def score(encoder: Any) -> pd.DataFrame:
 
 
 def test_a_run_holds_configuration_arms_scores_and_seconds(project: Path, parameters: dict[str, Any]) -> None:
-    import mlflow
     from safetensors.torch import load_file
 
     from pipelines.tracking.captions import find_encoders
@@ -155,8 +150,6 @@ def test_a_run_holds_configuration_arms_scores_and_seconds(project: Path, parame
 
 
 def test_an_arm_is_followed_while_it_is_trained(project: Path, parameters: dict[str, Any]) -> None:
-    import mlflow
-
     seen = []
 
     def train(start: int) -> Any:
@@ -201,8 +194,6 @@ def test_an_arm_that_fails_or_is_stopped_is_shown_so(
 
 
 def test_an_arm_that_dies_is_shown_so(project: Path, parameters: dict[str, Any]) -> None:
-    import mlflow
-
     from pipelines.tracking.run import Tracker
 
     Tracker(project, of_images(project), parameters, "arms").log_row("second", 0, {"step": 5, "loss": 1.0})
@@ -213,22 +204,26 @@ def test_an_arm_that_dies_is_shown_so(project: Path, parameters: dict[str, Any])
     assert found["second"].info.status == found["smoke arms"].info.status == "KILLED"
 
 
+def failing(message: str) -> Callable[..., None]:
+    """Returns a call of MLflow that fails as one to a store that cannot be used."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise mlflow.MlflowException(message)
+
+    return fail
+
+
 def test_a_store_that_does_not_answer_costs_no_step(
     project: Path,
     parameters: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    import mlflow
-
     from pipelines.tracking.run import Tracker
-
-    def refuse(*_: Any, **__: Any) -> None:
-        raise mlflow.MlflowException("away")
 
     tracker = Tracker(project, of_images(project), parameters, "arms")
     with monkeypatch.context() as patch:
-        patch.setattr(mlflow.MlflowClient, "create_run", refuse)
+        patch.setattr(mlflow.MlflowClient, "create_run", failing("away"))
         for step in (0, 10):
             tracker.log_row("first", 0, {"step": step, "loss": 1.0})
     assert caplog.text.count("first: MLflow has its metrics at its end, not before: away") == 1
@@ -241,8 +236,6 @@ def test_a_store_that_does_not_answer_costs_no_step(
 def test_a_row_that_did_not_arrive_is_sent_again(
     project: Path, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import mlflow
-
     from pipelines.tracking.run import Tracker
 
     class Lost:
@@ -292,8 +285,6 @@ def test_a_training_logs_the_captions_of_each_image_set_once(
 def test_each_seed_of_an_arm_has_a_run_and_a_registered_encoder_of_its_own(
     project: Path, parameters: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    import mlflow
-
     from pipelines.tracking.run import Tracker
 
     tracker = Tracker(project, of_images(project), parameters | {"seeds": [0, 5]}, "arms")
@@ -320,8 +311,6 @@ def test_each_seed_of_an_arm_has_a_run_and_a_registered_encoder_of_its_own(
 
 
 def files_attached(run_id: str, folder: str) -> list[str]:
-    import mlflow
-
     there = mlflow.artifacts.list_artifacts(run_id=run_id, artifact_path=folder)
     below = [files_attached(run_id, each.path) if each.is_dir else [each.path] for each in there]
     return [path for paths in below for path in paths]
@@ -335,8 +324,6 @@ def refuse(page: Path) -> int:
 def test_a_gates_refusal_ends_the_run_as_failed_with_its_page(
     project: Path, parameters: dict[str, Any], gate: str
 ) -> None:
-    import mlflow
-
     for each in ("captions", "synthetic/images", "real/images"):  # the others' pages are an earlier run's
         (project / "data_docs" / each).mkdir(parents=True)
         (project / "data_docs" / each / "index.html").write_text("rows")
@@ -353,8 +340,6 @@ def test_a_gates_refusal_ends_the_run_as_failed_with_its_page(
 def test_the_next_run_marks_a_killed_one_of_its_folder_and_no_other(
     project: Path, parameters: dict[str, Any]
 ) -> None:
-    import mlflow
-
     from pipelines.tracking.run import Tracker
 
     Tracker(project, DataCatalog({}), parameters, "tuning")
@@ -421,8 +406,6 @@ def generated_set(folder: Path, name: str, scored: bool = True) -> ImageSet:
 
 def logged_sets(project: Path, parameters: dict[str, Any], *sets: ImageSet) -> tuple[Any, set[str]]:
     """Returns the run that logged these sets, and the files in it."""
-    import mlflow
-
     from pipelines.tracking.run import Tracker
 
     tracker = Tracker(project, DataCatalog({}), parameters, "image_sets")
@@ -518,11 +501,8 @@ def test_a_store_that_fails_while_nodes_run_is_one_message(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def refuse(*_: Any, **__: Any) -> None:
-        raise mlflow.MlflowException("database or disk is full")
-
     for name in ("log_metric", "set_tag"):
-        monkeypatch.setattr(mlflow, name, refuse)
+        monkeypatch.setattr(mlflow, name, failing("database or disk is full"))
     with pytest.raises(DataError, match=r"cannot be used as the store of runs \(database or disk is full\)"):
         run_nodes(project, parameters, [node(lambda: 1, None, "one", name="one")])
     assert "MLflow could not store why the run ended: database or disk is full" in caplog.text
@@ -535,11 +515,8 @@ def test_a_node_that_fails_is_reported_also_where_the_store_fails(
     def fail() -> None:
         raise DataError("captions.csv: no rows")
 
-    def refuse(*_: Any, **__: Any) -> None:
-        raise mlflow.MlflowException("away")
-
-    monkeypatch.setattr(mlflow, "set_tag", refuse)
-    monkeypatch.setattr(mlflow, "end_run", refuse)
+    for name in ("set_tag", "end_run"):
+        monkeypatch.setattr(mlflow, name, failing("away"))
     with pytest.raises(DataError, match=r"captions\.csv"):
         run_nodes(project, parameters, [node(fail, None, "one", name="one")])
     monkeypatch.undo()
@@ -569,8 +546,6 @@ def test_an_experiment_is_made_without_a_line_of_mlflows(
 def test_a_tracking_uri_of_the_environment_is_honoured(
     project: Path, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import mlflow
-
     from pipelines.tracking.store import point_to_store
 
     uri = f"sqlite:///{project / 'mlflow' / 'mlflow.db'}"
