@@ -9,6 +9,7 @@ import pytest
 from pipelines.config.loader import compose
 from pipelines.tuning import create_pipeline
 from pipelines.tuning.nodes import tune_guidance
+from pipelines.tuning.pipeline import _KEYS
 from stablerep.caption_ids import caption_id_of
 from stablerep.curation.people.takedowns import no_takedowns
 from stablerep.errors import ConfigError
@@ -37,10 +38,9 @@ def test_a_study_that_cannot_train_its_arm_says_so_before_an_image_is_made(
 ) -> None:
     folders = {"generator_folder": tmp_path, "study_folder": tmp_path, "features_work": tmp_path}
     tables = {"caption_set": NONE, "takedowns": NONE, "evaluation_set": NONE}
-    keys = ("corpus", "tuning", "generator", "executor", "encoder", "training", "evaluation_sets")
-    rest = {key: parameters[key] for key in (*keys, "evaluation", "seeds")}
+    values = {key: parameters[key] for key in _KEYS} | {"method": method}
     with pytest.raises(ConfigError, match=message):
-        tune_guidance(**tables, **folders, **rest, method=method)
+        tune_guidance(**tables, **folders, **values)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -83,18 +83,7 @@ def study(parameters: dict[str, Any], captions: pd.DataFrame) -> Any:
         "generator": parameters["generator"] | {"dtype": "float32"},
         "evaluation_sets": sets,
     }
-    keys = (
-        "corpus",
-        "tuning",
-        "generator",
-        "executor",
-        "encoder",
-        "method",
-        "training",
-        "evaluation",
-        "seeds",
-    )
-    values = {key: parameters[key] for key in keys} | changed
+    values = {key: parameters[key] for key in _KEYS} | changed
 
     def run(folder: Path, **places: Path) -> tuple[pd.DataFrame, Any, dict[str, Any]]:
         return tune_guidance(
