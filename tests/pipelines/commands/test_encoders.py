@@ -17,25 +17,17 @@ from stablerep.evaluation.features import encoder_digest
 from stablerep.models.encoders import build_encoder
 from stablerep.storage.digests import faults_of_files
 from stablerep.training.arms import TrainedArm
+from tests.stablerep.image_sets.sets import ORIGIN
 
 ROOT = Path(__file__).parents[3]
 CONFIG = {"_target_": "stablerep.models.encoders.TimmEncoder", "name": "test_vit", "size_px": 32}
-DATA = {
-    "name": "synthetic",
-    "source": "generated",
-    "num_images": 8,
-    "num_captions": 2,
-    "parts": {"synthetic": {"source": "generated", "num_images": 8}},
-    "captions": [{"source": "mine", "licence": "CC0-1.0", "num_captions": 2}],
-    "models": [{"model": "tiny", "model_id": "m-01", "generator_id": "g-01"}],
-}
 
 
 def arm(name: str, seed: int) -> TrainedArm:
     torch.manual_seed(seed)
     history = pd.DataFrame({"step": [20, 40], "images": [640, 1280], "loss": [2.0, 1.5]})
     weights = build_encoder(CONFIG).state_dict()
-    return TrainedArm(name, "simclr", "synthetic", seed, CONFIG, weights, history, None, DATA)
+    return TrainedArm(name, "simclr", "synthetic", seed, CONFIG, weights, history, None, ORIGIN)
 
 
 def digest_of(trained: TrainedArm) -> str:
@@ -155,6 +147,6 @@ def test_a_damaged_encoder_is_not_exported(project: Path) -> None:
 
 
 def test_the_images_of_an_arm_come_back_with_its_encoder(project: Path) -> None:
-    assert EncoderDataset(str(project / "data/06_models/encoders/one/seed_0")).load().data == DATA
+    assert EncoderDataset(str(project / "data/06_models/encoders/one/seed_0")).load().data == ORIGIN
     card = (project / "data/06_models/encoders/one/seed_0/timm/README.md").read_text()
     assert "| mine | CC0-1.0 | 2 |" in card and "Not evaluated yet" in card

@@ -13,6 +13,16 @@ from stablerep.image_sets.rendered_set import from_renderer
 from stablerep.storage.pixels import ImagesInMemory
 
 TEXTS = ["a red dog", "a blue cat", "a green dog"]
+# of a generated set, as `stablerep.image_sets.origin.origin_of` returns it
+ORIGIN = {
+    "name": "synthetic",
+    "source": "generated",
+    "num_images": 8,
+    "num_captions": 2,
+    "parts": {"synthetic": {"source": "generated", "num_images": 8}},
+    "captions": [{"source": "mine", "licence": "CC0-1.0", "num_captions": 2}],
+    "models": [{"model": "tiny", "model_id": "m-01", "generator_id": "g-01"}],
+}
 
 
 class Colours(Corpus):

@@ -17,22 +17,14 @@ from stablerep.models.card import CardFacts
 from stablerep.models.encoder import Encoder
 from stablerep.models.encoders import build_encoder
 from stablerep.models.export import check_export, export_encoder, export_to_timm
+from tests.stablerep.image_sets.sets import ORIGIN
 
 TIMM = "stablerep.models.encoders.TimmEncoder"
 VIT = {"name": "test_vit", "size_px": 32, "patch_size": 8}
 RESNET = {"name": "test_resnet", "size_px": 32, "output_stride": 8, "flatten": True}
 DEFAULT = compose(Path(__file__).parents[3] / "conf/params", {})["encoder"]["backbone"]
 OPTIONS = {"vit": VIT, "resnet": RESNET, "default": DEFAULT}
-DATA = {
-    "name": "synthetic",
-    "source": "generated",
-    "num_images": 4096,
-    "num_captions": 1024,
-    "parts": {"synthetic": {"source": "generated", "num_images": 4096}},
-    "captions": [{"source": "mine", "licence": "CC0-1.0", "num_captions": 1024}],
-    "models": [{"model": "tiny", "model_id": "m-01", "generator_id": "g-01"}],
-}
-FACTS = CardFacts("my arm", "stablerep", 3, {"_target_": TIMM, **VIT}, DATA, {"step": 400, "loss": 1.25})
+FACTS = CardFacts("my arm", "stablerep", 3, {"_target_": TIMM, **VIT}, ORIGIN, {"step": 400, "loss": 1.25})
 # what the folder's own README tells to type
 CODE = """
 import sys, textwrap
