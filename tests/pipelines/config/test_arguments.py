@@ -1,5 +1,6 @@
 """Arguments of a `_target_`, checked against the annotations of its class."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -7,6 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from pipelines.config.arguments import check_arguments, class_named
+from pipelines.config.build import build
 from stablerep.errors import ConfigError
 
 
@@ -24,7 +26,10 @@ class Example:
         path: Path | str = ".",
         unknown: "NotThere" = None,  # type: ignore[name-defined] # noqa: F821 -- as a type that is not imported
     ) -> None:
-        self.number = number
+        self.given = {
+            "number": number, "count": count, "kind": kind, "names": names, "sizes": sizes,
+            "weights": weights, "path": path, "unknown": unknown,
+        }  # fmt: skip
 
 
 class Open:
@@ -34,9 +39,17 @@ class Open:
         self.inner, self.options = inner, options
 
 
+def entry_of(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {"_target_": f"tests.pipelines.config.test_arguments.{name}", **arguments}
+
+
 def check(name: str = "Example", **arguments: Any) -> None:
-    entry = {"_target_": f"tests.pipelines.config.test_arguments.{name}", **arguments}
-    check_arguments("thing", entry, "x.yaml")
+    check_arguments("thing", entry_of(name, arguments), "x.yaml")
+
+
+def built(name: str, **arguments: Any) -> Any:
+    """Returns the object of an entry whose arguments are checked before it is made."""
+    return build("thing", entry_of(name, arguments), "x.yaml")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +61,8 @@ def check(name: str = "Example", **arguments: Any) -> None:
     ],
 )
 def test_values_of_the_annotated_types_are_taken(arguments: dict[str, Any]) -> None:
-    check(**arguments)
+    given = built("Example", **arguments).given
+    assert {name: given[name] for name in arguments} == arguments
 
 
 @pytest.mark.parametrize(
@@ -73,8 +87,9 @@ def test_other_values_are_refused_with_what_is_allowed(arguments: dict[str, Any]
 
 
 def test_a_class_that_takes_any_argument_is_given_any() -> None:
-    check("Open", a=1, inner={"a": [1, None]})
-    check("Open", inner={"_target_": "collections.Counter"})
+    plain = built("Open", a=1, inner={"a": [1, None]})
+    assert (plain.inner, plain.options) == ({"a": [1, None]}, {"a": 1})
+    assert built("Open", inner={"_target_": "collections.Counter"}).inner == Counter()
 
 
 def test_an_entry_inside_of_an_entry_is_checked_too() -> None:

@@ -157,8 +157,19 @@ def test_arms_with_a_text_tower_are_classified_zero_shot_and_no_others(
 def test_text_towers_are_not_built_where_no_evaluation_needs_them(
     tmp_path: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.evaluation.nodes.rebuild_text_tower", lambda *_: pytest.fail("built"))
-    evaluated(tmp_path, table, encoder_of_clip_seed_0=an_arm_with_text())
+    built: list[TrainedText] = []
+
+    def noted(text: TrainedText, num_features: int) -> Any:
+        built.append(text)
+        return rebuild_text_tower(text, num_features)
+
+    monkeypatch.setattr("pipelines.evaluation.nodes.rebuild_text_tower", noted)
+    arm = an_arm_with_text()
+    metrics, _ = evaluated(tmp_path, table, encoder_of_clip_seed_0=arm)
+    assert set(metrics["evaluation"][metrics["arm"] == "clip"]) == {"linear_probe", "knn"}
+    assert built == []
+    evaluated(tmp_path, table, ZERO_SHOT, encoder_of_clip_seed_0=arm)
+    assert built == [arm.text]
 
 
 def test_a_text_tower_embeds_in_evaluation_mode_and_leaves_the_random_state() -> None:

@@ -349,9 +349,15 @@ def test_a_server_without_our_experiment_is_one_of_mlflow(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no such experiment"}'
-    with server(404, body) as (uri, _):
+    with server(404, body) as (uri, asked):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         check_store(project)
+    [path] = asked
+    assert path.endswith(f"/experiments/get-by-name?experiment_name={store.EXPERIMENT}")
+    with server(404, body.replace(b"RESOURCE_DOES_NOT_EXIST", b"NO_SUCH_PAGE")) as (uri, _):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        with pytest.raises(ConfigError, match="answers, but not as an MLflow server"):
+            check_store(project)
 
 
 # ----------------------------------------------------------------------------------------- a run

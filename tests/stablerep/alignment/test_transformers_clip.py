@@ -151,8 +151,12 @@ def test_a_damaged_model_is_found_by_a_check_before_images_are_drawn(folder, tmp
         scorer.check()
 
 
-def test_a_whole_model_passes_its_check(folder):
-    TransformersClipScorer(folder).check()
+def test_a_whole_model_passes_its_check_and_is_loaded_by_it(folder, pairs, tmp_path):
+    copied = shutil.copytree(folder, tmp_path / "copied")
+    scorer = TransformersClipScorer(copied)
+    scorer.check()
+    shutil.rmtree(copied)
+    torch.testing.assert_close(scorer.score(*pairs), TransformersClipScorer(folder).score(*pairs))
 
 
 def test_a_model_of_texts_alone_is_refused(folder, pairs, tmp_path):

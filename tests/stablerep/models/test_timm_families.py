@@ -71,6 +71,10 @@ def build(family: str) -> Encoder:
 def test_a_family_passes_the_check_before_the_first_node_with_the_features_that_it_gives(family: str) -> None:
     name, size_px = FAMILIES[family]
     check_encoder({"_target_": TIMM, "name": name, "size_px": size_px})
+    with torch.device("meta"), torch.no_grad():
+        encoder = build(family)
+        features = encoder(torch.zeros(3, 3, size_px, size_px))
+    assert features.shape == (3, encoder.num_features)
 
 
 @pytest.mark.slow

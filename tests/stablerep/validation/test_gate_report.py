@@ -11,9 +11,14 @@ from stablerep.validation.gate_report import check_gate_report
 RULE = {"name": "x", "severity": "warn", "success": False, "observed": None, "unexpected": []}
 
 
-def test_a_report_passes() -> None:
-    check_gate_report({"success": True, "rules": [RULE]})
-    check_gate_report({"success": True, "rules": []})
+@pytest.mark.parametrize("key", ["name", "severity", "success", "observed"])
+def test_a_report_passes_with_all_that_pages_show_of_a_rule_and_not_without(key: str) -> None:
+    report: dict[str, Any] = {"success": True, "rules": []}
+    check_gate_report(report)
+    check_gate_report(report | {"rules": [RULE]})
+    cut = {name: value for name, value in RULE.items() if name != key}
+    with pytest.raises(DataError, match=rf"report of a gate: rules\.1\.{key}: "):
+        check_gate_report(report | {"rules": [RULE, cut]})
 
 
 def test_the_report_of_a_gate_passes(tmp_path: Path) -> None:
@@ -26,7 +31,9 @@ def test_the_report_of_a_gate_passes(tmp_path: Path) -> None:
     table = pd.DataFrame([{**columns, **sizes}])
     kwargs = {"column": "width_px", "min_value": 4}
     rules = {"real_images": {"wide": {"type": "expect_column_values_to_be_between", "kwargs": kwargs}}}
-    check_gate_report(check_real_images(table, rules, tmp_path))
+    report = check_real_images(table, rules, tmp_path)
+    check_gate_report(report)
+    assert {rule["name"]: rule["success"] for rule in report["rules"]}["wide"] is True
 
 
 @pytest.mark.parametrize(

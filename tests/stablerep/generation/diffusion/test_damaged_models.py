@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from stablerep.errors import GeneratorError
-from stablerep.generation.diffusion.generator import DiffusersGenerator
+from stablerep.generation.diffusion.generator import DiffusersGenerator, ImageRequest
 from stablerep.generation.diffusion.identity import describe_generator
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.image_sets.image_set import ImageSetRequest, make_image_set
@@ -249,10 +249,15 @@ def test_another_arithmetic_is_advised_where_it_may_help(tiny_generator, setting
         model._check_pixels(pixels, torch.get_rng_state())
 
 
-def test_a_sampler_that_shifts_its_noise_by_the_size_is_tried_with_a_shift(tiny_sd3, tmp_path, settings):
+def test_a_sampler_that_shifts_its_noise_by_the_size_passes_its_trial_and_draws(tiny_sd3, tmp_path, settings):
     folder = shutil.copytree(tiny_sd3, tmp_path / "model")
     change_values(SCHEDULER, use_dynamic_shifting=True)(folder)
-    DiffusersGenerator(folder, settings())
+    request = ImageRequest("c-any", "a nine", 0)
+    [shifted], [as_shipped] = (
+        list(DiffusersGenerator(each, settings()).draw([request], 0)) for each in (folder, tiny_sd3)
+    )
+    assert shifted.images.shape == (1, 3, 16, 16)
+    assert not torch.equal(shifted.images, as_shipped.images)
 
 
 def test_bad_values_of_the_settings_are_named_with_those_of_the_folder(tiny_generator, settings):
