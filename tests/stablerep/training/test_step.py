@@ -25,10 +25,11 @@ from stablerep.models.encoder import Encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.text import TextTower
 from stablerep.storage.pixels import ImagesInMemory
-from stablerep.training import loop
+from stablerep.training import views
 from stablerep.training.inputs import Arm
 from stablerep.training.loop import run_arm
 from stablerep.training.settings import LocalCropSettings, OnlineProbeSettings, TrainingSettings
+from stablerep.training.shared_reading import sampler_of
 from stablerep.training.step import Networks
 
 METHODS = {
@@ -107,7 +108,7 @@ def descend_plainly(groups, lr, betas, fused):
 @pytest.fixture
 def plain(monkeypatch):
     """Makes a step a plain function of images and weights."""
-    monkeypatch.setattr(loop, "Augmentation", Same)
+    monkeypatch.setattr(views, "Augmentation", Same)
     monkeypatch.setattr(torch.optim, "AdamW", descend_plainly)
 
 
@@ -207,7 +208,7 @@ def test_two_processes_give_the_weights_of_one(name, chunk, of_two_processes, pl
 def test_a_batch_that_processes_cannot_share_is_refused():
     settings = TrainingSettings(num_images=12, batch=BatchSettings(captions=6, images_per_caption=2))
     with pytest.raises(ConfigError, match=r"training\.batch\.captions: got 6, which are 4 captions in arm"):
-        loop._sampler_of(Arm("arm", METHODS["stablerep"], source(), 0), settings, 3)
+        sampler_of(Arm("arm", METHODS["stablerep"], source(), 0), settings, 3)
 
 
 @pytest.mark.parametrize("start", [-0.1, math.log(100) + 0.1])
@@ -264,7 +265,7 @@ def test_clipping_bounds_the_step_and_tells_the_norm_before(plain, monkeypatch):
 
 
 def main(folder):
-    loop.Augmentation = Same
+    views.Augmentation = Same
     torch.optim.AdamW = descend_plainly
     for name, method in METHODS.items():
         for chunk in (None, 4):
