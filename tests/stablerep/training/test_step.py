@@ -74,8 +74,8 @@ def source(num=4):
     return ImageSource("synthetic", ImagesInMemory(images.to(torch.uint8)), rows, TEXTS, rows % 6)
 
 
-def networks(method, dropout=0.0):
-    torch.manual_seed(0)
+def networks(method, dropout=0.0, seed=0):
+    torch.manual_seed(seed)
     encoder = LayerNormEncoder(dropout)
     kind = "per_view" if method is METHODS["per_view"] else "global"
     head = ProjectionHead(6, 8, 5, batch_norm=kind) if method.uses_head else None
@@ -112,7 +112,7 @@ def plain(monkeypatch):
     monkeypatch.setattr(torch.optim, "AdamW", descend_plainly)
 
 
-def train(method, dropout=0.0, chunk=None, **changes):
+def train(method, dropout=0.0, chunk=None, seed=0, **changes):
     """Returns the weights after two steps, and the history."""
     held_out = None
     if method is METHODS["local_crops"]:
@@ -127,9 +127,9 @@ def train(method, dropout=0.0, chunk=None, **changes):
         warmup_share=0.0,
         **changes,
     )
-    built = networks(method, dropout)
-    torch.manual_seed(1)
-    history = run_arm(Arm("arm", method, source(), 0, held_out), built, settings, tokenize)
+    built = networks(method, dropout, seed)
+    torch.manual_seed(seed + 1)
+    history = run_arm(Arm("arm", method, source(), seed, held_out), built, settings, tokenize)
     return built.state_dict(), history
 
 
@@ -237,14 +237,20 @@ def new_precision():
 def test_half_precision_takes_the_step_of_full_precision_in_one_piece_and_in_chunks(
     name, chunk, new_precision
 ):
-    half = train(METHODS[name], chunk=chunk, mixed_precision="bf16")[1][0]
-    AcceleratorState._reset_state(reset_partial_state=True)
-    whole = train(METHODS[name], chunk=chunk)[1][0]
-    # the BatchNorm of a few rows passes rounding on many times over
-    assert half["loss"] == pytest.approx(whole["loss"], rel=0.08 if name == "per_view" else 0.05)
-    assert half["loss"] != whole["loss"]
-    if name != "per_view":
-        assert half["grad_norm"] == pytest.approx(whole["grad_norm"], rel=0.25)
+    """On average over weights and views: the BatchNorm of a few rows passes rounding on many times over.
+
+    In single draws of twenty the loss differs by up to 9 % and the norm by up to 80 %, in means of five by at
+    most 1.5 % and 11 %.
+    """
+    half, whole = [], []
+    for seed in range(5):
+        for rows, precision in ((half, "bf16"), (whole, "no")):
+            AcceleratorState._reset_state(reset_partial_state=True)
+            rows.append(train(METHODS[name], chunk=chunk, seed=seed, mixed_precision=precision)[1][0])
+    assert all(one["loss"] != other["loss"] for one, other in zip(half, whole, strict=True))
+    for measured, tolerance in (("loss", 0.03), ("grad_norm", 0.15)):
+        one, other = (sum(row[measured] for row in rows) for rows in (half, whole))
+        assert one == pytest.approx(other, rel=tolerance)
 
 
 def test_clipping_bounds_the_step_and_tells_the_norm_before(plain, monkeypatch):
