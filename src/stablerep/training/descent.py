@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from stablerep.collectives import sum_of_all
 from stablerep.methods.local_crops import local_crop_loss
 from stablerep.methods.method import Embedded
+from stablerep.methods.parts import check_parts_add_up
 from stablerep.storage.checkpoints import Beside
 from stablerep.training.average import Average
 from stablerep.training.inputs import Arm, classes_of_views, inputs_of, views_of
@@ -68,6 +69,7 @@ class Descent:
     ) -> None:
         self.accelerator, self.arm, self.networks = accelerator, arm, networks
         self.settings, self.tokenize = settings, tokenize
+        self._parts_are_checked = accelerator.num_processes == 1  # one process has the whole loss
         check_local_crops(arm.name, arm.method, networks.encoder, settings.local_crops)
         prepare_encoder(networks.encoder, settings.speed)
         self.augment, self.augment_local = augmentations_of(settings, networks.encoder.size_px)
@@ -90,6 +92,9 @@ class Descent:
 
         Args:
             read: this process's part of it.
+
+        Raises:
+            ConfigError: at the first step in several processes, where the method's parts do not add up.
         """
         method, device = self.arm.method, self.accelerator.device
         local_per_image = self.settings.local_crops.per_image
@@ -137,6 +142,9 @@ class Descent:
     def _parts_of_loss(self, embedded: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
         """Returns the terms of this process's anchors."""
         method = self.arm.method
+        if not self._parts_are_checked:
+            check_parts_add_up(self.arm.name, method, embedded, logit_scale)
+            self._parts_are_checked = True
         parts = method(embedded, logit_scale)
         if embedded.local_kD is None:
             return parts

@@ -31,6 +31,7 @@ from stablerep.training.loop import run_arm
 from stablerep.training.settings import LocalCropSettings, OnlineProbeSettings, TrainingSettings
 from stablerep.training.shared_reading import sampler_of
 from stablerep.training.step import Networks
+from tests.stablerep.methods.test_parts import EveryRow
 
 METHODS = {
     "stablerep": StableRep(images_per_caption=3),
@@ -189,7 +190,8 @@ def of_two_processes(tmp_path_factory):
     """Returns a folder with what two processes trained."""
     folder = tmp_path_factory.mktemp("two")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    path = os.pathsep.join(each for each in sys.path if each)
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     subprocess.run([*command, __file__, str(folder)], check=True, env=environment, timeout=300)
     return folder
 
@@ -203,6 +205,17 @@ def test_two_processes_give_the_weights_of_one(name, chunk, of_two_processes, pl
     told = json.loads((of_two_processes / f"{name}-{chunk}.json").read_text())
     assert told == pytest.approx(told_of(history), rel=1e-4)
     assert len(told) == (4 if name == "local_crops" else 2)
+
+
+def test_a_loss_that_ignores_its_anchors_is_refused_in_two_processes_and_trained_in_one(
+    of_two_processes, plain
+):
+    for rank in range(2):
+        told = (of_two_processes / f"every_row-{rank}.txt").read_text()
+        assert "its method, EveryRow, cannot be trained in several processes: 'multi_positive'" in told
+    mine, _ = train(EveryRow(images_per_caption=2))
+    expected, _ = train(StableRep(images_per_caption=2))
+    assert_close(mine, expected, 0)
 
 
 def test_a_batch_that_processes_cannot_share_is_refused():
@@ -280,6 +293,9 @@ def main(folder):
                 (folder / f"{name}-{chunk}.json").write_text(json.dumps(told_of(history)))
                 whole = {k: v.contiguous() for k, v in weights.items()}
                 save_file(whole, folder / f"{name}-{chunk}.safetensors")
+    with pytest.raises(ConfigError) as refused:
+        train(EveryRow(images_per_caption=2))
+    (folder / f"every_row-{os.environ['RANK']}.txt").write_text(str(refused.value))
 
 
 if __name__ == "__main__":
