@@ -349,7 +349,11 @@ def _run(
         log_every=sizes.warm_steps,
         speed=speed,
     )
-    networks = Networks(encoder, ProjectionHead(encoder.num_features, sizes.hidden, sizes.out), None)
+    # as in the authors' code
+    head = ProjectionHead(
+        encoder.num_features, sizes.hidden, sizes.out, kind="stablerep", batch_norm="per_view"
+    )
+    networks = Networks(encoder, head, None)
     method: Any = StableRep(sizes.images_per_caption, 0.1)
     source = ImageSource("random", images, rows, texts)
     history = run_arm(Arm("gpu", method, source, 0), networks, settings, None)

@@ -64,6 +64,35 @@ def test_the_table_and_the_file_hold_the_same_rows(tmp_path):
         assert any(line.startswith(row["check"]) and row["name"] in line for line in table)
 
 
+def test_the_papers_step_has_the_papers_head(monkeypatch):
+    """The figures of a step are those of `experiment=paper`, BatchNorm of each view's slice included."""
+    from pipelines.config.loader import compose
+    from stablerep.models.heads import ProjectionHead
+    from stablerep.models.settings import HeadSettings
+    from stablerep.training import loop
+    from stablerep.training.settings import SpeedSettings
+
+    trained = []
+
+    def noted(arm, networks, *rest):
+        trained.append(networks.projector.head)
+        raise InterruptedError
+
+    monkeypatch.setattr(loop, "run_arm", noted)
+    with pytest.raises(InterruptedError):
+        next(gpu._chunked(gpu.MINIATURE, 1.0, SpeedSettings()))
+    needed = {"corpus.path": "captions.csv", "evaluation_sets.imagenet.path": "imagenet"}
+    composed = compose(ROOT / "conf/params", {"experiment": "paper", **needed})
+    paper = HeadSettings.read(composed["encoder"]["head"])
+    assert (gpu.Sizes().hidden, gpu.Sizes().out) == (paper.hidden_dim, paper.out_dim)
+    (head,) = trained
+    expected = ProjectionHead(
+        head.layers[0].in_features, gpu.MINIATURE.hidden, gpu.MINIATURE.out, paper.kind, paper.batch_norm
+    )
+    assert head.batch_norm == expected.batch_norm
+    assert head.state_dict().keys() == expected.state_dict().keys()
+
+
 def test_a_check_that_fails_says_why_and_keeps_what_it_had(monkeypatch, capsys):
     def broken(sizes, peak_flops):
         yield gpu._row("a first figure", 1.0, "s")

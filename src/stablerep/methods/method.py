@@ -65,7 +65,7 @@ class Method(Protocol):
         """Returns the parts of the loss by name, scalars; their sum is minimised.
 
         Several processes have the whole batch, and each computes the terms of its own anchors: what they
-        return is added up.
+        return is added up. `methods.parts` checks that this gives the loss of one process.
         """
         ...
 

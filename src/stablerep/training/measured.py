@@ -8,12 +8,22 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from stablerep.errors import TrainingError
+from stablerep.seeding import random_states, restore_random_states
 from stablerep.training.batches import Batch
-from stablerep.training.checkpoint import Progress
+from stablerep.training.checkpoint import Checkpoint, Progress
+from stablerep.training.inputs import Arm
+from stablerep.training.settings import TrainingSettings
 
-MOST_UNSEEN = 100  # steps between two looks; each of their batches is remembered
+_NUM_SHOWN = 20  # captions of a batch, in a message
+_MOST_UNSEEN = 100  # steps between two looks; each of their batches is remembered
+
+
+def looks_every(device: torch.device, settings: TrainingSettings) -> int:
+    """Returns after how many steps the host reads what they measured: a CPU is not waited for, a GPU is."""
+    return 1 if device.type == "cpu" else min(settings.log_every, _MOST_UNSEEN)
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,28 @@ class Fault:
     batch: Batch
     loss: float
     grad_norm: float
+
+    def error(self, arm: Arm, checkpoint: Checkpoint | None, part: int) -> TrainingError:
+        """Returns the error to raise, after it wrote the batch beside the checkpoints.
+
+        Args:
+            arm: that is trained.
+            checkpoint: where the state is kept; None keeps none.
+            part: rank of this process.
+        """
+        texts = [arm.source.texts[row] for row in self.batch.text_rows.tolist()]
+        told = f"The batch's captions are {texts[:_NUM_SHOWN]}."
+        if checkpoint is not None:
+            names = [arm.source.images.name_of(row) for row in self.batch.image_rows.tolist()]
+            listed = checkpoint.write_batch(self.step, part, names, texts)
+            newest = checkpoint.newest()
+            state = f"The newest state before it is kept in {newest}" if newest else "No state is kept yet"
+            told = f"{state}, the batch's images in {listed}."
+        return TrainingError(
+            f"arm {arm.name!r}: got a loss of {self.loss} and a gradient of norm {self.grad_norm} at step "
+            f"{self.step}; must be finite. {told} Lower training.learning_rate, or set "
+            "training.max_grad_norm: the arm then starts from the beginning."
+        )
 
 
 class Measured:
@@ -64,3 +96,17 @@ class Measured:
                 progress.add(measured)
             self._steps, self._values = [], []
         return self._fault
+
+
+class StateBefore:
+    """What a step changes before its loss is known: statistics of BatchNorm, and random states."""
+
+    def __init__(self, networks: nn.Module) -> None:
+        self._buffers = [(buffer, buffer.detach().clone()) for buffer in networks.buffers()]
+        self._random_states = random_states()
+
+    def restore(self) -> None:
+        """Sets them back."""
+        for buffer, value in self._buffers:
+            buffer.copy_(value)
+        restore_random_states(self._random_states)

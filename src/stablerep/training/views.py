@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stablerep.training.settings import AugmentationSettings
+from stablerep.training.settings import AugmentationSettings, TrainingSettings
 
 
 def blur_kernel_px(largest_sigma: float, size_px: int) -> int:
@@ -66,3 +66,17 @@ class Augmentation(nn.Module):
                 small = F.interpolate(images[rows], (side, side), mode="bilinear", antialias=True)
                 result[rows] = F.interpolate(small, size, mode="bilinear", antialias=True)
         return result
+
+
+def augmentations_of(settings: TrainingSettings, size_px: int) -> tuple[Augmentation, Augmentation | None]:
+    """Returns what draws the views, and what draws local crops; None where there are none.
+
+    Args:
+        settings: of the training.
+        size_px: side of the views.
+    """
+    augment, local = Augmentation(settings.augmentation, size_px), settings.local_crops
+    if not local.per_image:
+        return augment, None
+    crop = (local.min_crop, local.max_crop)
+    return augment, Augmentation(settings.augmentation, local.size_px or size_px, crop)

@@ -9,7 +9,7 @@ from torch import nn
 
 from stablerep.methods.batch import BatchSettings
 from stablerep.models.encoders import build_encoder
-from stablerep.training import loop
+from stablerep.training import rows
 from stablerep.training.arms import train_arm
 from stablerep.training.average import Average
 from stablerep.training.probe import features_of, hold_out, knn_accuracy
@@ -100,7 +100,7 @@ def test_the_probe_measures_the_weights_that_would_be_exported(monkeypatch):
         seen.append({name: each.detach().clone() for name, each in encoder.state_dict().items()})
         return features_of(encoder, *given)
 
-    monkeypatch.setattr(loop, "features_of", recorded)
+    monkeypatch.setattr(rows, "features_of", recorded)
     plan = plan_of(SETTINGS.changed(ema_decay=0.9))
     trained = train_arm(plan, source_of())
     assert len(seen) == 6

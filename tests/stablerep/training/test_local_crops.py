@@ -15,7 +15,7 @@ from stablerep.models.encoder import Encoder
 from stablerep.models.encoders import TimmEncoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.residual import ResidualEncoder
-from stablerep.training import loop
+from stablerep.training import shared_reading
 from stablerep.training.batches import GroupedSampler
 from stablerep.training.inputs import Arm, inputs_of
 from stablerep.training.local_crops import check_local_crops
@@ -163,7 +163,7 @@ def test_a_vision_transformer_takes_small_crops_where_its_size_is_dynamic():
 
 
 def test_a_run_checks_its_crops_before_its_first_step(monkeypatch):
-    monkeypatch.setattr(loop, "read_ahead", None)
+    monkeypatch.setattr(shared_reading, "read_ahead", None)
     with pytest.raises(ConfigError, match="must be 0 for CLIP"):
         train(LocalCropSettings(per_image=1), CLIP())
 

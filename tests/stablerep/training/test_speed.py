@@ -19,10 +19,11 @@ from stablerep.models.heads import ProjectionHead
 from stablerep.models.residual import ResidualEncoder
 from stablerep.models.text import TextTower
 from stablerep.storage.pixels import ImagesInMemory
-from stablerep.training import loop
+from stablerep.training import descent, loop, views
 from stablerep.training.checkpoint import Checkpoint
 from stablerep.training.inputs import Arm
 from stablerep.training.loop import run_arm
+from stablerep.training.measured import looks_every
 from stablerep.training.settings import SpeedSettings, TrainingSettings
 from stablerep.training.speed import float32_products, prepare_encoder, to_device
 from stablerep.training.step import Networks
@@ -284,20 +285,20 @@ def as_on_a_gpu(monkeypatch):
     """Has the host look at log rows alone, AdamW fused, and views draw nothing."""
     real = torch.optim.AdamW
     monkeypatch.setattr(torch.optim, "AdamW", lambda *given, **o: real(*given, **o | {"fused": True}))
-    monkeypatch.setattr(loop, "Augmentation", Same)
+    monkeypatch.setattr(views, "Augmentation", Same)
     monkeypatch.setattr(loop, "looks_every", lambda device, settings: settings.log_every)
 
 
 @pytest.mark.parametrize("chunk", [None, 4])
 @pytest.mark.parametrize("name", METHODS)
 def test_the_host_waits_for_the_device_at_log_rows_alone(name, chunk, as_on_a_gpu, monkeypatch):
-    met, real, inputs_of = [], loop._Training._descend, loop.inputs_of
+    met, real, inputs_of = [], loop._Training._descend, descent.inputs_of
 
     def watched(self, step, read):
         with Waits() as waits, monkeypatch.context() as patched:
             patched.setattr(torch.Tensor, "tolist", noting(waits, torch.Tensor.tolist))  # is not dispatched
             # a batch is asked what it is before it is on the device
-            patched.setattr(loop, "inputs_of", lambda *given: unwatched(waits, inputs_of, *given))
+            patched.setattr(descent, "inputs_of", lambda *given: unwatched(waits, inputs_of, *given))
             result = real(self, step, read)
         met.append(waits.met)
         return result
@@ -334,9 +335,9 @@ def test_looking_less_often_gives_the_same_rows(as_on_a_gpu, monkeypatch):
 
 def test_a_cpu_is_looked_at_after_each_step_and_a_gpu_after_a_hundred_at_most():
     settings = TrainingSettings(num_images=1, log_every=20)
-    assert loop.looks_every(torch.device("cpu"), settings) == 1
-    assert loop.looks_every(torch.device("cuda"), settings) == 20
-    assert loop.looks_every(torch.device("cuda"), settings.changed(log_every=5000)) == 100
+    assert looks_every(torch.device("cpu"), settings) == 1
+    assert looks_every(torch.device("cuda"), settings) == 20
+    assert looks_every(torch.device("cuda"), settings.changed(log_every=5000)) == 100
 
 
 class NotFiniteOnce(StableRep):
@@ -373,9 +374,9 @@ def test_a_step_that_is_not_finite_is_named_at_the_next_look_and_no_state_after_
 
 @pytest.mark.parametrize("chunk", [None, 4])
 def test_views_are_drawn_once_a_step_also_in_chunks(chunk, monkeypatch):
-    drawn, real = [], loop.Augmentation.forward
+    drawn, real = [], views.Augmentation.forward
     monkeypatch.setattr(
-        loop.Augmentation, "forward", lambda self, images: drawn.append(len(images)) or real(self, images)
+        views.Augmentation, "forward", lambda self, images: drawn.append(len(images)) or real(self, images)
     )
     train(vit, chunk=chunk, num_steps=2)
     assert drawn == ([8, 8] if chunk is None else [4, 4, 4, 4])

@@ -25,11 +25,13 @@ from stablerep.models.encoder import Encoder
 from stablerep.models.heads import ProjectionHead
 from stablerep.models.text import TextTower
 from stablerep.storage.pixels import ImagesInMemory
-from stablerep.training import loop
+from stablerep.training import views
 from stablerep.training.inputs import Arm
 from stablerep.training.loop import run_arm
 from stablerep.training.settings import LocalCropSettings, OnlineProbeSettings, TrainingSettings
+from stablerep.training.shared_reading import sampler_of
 from stablerep.training.step import Networks
+from tests.stablerep.methods.test_parts import EveryRow
 
 METHODS = {
     "stablerep": StableRep(images_per_caption=3),
@@ -73,8 +75,8 @@ def source(num=4):
     return ImageSource("synthetic", ImagesInMemory(images.to(torch.uint8)), rows, TEXTS, rows % 6)
 
 
-def networks(method, dropout=0.0):
-    torch.manual_seed(0)
+def networks(method, dropout=0.0, seed=0):
+    torch.manual_seed(seed)
     encoder = LayerNormEncoder(dropout)
     kind = "per_view" if method is METHODS["per_view"] else "global"
     head = ProjectionHead(6, 8, 5, batch_norm=kind) if method.uses_head else None
@@ -107,11 +109,11 @@ def descend_plainly(groups, lr, betas, fused):
 @pytest.fixture
 def plain(monkeypatch):
     """Makes a step a plain function of images and weights."""
-    monkeypatch.setattr(loop, "Augmentation", Same)
+    monkeypatch.setattr(views, "Augmentation", Same)
     monkeypatch.setattr(torch.optim, "AdamW", descend_plainly)
 
 
-def train(method, dropout=0.0, chunk=None, **changes):
+def train(method, dropout=0.0, chunk=None, seed=0, **changes):
     """Returns the weights after two steps, and the history."""
     held_out = None
     if method is METHODS["local_crops"]:
@@ -126,9 +128,9 @@ def train(method, dropout=0.0, chunk=None, **changes):
         warmup_share=0.0,
         **changes,
     )
-    built = networks(method, dropout)
-    torch.manual_seed(1)
-    history = run_arm(Arm("arm", method, source(), 0, held_out), built, settings, tokenize)
+    built = networks(method, dropout, seed)
+    torch.manual_seed(seed + 1)
+    history = run_arm(Arm("arm", method, source(), seed, held_out), built, settings, tokenize)
     return built.state_dict(), history
 
 
@@ -188,7 +190,8 @@ def of_two_processes(tmp_path_factory):
     """Returns a folder with what two processes trained."""
     folder = tmp_path_factory.mktemp("two")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    path = os.pathsep.join(each for each in sys.path if each)
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     subprocess.run([*command, __file__, str(folder)], check=True, env=environment, timeout=300)
     return folder
 
@@ -204,10 +207,21 @@ def test_two_processes_give_the_weights_of_one(name, chunk, of_two_processes, pl
     assert len(told) == (4 if name == "local_crops" else 2)
 
 
+def test_a_loss_that_ignores_its_anchors_is_refused_in_two_processes_and_trained_in_one(
+    of_two_processes, plain
+):
+    for rank in range(2):
+        told = (of_two_processes / f"every_row-{rank}.txt").read_text()
+        assert "its method, EveryRow, cannot be trained in several processes: 'multi_positive'" in told
+    mine, _ = train(EveryRow(images_per_caption=2))
+    expected, _ = train(StableRep(images_per_caption=2))
+    assert_close(mine, expected, 0)
+
+
 def test_a_batch_that_processes_cannot_share_is_refused():
     settings = TrainingSettings(num_images=12, batch=BatchSettings(captions=6, images_per_caption=2))
     with pytest.raises(ConfigError, match=r"training\.batch\.captions: got 6, which are 4 captions in arm"):
-        loop._sampler_of(Arm("arm", METHODS["stablerep"], source(), 0), settings, 3)
+        sampler_of(Arm("arm", METHODS["stablerep"], source(), 0), settings, 3)
 
 
 @pytest.mark.parametrize("start", [-0.1, math.log(100) + 0.1])
@@ -236,14 +250,20 @@ def new_precision():
 def test_half_precision_takes_the_step_of_full_precision_in_one_piece_and_in_chunks(
     name, chunk, new_precision
 ):
-    half = train(METHODS[name], chunk=chunk, mixed_precision="bf16")[1][0]
-    AcceleratorState._reset_state(reset_partial_state=True)
-    whole = train(METHODS[name], chunk=chunk)[1][0]
-    # the BatchNorm of a few rows passes rounding on many times over
-    assert half["loss"] == pytest.approx(whole["loss"], rel=0.08 if name == "per_view" else 0.05)
-    assert half["loss"] != whole["loss"]
-    if name != "per_view":
-        assert half["grad_norm"] == pytest.approx(whole["grad_norm"], rel=0.25)
+    """On average over weights and views: the BatchNorm of a few rows passes rounding on many times over.
+
+    In single draws of twenty the loss differs by up to 9 % and the norm by up to 80 %, in means of five by at
+    most 1.5 % and 11 %.
+    """
+    half, whole = [], []
+    for seed in range(5):
+        for rows, precision in ((half, "bf16"), (whole, "no")):
+            AcceleratorState._reset_state(reset_partial_state=True)
+            rows.append(train(METHODS[name], chunk=chunk, seed=seed, mixed_precision=precision)[1][0])
+    assert all(one["loss"] != other["loss"] for one, other in zip(half, whole, strict=True))
+    for measured, tolerance in (("loss", 0.03), ("grad_norm", 0.15)):
+        one, other = (sum(row[measured] for row in rows) for rows in (half, whole))
+        assert one == pytest.approx(other, rel=tolerance)
 
 
 def test_clipping_bounds_the_step_and_tells_the_norm_before(plain, monkeypatch):
@@ -264,7 +284,7 @@ def test_clipping_bounds_the_step_and_tells_the_norm_before(plain, monkeypatch):
 
 
 def main(folder):
-    loop.Augmentation = Same
+    views.Augmentation = Same
     torch.optim.AdamW = descend_plainly
     for name, method in METHODS.items():
         for chunk in (None, 4):
@@ -273,6 +293,9 @@ def main(folder):
                 (folder / f"{name}-{chunk}.json").write_text(json.dumps(told_of(history)))
                 whole = {k: v.contiguous() for k, v in weights.items()}
                 save_file(whole, folder / f"{name}-{chunk}.safetensors")
+    with pytest.raises(ConfigError) as refused:
+        train(EveryRow(images_per_caption=2))
+    (folder / f"every_row-{os.environ['RANK']}.txt").write_text(str(refused.value))
 
 
 if __name__ == "__main__":

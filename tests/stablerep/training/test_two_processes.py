@@ -24,7 +24,7 @@ from stablerep.methods.batch import BatchSettings
 from stablerep.storage.checkpoints import state_of
 from stablerep.storage.outages import OutageError
 from stablerep.storage.pixels import ImagesInMemory, UnreadableImageError
-from stablerep.training import loop
+from stablerep.training import views
 from stablerep.training.checkpoint import Checkpoint, Row
 from stablerep.training.inputs import Arm
 from stablerep.training.loop import run_arm
@@ -116,7 +116,7 @@ def attempt(
 
 def main(folder: Path) -> None:
     """Goes through all cases on this process; rank 0 prepares the folders of both."""
-    loop.Augmentation = Same  # type: ignore[misc, assignment]
+    views.Augmentation = Same  # type: ignore[misc, assignment]
     state = PartialState(cpu=True)
     rank = state.process_index
 
