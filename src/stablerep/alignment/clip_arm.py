@@ -6,7 +6,6 @@ Legend: N images, M texts, T tokens, D dimensions.
 """
 
 import json
-import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,10 +21,8 @@ from stablerep.errors import ConfigError, DataError, check_range
 from stablerep.models.encoders import build_encoder
 from stablerep.models.soundness import faults_of_tokenizer, faults_of_weights
 from stablerep.models.text import build_text_tower, tokenize
-from stablerep.storage.digests import DIGESTS_FILE, faults_of_files, has_digests, write_digests
+from stablerep.storage.digests import faults_of_files, warn_without_digests, write_digests
 from stablerep.storage.tensors import save_tensors
-
-logger = logging.getLogger(__name__)
 
 WEIGHTS_FILE = "model.safetensors"
 SIZES_FILE = "model.json"
@@ -131,8 +128,7 @@ class ClipArmScorer:
 
     def check(self) -> None:
         """Loads the model and has it embed two texts and an image; see `Scorer.check`."""
-        if not has_digests(self.folder):
-            logger.warning("%s: no %s; whether its files changed is not known", self.folder, DIGESTS_FILE)
+        warn_without_digests(self.folder)
         check_embeddings(self.folder, self._embed_images, self._embed_texts)
 
     def score(self, images: Tensor, texts: Sequence[str]) -> Tensor:
