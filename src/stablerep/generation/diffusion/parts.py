@@ -14,7 +14,12 @@ from torch import nn
 from stablerep.errors import GeneratorError
 from stablerep.generation.diffusion.identity import hint_of
 from stablerep.generation.diffusion.settings import GeneratorSettings
-from stablerep.models.soundness import faults_of_loading, faults_of_tokenizer, faults_of_weights
+from stablerep.models.soundness import (
+    faults_of_loading,
+    faults_of_text_encoder,
+    faults_of_tokenizer,
+    faults_of_weights,
+)
 
 # what diffusers and transformers raise for files whose content they cannot use
 LOADING_FAULTS = (
@@ -47,7 +52,8 @@ def load_parts(
 
     Raises:
         GeneratorError: a part cannot be loaded; a weight is missing or left over, or not finite; all weights
-            of a network are zero; or a tokenizer does not tell captions apart or does not fit its encoder.
+            of a network are zero; or a tokenizer or a text encoder does not tell captions apart, or they do
+            not fit each other.
     """
     parts = {}
     for part, (library, name) in index.items():
@@ -56,8 +62,11 @@ def load_parts(
             parts[part] = _load_part(folder, part, kind, dtype, settings)
     for part, tokenizer in parts.items():
         if part.startswith(_TOKENIZER):
-            encoder = parts.get(part.replace(_TOKENIZER, "text_encoder"))
+            of_encoder = part.replace(_TOKENIZER, "text_encoder")
+            encoder = parts.get(of_encoder)
             _refuse(folder, part, _tokenizer_faults(tokenizer, encoder), settings)
+            if encoder is not None:
+                _refuse(folder, of_encoder, faults_of_text_encoder(encoder, tokenizer), settings)
     return parts
 
 
