@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from stablerep.errors import GeneratorError
-from stablerep.generation.diffusion.identity import hint_of
+from stablerep.generation.diffusion.identity import LIBRARIES, hint_of
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.models.soundness import (
     faults_of_loading,
@@ -34,8 +34,6 @@ LOADING_FAULTS = (
     ValueError,
     SafetensorError,
 )
-# no part is loaded from any other library: a folder must not choose the code that is run
-_LIBRARIES = ("diffusers", "transformers")
 _TOKENIZER = "tokenizer"
 
 
@@ -71,7 +69,7 @@ def load_parts(
 
 
 def _class_of(library: str | None, name: str | None) -> Any:
-    if library in _LIBRARIES:
+    if library in LIBRARIES:
         return getattr(importlib.import_module(library), str(name), None)
     return None
 

@@ -159,6 +159,18 @@ DAMAGES = {
         change_values(SCHEDULER, timestep_spacing="foo"),
         rf"{UNUSABLE} \(ValueError: foo is not supported",
     ),
+    "a part of another library": (
+        change_values("model_index.json", unet=["os", "system"]),
+        r"model_index\.json: unet is os\.system; must be a class of diffusers or transformers\.",
+    ),
+    "a part of a folder": (
+        change_values("model_index.json", unet=["../pipelines", "UNet"]),
+        r"model_index\.json: unet is \.\./pipelines\.UNet; must be a class of",
+    ),
+    "a part without a name": (
+        change_values("model_index.json", unet=[1, 2]),
+        r"model_index\.json: unet is 1\.2; must be a class of",
+    ),
     "a flipped byte": (
         flip_a_byte,
         r"damaged: unet/diffusion_pytorch_model\.safetensors is not the file that SHA256SUMS records\.",
