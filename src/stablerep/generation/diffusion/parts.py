@@ -13,6 +13,7 @@ from torch import nn
 
 from stablerep.errors import GeneratorError
 from stablerep.generation.diffusion.identity import LIBRARIES, hint_of
+from stablerep.generation.diffusion.sampler_values import faults_of_values
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.models.soundness import (
     faults_of_loading,
@@ -49,9 +50,9 @@ def load_parts(
         settings: for the messages.
 
     Raises:
-        GeneratorError: a part cannot be loaded; a weight is missing or left over, or not finite; all weights
-            of a network are zero; or a tokenizer or a text encoder does not tell captions apart, or they do
-            not fit each other.
+        GeneratorError: a part cannot be loaded; a value of the sampler is no number; a weight is missing or
+            left over, or not finite; all weights of a network are zero; or a tokenizer or a text encoder does
+            not tell captions apart, or they do not fit each other.
     """
     parts = {}
     for part, (library, name) in index.items():
@@ -75,9 +76,14 @@ def _class_of(library: str | None, name: str | None) -> Any:
 
 
 def _load_part(folder: Path, part: str, kind: Any, dtype: Any, settings: GeneratorSettings) -> Any:
+    from diffusers import SchedulerMixin
+
     is_network = issubclass(kind, nn.Module)
     options = {"dtype": dtype, "use_safetensors": True, "output_loading_info": True} if is_network else {}
     try:
+        if issubclass(kind, SchedulerMixin):  # its constructor does not name the value that it fails on
+            faults = faults_of_values(kind, kind.load_config(folder / part, local_files_only=True))
+            _refuse(folder, part, faults, settings)
         loaded = kind.from_pretrained(folder / part, local_files_only=True, **options)
     except LOADING_FAULTS as error:
         fault = f"{kind.__name__} cannot be loaded ({type(error).__name__}: {error})"
