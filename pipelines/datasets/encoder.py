@@ -1,7 +1,6 @@
 """Trained arms as folders: weights, description, history, text tower; a timm model also in timm's form."""
 
 import json
-import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +11,6 @@ from pipelines.datasets.whole import WholeFolderDataset
 if TYPE_CHECKING:
     from stablerep.models.text import TrainedText
     from stablerep.training.arms import TrainedArm
-
-logger = logging.getLogger(__name__)
 
 _TEXT_WEIGHTS = "text.safetensors"
 _TOKENIZER = "tokenizer"
@@ -46,7 +43,7 @@ class EncoderDataset(WholeFolderDataset):
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        from stablerep.storage.digests import DIGESTS_FILE, faults_of_files, has_digests
+        from stablerep.storage.digests import faults_of_files, warn_without_digests
         from stablerep.training.arms import TrainedArm
 
         if faults := faults_of_files(path):
@@ -59,8 +56,7 @@ class EncoderDataset(WholeFolderDataset):
             text = _load_text(path, described.pop("text", None))
         except (AttributeError, FileNotFoundError, KeyError, SafetensorError) as error:
             raise ValueError(error) from error
-        if not has_digests(path):
-            logger.warning("%s: no %s; whether its files changed is not known", path, DIGESTS_FILE)
+        warn_without_digests(path)
         return TrainedArm(**described, weights=weights, history=history, text=text)
 
     def _advice(self) -> str:

@@ -362,7 +362,7 @@ def _check_models(catalog: "DataCatalog", parameters: dict[str, Any], nodes: set
     from pipelines.config.generator import generator_of, model_folder
     from stablerep.generation.diffusion.identity import check_model_folder
     from stablerep.generation.diffusion.settings import GeneratorSettings
-    from stablerep.storage.digests import DIGESTS_FILE, has_digests
+    from stablerep.storage.digests import warn_without_digests
 
     base = parameters["generator"]
     sections = [
@@ -373,8 +373,8 @@ def _check_models(catalog: "DataCatalog", parameters: dict[str, Any], nodes: set
     for generator in sections or [GeneratorSettings.read(base)]:
         folder = model_folder(generator, catalog.load("generator_folder"))
         check_model_folder(folder, generator)
-        if generator.model_folder is None and not has_digests(folder):
-            logger.warning("%s: no %s; whether its files changed is not known", folder, DIGESTS_FILE)
+        if generator.model_folder is None:
+            warn_without_digests(folder)
 
 
 def _check_scorer(catalog: "DataCatalog", parameters: dict[str, Any]) -> None:

@@ -100,7 +100,7 @@ CASES = [
     ),
     _own(
         "zeros for the UNet of an own generator",
-        "constant",
+        "unet: not a complete part of a model: all its weights are zero",
         edit_tensors("own/unet/diffusion_pytorch_model.safetensors", _zeros),
     ),
     _own(
@@ -130,16 +130,18 @@ CASES = [
     ),
     _own(
         "betas above 1",
-        "beta",
+        "its betas (beta_start 5.0, beta_end 7.0) must be in [0, 1]",
         edit_json("own/scheduler/scheduler_config.json", beta_start=5.0, beta_end=7.0),
     ),
     _own(
         "no steps of training",
-        "num_train_timesteps",
+        "num_train_timesteps is 0; must be",
         edit_json("own/scheduler/scheduler_config.json", num_train_timesteps=0),
     ),
     _own(
-        "a word for a beta", "beta_start", edit_json("own/scheduler/scheduler_config.json", beta_start="much")
+        "a word for a beta",
+        "beta_start is 'much'; must be a number",
+        edit_json("own/scheduler/scheduler_config.json", beta_start="much"),
     ),
     _own(
         "a UNet's configuration of other channels", "unet", edit_json("own/unet/config.json", in_channels=7)

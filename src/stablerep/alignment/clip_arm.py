@@ -6,7 +6,6 @@ Legend: N images, M texts, T tokens, D dimensions.
 """
 
 import json
-import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,10 +21,8 @@ from stablerep.errors import ConfigError, DataError, check_range
 from stablerep.models.encoders import build_encoder
 from stablerep.models.soundness import faults_of_tokenizer, faults_of_weights
 from stablerep.models.text import build_text_tower, tokenize
-from stablerep.storage.digests import DIGESTS_FILE, faults_of_files, has_digests, write_digests
+from stablerep.storage.digests import faults_of_files, warn_without_digests, write_digests
 from stablerep.storage.tensors import save_tensors
-
-logger = logging.getLogger(__name__)
 
 WEIGHTS_FILE = "model.safetensors"
 SIZES_FILE = "model.json"
@@ -82,11 +79,12 @@ def load_clip_arm(folder: Path) -> tuple[ClipArm, Any]:
     """Reads what `save_clip_arm` wrote: the model in float32, ready to score, and its tokenizer.
 
     Raises:
-        DataError: the folder is missing, incomplete or of other sizes than its weights; or a weight is not
-            finite.
+        DataError: the folder is missing, incomplete, not as it was written, or of other sizes than its
+            weights; or a weight is not finite.
     """
     from transformers import CLIPTokenizer
 
+    _refuse(folder, faults_of_files(folder))
     try:
         sizes = ClipArmSizes.read(json.loads((folder / SIZES_FILE).read_text(encoding="utf-8")))
         weights = load_file(folder / WEIGHTS_FILE)
@@ -95,9 +93,7 @@ def load_clip_arm(folder: Path) -> tuple[ClipArm, Any]:
         model.load_state_dict(weights)
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError, ConfigError) as error:
         raise _unusable(folder, f"{type(error).__name__}: {error}") from error
-    faults = faults_of_weights(model) or faults_of_tokenizer(tokenizer)
-    if faults:
-        raise _unusable(folder, "; ".join(faults))
+    _refuse(folder, faults_of_weights(model) or faults_of_tokenizer(tokenizer))
     return model.float().eval(), tokenizer
 
 
@@ -115,7 +111,7 @@ class ClipArmScorer:
             batch_size: images at once.
 
         Raises:
-            DataError: the folder is missing, incomplete, or not as it was written.
+            DataError: the folder is missing or incomplete.
             ConfigError: the batch size is out of range.
         """
         check_range("alignment.scorer.batch_size", batch_size, 1, where=_WHERE)
@@ -123,16 +119,12 @@ class ClipArmScorer:
         absent = [name for name in _PARTS if not (self.folder / name).exists()]
         if absent:
             raise _unusable(self.folder, f"{', '.join(absent)} missing")
-        faults = faults_of_files(self.folder)
-        if faults:
-            raise _unusable(self.folder, "; ".join(faults))
         self.scorer_id = id_of_files(self.folder, _PARTS)
         self._loaded: tuple[ClipArm, Any] | None = None
 
     def check(self) -> None:
         """Loads the model and has it embed two texts and an image; see `Scorer.check`."""
-        if not has_digests(self.folder):
-            logger.warning("%s: no %s; whether its files changed is not known", self.folder, DIGESTS_FILE)
+        warn_without_digests(self.folder)
         check_embeddings(self.folder, self._embed_images, self._embed_texts)
 
     def score(self, images: Tensor, texts: Sequence[str]) -> Tensor:
@@ -143,7 +135,7 @@ class ClipArmScorer:
             texts: N of them.
 
         Raises:
-            DataError: the folder does not hold a whole scorer.
+            DataError: see `load_clip_arm`.
         """
         return score_pairs(images, texts, self._embed_images, self._embed_texts, self.batch_size)
 
@@ -163,6 +155,11 @@ class ClipArmScorer:
     def _embed_texts(self, texts: list[str]) -> Tensor:
         model, tokenizer = self._parts()
         return model.text.embed_text(tokenize(tokenizer, texts))
+
+
+def _refuse(folder: Path, faults: Sequence[str]) -> None:
+    if faults:
+        raise _unusable(folder, "; ".join(faults))
 
 
 def _unusable(folder: Path, fault: str) -> DataError:

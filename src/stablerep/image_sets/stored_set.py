@@ -1,11 +1,10 @@
 """Writes a finished image set's tables to a folder and reads them back.
 
 The files are `images.parquet`, `captions.parquet`, `image_set.json` and, of a generated set,
-`manifest.parquet`. The description holds the digests of the others and, last, its own.
+`manifest.parquet`; `SHA256SUMS` has their digests.
 """
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pandas as pd
 
 from stablerep.errors import DataError
 from stablerep.image_sets.image_set import GENERATED, SOURCES, ImageSet
-from stablerep.storage.shards import digest_of
+from stablerep.storage.digests import faults_of_files, warn_without_digests, write_digests
 from stablerep.validation.schemas import ImageManifest, ImageSetCaptions, ImageSetImages
 
 _DESCRIPTION, _IMAGES, _CAPTIONS, _MANIFEST = (
@@ -22,7 +21,6 @@ _DESCRIPTION, _IMAGES, _CAPTIONS, _MANIFEST = (
     "captions.parquet",
     "manifest.parquet",
 )
-_DIGESTS, _DIGEST = "digests", "digest"  # keys of the description: of each table, and of its other values
 _TYPES = {"name": str, "source": str, "parts": dict, "facts": dict}
 
 
@@ -44,10 +42,10 @@ def write_image_set(folder: Path, image_set: ImageSet) -> None:
         "source": image_set.source,
         "parts": image_set.parts,
         "facts": image_set.facts,
-        _DIGESTS: {path.name: digest_of(path.read_bytes()) for path in sorted(folder.glob("*.parquet"))},
     }
-    text = json.dumps({**described, _DIGEST: _digest_of_values(described)}, indent=1, default=str)
+    text = json.dumps(described, indent=1, default=str)
     (folder / _DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+    write_digests(folder)
 
 
 def read_image_set(folder: Path, place: Path) -> ImageSet:
@@ -58,10 +56,12 @@ def read_image_set(folder: Path, place: Path) -> ImageSet:
         place: of the set; see `ImageSet.folder`.
 
     Raises:
-        FileNotFoundError: there is no such set, or a file of it is missing.
+        FileNotFoundError: there is no such set, or a file of a set without digests is missing.
         OSError, ValueError: a table or the description cannot be read.
         DataError: a file is not the one that was saved, or the tables do not fit each other.
     """
+    if faults := faults_of_files(folder):
+        raise DataError("; ".join(faults))
     described = _read_description(folder)
     images = pd.read_parquet(folder / _IMAGES)
     captions = pd.read_parquet(folder / _CAPTIONS)
@@ -81,11 +81,11 @@ def read_image_set(folder: Path, place: Path) -> ImageSet:
         described["facts"],
     )
     _check_fits_together(made)
+    warn_without_digests(folder)  # sets of earlier releases have none
     return made
 
 
 def _read_description(folder: Path) -> dict[str, Any]:
-    """Returns what `image_set.json` says, held against its digest and the tables against theirs."""
     try:
         described = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
     except RecursionError as error:
@@ -98,18 +98,7 @@ def _read_description(folder: Path) -> dict[str, Any]:
     for source in (described["source"], *described["parts"].values()):
         if source not in SOURCES:
             raise DataError(f"{_DESCRIPTION}: source {source!r} is none of {', '.join(SOURCES)}")
-    # sets that were saved before digests were kept have none
-    digest = described.pop(_DIGEST, None)
-    if digest is not None and digest != _digest_of_values(described):
-        raise DataError(f"{_DESCRIPTION}: is not the file that was saved")
-    for name, digest in dict(described.get(_DIGESTS, {})).items():
-        if digest_of((folder / name).read_bytes()) != digest:
-            raise DataError(f"{name}: is not the file that was saved")
     return described
-
-
-def _digest_of_values(described: Mapping[str, Any]) -> str:
-    return digest_of(json.dumps(described, sort_keys=True, default=str).encode())
 
 
 def _check_fits_together(image_set: ImageSet) -> None:

@@ -66,6 +66,23 @@ def faults_of_tokenizer(
     return faults
 
 
+@torch.inference_mode()
+def faults_of_text_encoder(encoder: Any, tokenizer: Any) -> list[str]:
+    """Returns what is wrong with how a text encoder embeds captions, as phrases.
+
+    Args:
+        encoder: of transformers, on the CPU.
+        tokenizer: its tokenizer, which gives different captions different tokens.
+    """
+    tokens = tokenizer(list(PROBES)).input_ids
+    length = min(map(len, tokens))  # not every tokenizer can pad
+    given = encoder(torch.tensor([each[:length] for each in tokens]), output_hidden_states=True)
+    # the first is pooled in some classes, and then depends on how many tokens a caption has as well
+    if any(torch.equal(*each) for each in (given[0], given.hidden_states[-1])):
+        return [f"it gives {PROBES[0]!r} and {PROBES[1]!r} the same embedding"]
+    return []
+
+
 def _shown(names: Any) -> str:
     texts = sorted(str(each) for each in names)
     more = len(texts) - _NUM_SHOWN

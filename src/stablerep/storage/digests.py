@@ -5,9 +5,14 @@ form of coreutils' `sha256sum`: `sha256sum -c SHA256SUMS` checks a folder as wel
 """
 
 import hashlib
+import logging
 import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+
+from stablerep.storage.outages import refuse_outage
+
+logger = logging.getLogger(__name__)
 
 DIGESTS_FILE = "SHA256SUMS"
 # digest, a space, "*" for a file that was read as bytes or another space, path
@@ -35,18 +40,28 @@ def has_digests(folder: Path) -> bool:
     return (folder / DIGESTS_FILE).exists()
 
 
+def warn_without_digests(folder: Path) -> None:
+    """Logs a warning where no digests were recorded."""
+    if not has_digests(folder):
+        logger.warning("%s: no %s; whether its files changed is not known", folder, DIGESTS_FILE)
+
+
 def faults_of_files(folder: Path) -> list[str]:
     """Compares a folder's files with their recorded digests.
 
     Returns:
         A phrase for each file that is missing, unreadable or another one than was recorded. Empty where all
         are as recorded, or where no digests were.
+
+    Raises:
+        OutageError: the file system failed.
     """
     if not has_digests(folder):
         return []
     try:
         recorded = _read(folder / DIGESTS_FILE)
     except (OSError, ValueError) as error:
+        refuse_outage(folder / DIGESTS_FILE, error)
         return [f"{DIGESTS_FILE} cannot be read ({error})"]
     return [fault for name, digest in recorded.items() if (fault := _fault_of(folder, name, digest))]
 
@@ -70,6 +85,7 @@ def _fault_of(folder: Path, name: str, digest: str) -> str | None:
     except FileNotFoundError:
         return f"{name} is missing"
     except OSError as error:
+        refuse_outage(folder / name, error)
         return f"{name} cannot be read ({error.strerror or error})"
     return None if same else f"{name} is not the file that {DIGESTS_FILE} records"
 

@@ -1,5 +1,6 @@
 """A fault that would stop a run later is reported before its first node, and the data stay as they were."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -139,6 +140,15 @@ def test_a_flipped_byte_of_a_shipped_model_is_found_before_the_first_node(model:
     path.write_bytes(data)
     with pytest.raises(StableRepError, match=rf"{path.name} is not the file that SHA256SUMS records"):
         check("image_sets", catalog(**{model: folder}))
+
+
+def test_a_generator_of_another_librarys_classes_is_found_before_the_first_node(tmp_path: Path) -> None:
+    folder = shutil.copytree(GENERATOR, tmp_path / "generator")
+    (folder / "SHA256SUMS").unlink()
+    index = json.loads((folder / "model_index.json").read_text()) | {"unet": ["os", "system"]}
+    (folder / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(GeneratorError, match=r"model_index\.json: unet is os\.system; must be a class of"):
+        check("image_sets", catalog(folder))
 
 
 def test_an_embedded_generator_without_digests_is_used_with_a_warning(

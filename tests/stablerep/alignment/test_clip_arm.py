@@ -92,10 +92,12 @@ def test_a_flipped_byte_of_the_shipped_scorer_is_refused_before_anything_is_scor
     data = bytearray((copied / name).read_bytes())
     data[-20] ^= 1
     (copied / name).write_bytes(data)
-    with pytest.raises(
-        DataError, match=f"not a complete scorer \\({name} is not the file that SHA256SUMS records"
-    ):
-        ClipArmScorer(copied)
+    scorer, images = ClipArmScorer(copied), torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
+    for use in (scorer.check, lambda: scorer.score(images, ["a nine"])):
+        with pytest.raises(
+            DataError, match=f"not a complete scorer \\({name} is not the file that SHA256SUMS records"
+        ):
+            use()
 
 
 def cut(folder):

@@ -1,12 +1,22 @@
 """Digests beside files: every fault of a recorded file is named, and coreutils reads the same file."""
 
+import errno
+import logging
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from stablerep.storage.digests import DIGESTS_FILE, faults_of_files, has_digests, write_digests
+from stablerep.storage.digests import (
+    DIGESTS_FILE,
+    faults_of_files,
+    has_digests,
+    warn_without_digests,
+    write_digests,
+)
+from stablerep.storage.outages import OutageError
 
 
 @pytest.fixture
@@ -69,6 +79,32 @@ def test_a_record_that_is_none_is_a_fault(folder: Path, line: str) -> None:
 def test_a_record_of_binary_content_is_a_fault(folder: Path) -> None:
     (folder / DIGESTS_FILE).write_bytes(b"\xff\xfe\x00")
     assert faults_of_files(folder)[0].startswith("SHA256SUMS cannot be read (")
+
+
+@pytest.mark.parametrize("name", ["weights.bin", DIGESTS_FILE])
+def test_a_file_system_that_fails_is_no_fault_of_a_file(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+
+    def fail(path: Path, *args: object, **options: object) -> object:
+        if path.name == name:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return opened(path, *args, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", fail)
+    with pytest.raises(OutageError, match=rf"{name}: the file system failed \(Input/output error\)"):
+        faults_of_files(folder)
+
+
+def test_a_warning_is_logged_only_where_no_digests_were_recorded(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        warn_without_digests(folder)
+        assert not caplog.text
+        warn_without_digests(folder / "inner part")
+    assert "inner part: no SHA256SUMS; whether its files changed is not known" in caplog.text
 
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs coreutils")

@@ -25,7 +25,6 @@ from stablerep.generation.diffusion.own_call import OwnCall, is_drawn_by_own_cal
 from stablerep.generation.diffusion.sampling_loop import SamplingLoop
 from stablerep.generation.diffusion.scheduler import choose_scheduler
 from stablerep.generation.diffusion.settings import GeneratorSettings
-from stablerep.models.soundness import PROBES
 from stablerep.seeding import seed_of
 
 logger = logging.getLogger(__name__)
@@ -99,7 +98,6 @@ class DiffusersGenerator:
         self.scheduler.step = with_image_noise(self.scheduler.step)
         kind: Any = OwnCall if is_drawn_by_own_call(self.pipeline) else SamplingLoop
         self.sampler = kind(self.pipeline, self.scheduler, settings)
-        self._check_tells_captions_apart()
         self.batch_size = settings.batch_size or self._find_batch_size()
 
     def _find_batch_size(self) -> int:
@@ -118,16 +116,6 @@ class DiffusersGenerator:
         return size
 
     # ------------------------------------------------------------------------------------- captions
-
-    def _check_tells_captions_apart(self) -> None:
-        """Raises GeneratorError where two captions are the same to the networks."""
-        encoded = self.sampler.encode(PROBES, len(PROBES))
-        rows = encoded["encoder_hidden_states"] if isinstance(encoded, dict) else None
-        if rows is not None and torch.equal(*rows):
-            raise GeneratorError(
-                f"{self.folder}: the text encoder gives {PROBES[0]!r} and {PROBES[1]!r} the same embedding. "
-                f"{hint_of(self.folder, self.settings.repository)}"
-            )
 
     def truncated(self, texts: Sequence[str]) -> list[bool]:
         """Tells for each caption whether it has more tokens than a text encoder takes."""

@@ -7,6 +7,7 @@ that images made by anything else are told apart whatever the folder is called.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from stablerep.errors import GeneratorError
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.storage.digests import faults_of_files
 
+LIBRARIES = ("diffusers", "transformers")
 _SAFETY_PARTS = ("feature_extractor", "safety_checker")
 _SHAPING_SUFFIXES = (".safetensors", ".json", ".txt", ".model")
 # parts of settings alone, and the file that has them; there may be a second tokenizer
@@ -30,7 +32,7 @@ _CHUNK_BYTES = 1 << 22
 
 
 def check_model_folder(folder: Path, settings: GeneratorSettings) -> None:
-    """Raises GeneratorError unless the folder has, whole, every part that its index names.
+    """Raises GeneratorError unless the folder has, whole, every part that its index names, and known classes.
 
     Where the folder has `SHA256SUMS`, each file that it names must be as recorded. No network is loaded.
 
@@ -43,6 +45,7 @@ def check_model_folder(folder: Path, settings: GeneratorSettings) -> None:
         raise GeneratorError(
             f"{folder.absolute()}: no such folder; it must hold a text-to-image model. {hint}"
         )
+    _check_classes(folder, settings)
     missing, cut = [], []
     if settings.safety_checker and not set(_SAFETY_PARTS) <= set(_listed_parts(folder)):
         raise GeneratorError(
@@ -66,6 +69,26 @@ def check_model_folder(folder: Path, settings: GeneratorSettings) -> None:
     faults = faults_of_files(folder)
     if faults:
         raise GeneratorError(f"{folder}: the model is damaged: {', '.join(faults)}. {hint}")
+
+
+def _check_classes(folder: Path, settings: GeneratorSettings) -> None:
+    """Raises GeneratorError for a part of another library: a folder must not choose the code that is run."""
+    index = read_model_index(folder)
+    for part in used_parts(folder, settings):
+        library, name = index[part]
+        if library not in LIBRARIES and not _is_pipeline_of_diffusers(library):
+            raise GeneratorError(
+                f"{folder / 'model_index.json'}: {part} is {library}.{name}; must be a class of "
+                f"{' or '.join(LIBRARIES)}. {hint_of(folder, settings.repository)}"
+            )
+
+
+def _is_pipeline_of_diffusers(library: object) -> bool:
+    """Tells whether a library is a module of `diffusers.pipelines`, as that of safety checkers is."""
+    spec = find_spec("diffusers")  # does not import it, which takes seconds
+    places = spec.submodule_search_locations if spec is not None else None
+    is_name = isinstance(library, str) and library.isidentifier()
+    return is_name and any(Path(place, "pipelines", str(library)).is_dir() for place in places or ())
 
 
 def _missing_of_part(folder: Path, part: str, weights: Sequence[Path]) -> list[str]:

@@ -12,9 +12,15 @@ from safetensors import SafetensorError
 from torch import nn
 
 from stablerep.errors import GeneratorError
-from stablerep.generation.diffusion.identity import hint_of
+from stablerep.generation.diffusion.identity import LIBRARIES, hint_of
+from stablerep.generation.diffusion.sampler_values import faults_of_values
 from stablerep.generation.diffusion.settings import GeneratorSettings
-from stablerep.models.soundness import faults_of_loading, faults_of_tokenizer, faults_of_weights
+from stablerep.models.soundness import (
+    faults_of_loading,
+    faults_of_text_encoder,
+    faults_of_tokenizer,
+    faults_of_weights,
+)
 
 # what diffusers and transformers raise for files whose content they cannot use
 LOADING_FAULTS = (
@@ -29,8 +35,6 @@ LOADING_FAULTS = (
     ValueError,
     SafetensorError,
 )
-# no part is loaded from any other library: a folder must not choose the code that is run
-_LIBRARIES = ("diffusers", "transformers")
 _TOKENIZER = "tokenizer"
 
 
@@ -46,8 +50,9 @@ def load_parts(
         settings: for the messages.
 
     Raises:
-        GeneratorError: a part cannot be loaded; a weight is missing or left over, or not finite; all weights
-            of a network are zero; or a tokenizer does not tell captions apart or does not fit its encoder.
+        GeneratorError: a part cannot be loaded; a value of the sampler is no number; a weight is missing or
+            left over, or not finite; all weights of a network are zero; or a tokenizer or a text encoder does
+            not tell captions apart, or they do not fit each other.
     """
     parts = {}
     for part, (library, name) in index.items():
@@ -56,21 +61,29 @@ def load_parts(
             parts[part] = _load_part(folder, part, kind, dtype, settings)
     for part, tokenizer in parts.items():
         if part.startswith(_TOKENIZER):
-            encoder = parts.get(part.replace(_TOKENIZER, "text_encoder"))
+            of_encoder = part.replace(_TOKENIZER, "text_encoder")
+            encoder = parts.get(of_encoder)
             _refuse(folder, part, _tokenizer_faults(tokenizer, encoder), settings)
+            if encoder is not None:
+                _refuse(folder, of_encoder, faults_of_text_encoder(encoder, tokenizer), settings)
     return parts
 
 
 def _class_of(library: str | None, name: str | None) -> Any:
-    if library in _LIBRARIES:
+    if library in LIBRARIES:
         return getattr(importlib.import_module(library), str(name), None)
     return None
 
 
 def _load_part(folder: Path, part: str, kind: Any, dtype: Any, settings: GeneratorSettings) -> Any:
+    from diffusers import SchedulerMixin
+
     is_network = issubclass(kind, nn.Module)
     options = {"dtype": dtype, "use_safetensors": True, "output_loading_info": True} if is_network else {}
     try:
+        if issubclass(kind, SchedulerMixin):  # its constructor does not name the value that it fails on
+            faults = faults_of_values(kind, kind.load_config(folder / part, local_files_only=True))
+            _refuse(folder, part, faults, settings)
         loaded = kind.from_pretrained(folder / part, local_files_only=True, **options)
     except LOADING_FAULTS as error:
         fault = f"{kind.__name__} cannot be loaded ({type(error).__name__}: {error})"

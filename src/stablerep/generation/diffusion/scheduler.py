@@ -12,6 +12,7 @@ import torch
 from stablerep.errors import ConfigError, GeneratorError
 from stablerep.generation.diffusion.identity import hint_of
 from stablerep.generation.diffusion.parts import LOADING_FAULTS
+from stablerep.generation.diffusion.sampler_values import faults_of_noise, faults_of_values
 from stablerep.generation.diffusion.settings import GeneratorSettings
 
 _WHERE = "conf/params/generator/<name>.yaml"
@@ -46,9 +47,11 @@ def choose_scheduler(folder: Path, given: Any, settings: GeneratorSettings) -> A
 
 
 def _build(folder: Path, chosen: Any, given: Any, settings: GeneratorSettings) -> Any:
-    num = settings.num_inference_steps
+    num, options = settings.num_inference_steps, settings.scheduler_options
     try:
-        scheduler = chosen.from_config(given.config, **settings.scheduler_options)
+        _refuse(folder, chosen, faults_of_values(chosen, {**given.config, **options}), settings)
+        scheduler = chosen.from_config(given.config, **options)
+        _refuse(folder, chosen, faults_of_noise(scheduler), settings)
         _set_timesteps(scheduler, 1)  # a fault of the values, not of how many steps there are
     except LOADING_FAULTS as error:
         raise _unusable(folder, chosen, f"{type(error).__name__}: {error}", settings) from error
@@ -85,6 +88,11 @@ def _check_samples(folder: Path, scheduler: Any, settings: GeneratorSettings) ->
         raise _unusable(folder, type(scheduler), f"{type(error).__name__}: {error}", settings) from error
     if not torch.isfinite(sample).all():
         raise _unusable(folder, type(scheduler), "its values are not finite", settings)
+
+
+def _refuse(folder: Path, chosen: Any, faults: list[str], settings: GeneratorSettings) -> None:
+    if faults:
+        raise _unusable(folder, chosen, "; ".join(faults), settings)
 
 
 def _unusable(folder: Path, chosen: Any, fault: str, settings: GeneratorSettings) -> GeneratorError:

@@ -1,6 +1,5 @@
 """Puts the trained parts into one folder in diffusers' format, float16 safetensors, with their digests."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import torch
 
 from stablerep.generation.pretraining.architecture import Denoiser, build_noise_scheduler
 from stablerep.storage.digests import write_digests
+from stablerep.storage.whole_folders import folder_written_whole
 
 
 def assemble_pipeline(folder: Path, tokenizer: Any, autoencoder: Any, denoiser: Denoiser) -> None:
@@ -18,6 +18,9 @@ def assemble_pipeline(folder: Path, tokenizer: Any, autoencoder: Any, denoiser: 
         tokenizer: see `build_tokenizer`.
         autoencoder: trained, or that of pixel space; with its `scaling_factor`.
         denoiser: trained.
+
+    Raises:
+        DataError: the disk refuses.
     """
     from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 
@@ -34,14 +37,6 @@ def assemble_pipeline(folder: Path, tokenizer: Any, autoencoder: Any, denoiser: 
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    beside = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(beside, ignore_errors=True)
-    pipeline.to(torch.float16).save_pretrained(beside, safe_serialization=True)
-    write_digests(beside)
-    # two renames: the old folder is gone only for the moment between them, and stays on disk until the end
-    old = folder.with_name(folder.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    beside.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    with folder_written_whole(folder) as beside:
+        pipeline.to(torch.float16).save_pretrained(beside, safe_serialization=True)
+        write_digests(beside)

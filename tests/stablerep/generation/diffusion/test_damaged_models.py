@@ -46,10 +46,10 @@ def without(name):
 
 
 def filled(value, *names):
-    """Returns a change of tensors: those of these names, or all, are filled with a value."""
+    """Returns a change of tensors: those whose names end so, or all, are filled with a value."""
 
     def change(tensors):
-        for name in names or tensors:
+        for name in [each for each in tensors if each.endswith(names or "")]:
             tensors[name] = torch.full_like(tensors[name], value)
 
     return change
@@ -119,7 +119,7 @@ DAMAGES = {
     ),
     "a text encoder that reads nothing": (
         change_weights("text_encoder", filled(0, "embeddings.token_embedding.weight")),
-        r"the text encoder gives 'a red cat' and 'a sad dog' the same embedding",
+        r"text_encoder: .*it gives 'a red cat' and 'a sad dog' the same embedding",
     ),
     "a tokenizer without its tokens": (
         remove("tokenizer/tokenizer.json"),
@@ -141,15 +141,39 @@ DAMAGES = {
     ),
     "a word for a number": (
         change_values(SCHEDULER, beta_start="small"),
-        r"scheduler: .*DPMSolverMultistepScheduler cannot be loaded \(TypeError",
+        r"scheduler: not a complete part of a model: beta_start is 'small'; must be a number\.",
+    ),
+    "a truth value for a number": (
+        change_values(SCHEDULER, beta_start=True),
+        r"scheduler: .*beta_start is True; must be a number\.",
     ),
     "more noise than there is": (
         change_values(SCHEDULER, beta_end=3.0),
-        rf"{UNUSABLE}",
+        rf"{UNUSABLE} \(its betas \(beta_start [0-9.]+, beta_end 3\.0\) must be in \[0, 1\]",
+    ),
+    "far more noise than there is": (
+        change_values(SCHEDULER, beta_start=5.0, beta_end=7.0),
+        rf"{UNUSABLE} \(its betas \(beta_start 5\.0, beta_end 7\.0\) must be in \[0, 1\]",
+    ),
+    "less noise than none": (
+        change_values(SCHEDULER, beta_schedule="linear", beta_start=-0.1, beta_end=-0.2),
+        rf"{UNUSABLE} \(its betas \(beta_start -0\.1, beta_end -0\.2\) must be in \[0, 1\]",
+    ),
+    "no noise": (
+        change_values(SCHEDULER, beta_schedule="linear", beta_start=0, beta_end=0),
+        rf"{UNUSABLE} \(its betas \(beta_start 0, beta_end 0\) must be in \[0, 1\]",
+    ),
+    "noise that was listed wrongly": (
+        change_values(SCHEDULER, trained_betas=[0.1, 1.5, 0.2] * 300),
+        rf"{UNUSABLE} \(its betas \(trained_betas \[0\.1, 1\.5, 0\.2, .*\) must be in \[0, 1\]",
     ),
     "no step of training": (
         change_values(SCHEDULER, num_train_timesteps=0),
-        r"DPMSolverMultistepScheduler cannot (be loaded|sample with)",
+        r"scheduler: .*: num_train_timesteps is 0; must be a whole number >= 1\.",
+    ),
+    "half a step of training": (
+        change_values(SCHEDULER, num_train_timesteps=10.5),
+        r"scheduler: .*: num_train_timesteps is 10\.5; must be a whole number >= 1\.",
     ),
     "an unknown noise schedule": (
         change_values(SCHEDULER, beta_schedule="foo"),
@@ -158,6 +182,18 @@ DAMAGES = {
     "an unknown spacing of steps": (
         change_values(SCHEDULER, timestep_spacing="foo"),
         rf"{UNUSABLE} \(ValueError: foo is not supported",
+    ),
+    "a part of another library": (
+        change_values("model_index.json", unet=["os", "system"]),
+        r"model_index\.json: unet is os\.system; must be a class of diffusers or transformers\.",
+    ),
+    "a part of a folder": (
+        change_values("model_index.json", unet=["../pipelines", "UNet"]),
+        r"model_index\.json: unet is \.\./pipelines\.UNet; must be a class of",
+    ),
+    "a part without a name": (
+        change_values("model_index.json", unet=[1, 2]),
+        r"model_index\.json: unet is 1\.2; must be a class of",
     ),
     "a flipped byte": (
         flip_a_byte,
@@ -249,6 +285,25 @@ def test_another_arithmetic_is_advised_where_it_may_help(tiny_generator, setting
         model._check_pixels(pixels, torch.get_rng_state())
 
 
+@pytest.mark.parametrize(
+    ("model", "part", "weight"),
+    [
+        ("tiny_sdxl", "text_encoder", "token_embedding.weight"),
+        ("tiny_sdxl", "text_encoder_2", "token_embedding.weight"),
+        ("tiny_sd3", "text_encoder", "token_embedding.weight"),
+        ("tiny_sd3", "text_encoder_2", "token_embedding.weight"),
+        ("tiny_sd3", "text_encoder", "text_projection.weight"),
+    ],
+)
+def test_one_text_encoder_of_several_that_reads_nothing_is_named(
+    request, tmp_path, settings, model, part, weight
+):
+    folder = shutil.copytree(request.getfixturevalue(model), tmp_path / "model")
+    change_weights(part, filled(0, weight))(folder)
+    with pytest.raises(GeneratorError, match=rf"{part}: .*it gives 'a red cat' and 'a sad dog' the same"):
+        DiffusersGenerator(folder, settings())
+
+
 def test_a_sampler_that_shifts_its_noise_by_the_size_passes_its_trial_and_draws(tiny_sd3, tmp_path, settings):
     folder = shutil.copytree(tiny_sd3, tmp_path / "model")
     change_values(SCHEDULER, use_dynamic_shifting=True)(folder)
@@ -258,6 +313,37 @@ def test_a_sampler_that_shifts_its_noise_by_the_size_passes_its_trial_and_draws(
     )
     assert shifted.images.shape == (1, 3, 16, 16)
     assert not torch.equal(shifted.images, as_shipped.images)
+
+
+@pytest.mark.parametrize("name", ["DDIMScheduler", "EulerDiscreteScheduler"])
+@pytest.mark.parametrize("schedule", ["linear", "scaled_linear"])
+def test_a_sampler_may_end_without_any_of_the_image(tiny_generator, settings, name, schedule):
+    """Zero terminal SNR (arXiv:2305.08891): alphas_cumprod ends in 0, or in what diffusers writes there."""
+    options = {
+        "beta_schedule": schedule,
+        "beta_start": 1e-4,
+        "beta_end": 0.02,
+        "rescale_betas_zero_snr": True,
+    }
+    model = DiffusersGenerator(
+        tiny_generator, settings(scheduler={"_target_": f"diffusers.{name}", **options})
+    )
+    assert model.scheduler.alphas_cumprod[-1] in (0, 2**-24)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"beta_start": "much"}, r"beta_start is 'much'; must be a number"),
+        ({"num_train_timesteps": 0}, r"num_train_timesteps is 0; must be a whole number >= 1"),
+        ({"beta_end": 2.0}, r"its betas \(beta_start [0-9.]+, beta_end 2\.0\) must be in \[0, 1\]"),
+    ],
+)
+def test_bad_values_of_a_sampler_of_the_settings_are_named(tiny_generator, settings, options, message):
+    with pytest.raises(GeneratorError, match=rf"DDIMScheduler cannot sample with these values \({message}"):
+        DiffusersGenerator(
+            tiny_generator, settings(scheduler={"_target_": "diffusers.DDIMScheduler", **options})
+        )
 
 
 def test_bad_values_of_the_settings_are_named_with_those_of_the_folder(tiny_generator, settings):
