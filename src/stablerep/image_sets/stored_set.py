@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from stablerep.errors import DataError
 from stablerep.image_sets.image_set import GENERATED, SOURCES, ImageSet
+from stablerep.storage.json_files import read_json
 from stablerep.storage.shards import digest_of
+from stablerep.storage.tables import read_table
 from stablerep.validation.schemas import ImageManifest, ImageSetCaptions, ImageSetImages
 
 _DESCRIPTION, _IMAGES, _CAPTIONS, _MANIFEST = (
@@ -59,13 +59,14 @@ def read_image_set(folder: Path, place: Path) -> ImageSet:
 
     Raises:
         FileNotFoundError: there is no such set, or a file of it is missing.
-        OSError, ValueError: a table or the description cannot be read.
-        DataError: a file is not the one that was saved, or the tables do not fit each other.
+        OSError: the file system failed.
+        DataError: a table or the description cannot be read, is not the one that was saved, or the tables do
+            not fit each other.
     """
     described = _read_description(folder)
-    images = pd.read_parquet(folder / _IMAGES)
-    captions = pd.read_parquet(folder / _CAPTIONS)
-    manifest = pd.read_parquet(folder / _MANIFEST) if (folder / _MANIFEST).exists() else None
+    images = read_table(folder / _IMAGES)
+    captions = read_table(folder / _CAPTIONS)
+    manifest = read_table(folder / _MANIFEST) if (folder / _MANIFEST).exists() else None
     ImageSetImages.validate(images)
     ImageSetCaptions.validate(captions)
     if manifest is not None:
@@ -86,10 +87,7 @@ def read_image_set(folder: Path, place: Path) -> ImageSet:
 
 def _read_description(folder: Path) -> dict[str, Any]:
     """Returns what `image_set.json` says, held against its digest and the tables against theirs."""
-    try:
-        described = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
-    except RecursionError as error:
-        raise DataError(f"{_DESCRIPTION}: its brackets are too deep") from error
+    described = read_json(folder / _DESCRIPTION)
     if not isinstance(described, dict):
         raise DataError(f"{_DESCRIPTION}: is not a mapping")
     for key, kind in _TYPES.items():
@@ -102,7 +100,10 @@ def _read_description(folder: Path) -> dict[str, Any]:
     digest = described.pop(_DIGEST, None)
     if digest is not None and digest != _digest_of_values(described):
         raise DataError(f"{_DESCRIPTION}: is not the file that was saved")
-    for name, digest in dict(described.get(_DIGESTS, {})).items():
+    digests = described.get(_DIGESTS, {})
+    if not isinstance(digests, dict):
+        raise DataError(f"{_DESCRIPTION}: {_DIGESTS}: got {digests!r}; must be a dict")
+    for name, digest in digests.items():
         if digest_of((folder / name).read_bytes()) != digest:
             raise DataError(f"{name}: is not the file that was saved")
     return described
