@@ -237,7 +237,7 @@ def test_a_lazy_table_damaged_in_its_middle_is_named_with_the_node_that_makes_it
     with pytest.raises(DatasetError) as caught:
         catalog.load("caption_scores")
     told = str(fault_of_a_file(caught.value))
-    assert "dataset 'caption_scores', which node 'curate_captions' makes, refused on load: parquet" in told
+    assert "dataset 'caption_scores', which node 'curate_captions' makes, is refused: parquet" in told
 
 
 def test_a_lazy_table_that_fails_in_its_middle_leaves_the_file_that_was_there(
