@@ -17,7 +17,7 @@ from kedro.framework.cli.utils import KedroCliError
 
 from pipelines.run.causes import causes, first_cause
 from pipelines.run.disk_faults import disk_fault
-from pipelines.run.makers import fault_of_a_file, missing_file
+from pipelines.run.makers import fault_of_a_file, is_wrong_output, missing_file
 from pipelines.run.options import check_runner, read_options, refuse_empty
 from pipelines.run.signals import EXIT_CODE
 from stablerep.errors import ConfigError, StableRepError, StoppedError
@@ -43,18 +43,22 @@ def in_one_message() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        known = (
-            fault_of_a_file(error)
-            or first_cause(error, StableRepError)
-            or _fault_in_kedros_words(error)
-            or disk_fault(error, PROJECT)
-        )
+        known = None if is_wrong_output(error) else _users_fault(error)
         if known is None:
             error.add_note(_OUR_FAULT)
             raise
         notes = "".join(f"\n{note}" for link in causes(error) for note in getattr(link, "__notes__", ()))
         click.secho(f"\n{type(known).__name__}: {known}{notes}", fg="red", err=True)
         sys.exit(EXIT_CODE if isinstance(known, StoppedError) else 1)
+
+
+def _users_fault(error: BaseException) -> StableRepError | None:
+    return (
+        fault_of_a_file(error)
+        or first_cause(error, StableRepError)
+        or _fault_in_kedros_words(error)
+        or disk_fault(error, PROJECT)
+    )
 
 
 def _fault_in_kedros_words(error: BaseException) -> StableRepError | None:

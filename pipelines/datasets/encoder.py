@@ -2,11 +2,13 @@
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from pipelines.datasets.whole import WholeFolderDataset
+from stablerep.errors import DataError
 
 if TYPE_CHECKING:
     from stablerep.models.text import TrainedText
@@ -39,25 +41,22 @@ class EncoderDataset(WholeFolderDataset):
             raise OSError(str(error)) from error
 
     def _read(self, path: Path) -> "TrainedArm":
-        import pandas as pd
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
         from stablerep.storage.digests import faults_of_files, warn_without_digests
+        from stablerep.storage.tables import read_table
+        from stablerep.storage.tensors import read_tensors
         from stablerep.training.arms import TrainedArm
 
         if faults := faults_of_files(path):
-            raise ValueError("; ".join(faults))
-        try:
-            described = json.loads((path / "encoder.json").read_text(encoding="utf-8"))
-            weights = load_file(path / "encoder.safetensors")
-            history = pd.read_parquet(path / "history.parquet")
-            # arms that were saved before text towers were kept have no such key
-            text = _load_text(path, described.pop("text", None))
-        except (AttributeError, FileNotFoundError, KeyError, SafetensorError) as error:
-            raise ValueError(error) from error
+            raise DataError("; ".join(faults))
+        described = _read_description(path / "encoder.json")
+        arm = TrainedArm(
+            **described.model_dump(exclude={"text"}),
+            weights=read_tensors(path / "encoder.safetensors"),
+            history=read_table(path / "history.parquet"),
+            text=None if described.text is None else _load_text(path, described.text),
+        )
         warn_without_digests(path)
-        return TrainedArm(**described, weights=weights, history=history, text=text)
+        return arm
 
     def _advice(self) -> str:
         return f"Run `kedro run --namespaces training.{self._filepath.parent.name}.{self._filepath.name}`."
@@ -102,13 +101,46 @@ def _save_text(folder: Path, text: "TrainedText") -> dict[str, Any]:
     return {"sizes": dict(text.sizes), "tokenizer": sorted(text.tokenizer)}
 
 
-def _load_text(folder: Path, described: Mapping[str, Any] | None) -> "TrainedText | None":
-    from safetensors.torch import load_file
+class _Text(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
 
+    sizes: dict[str, int]
+    tokenizer: list[str]
+
+
+class _Description(BaseModel):
+    """The form of encoder.json."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    name: str
+    method: str
+    images: str
+    seed: int
+    encoder_config: dict[str, Any]
+    data: dict[str, Any] = Field(default_factory=dict)
+    text: _Text | None = None  # arms that were saved before text towers were kept have no such key
+
+
+def _read_description(path: Path) -> _Description:
+    try:
+        return _Description.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        key = "".join(f"{part}: " for part in fault["loc"])
+        raise DataError(f"{path.name}: {key}{fault['msg']}") from error
+
+
+def _load_text(folder: Path, described: _Text) -> "TrainedText":
     from stablerep.models.text import TrainedText
+    from stablerep.storage.tensors import read_tensors
 
-    if described is None:
-        return None
-    # as bytes: reading text would translate line ends
-    files = {name: (folder / _TOKENIZER / name).read_bytes().decode() for name in described["tokenizer"]}
-    return TrainedText(described["sizes"], load_file(folder / _TEXT_WEIGHTS), files)
+    files = {name: _read_text(folder / _TOKENIZER / name) for name in described.tokenizer}
+    return TrainedText(described.sizes, read_tensors(folder / _TEXT_WEIGHTS), files)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()  # as bytes: reading text would translate line ends
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path.name}: {error}") from error

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.datasets.whole import WholeFolderDataset
+from stablerep.errors import DataError
 
 if TYPE_CHECKING:
     from stablerep.image_sets.image_set import ImageSet
@@ -26,9 +27,16 @@ class ImageSetDataset(WholeFolderDataset):
         super().__init__(Path(path) / TABLES_FOLDER, metadata)
 
     def _write(self, beside: Path, data: "ImageSet") -> None:
+        from kedro.validation.exceptions import DataValidationError
+
         from stablerep.image_sets.stored_set import write_image_set
 
-        write_image_set(beside, data)
+        try:
+            write_image_set(beside, data)
+        except DataError as error:  # as Kedro raises it for a table with a validator in the catalog
+            raise DataValidationError(
+                str(error), dataset_name=f"image set {data.name}", mode="save"
+            ) from error
 
     def _read(self, path: Path) -> "ImageSet":
         from stablerep.image_sets.stored_set import read_image_set

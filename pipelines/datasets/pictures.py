@@ -34,8 +34,9 @@ class ImageDataset(WholeFileDataset):
         try:
             with Image.open(path) as image:
                 return image.copy()
-        except (SyntaxError, Image.DecompressionBombError) as error:  # Pillow's, of a damaged header
-            raise ValueError(error) from error
+        # Pillow's, of a damaged header; the block has no code of ours
+        except (SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise DataError(str(error)) from error
 
 
 class FigureDataset(WholeFileDataset):

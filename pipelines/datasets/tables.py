@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NewType
 
 from pipelines.datasets.whole import WholeFileDataset
+from stablerep.errors import DataError
 from stablerep.storage.outages import refuse_outage
 
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ class ParquetDataset(_ParquetFileDataset):
         data.to_parquet(beside)
 
     def _read(self, path: Path) -> "pd.DataFrame":
-        import pandas as pd
+        from stablerep.storage.tables import read_table
 
-        return pd.read_parquet(path)
+        return read_table(path)
 
 
 class LazyParquetDataset(_ParquetFileDataset):
@@ -58,7 +59,7 @@ class LazyParquetDataset(_ParquetFileDataset):
         try:
             table.collect_schema()  # reads the file's end, which a file that was cut off does not have
         except pl.exceptions.PolarsError as error:
-            raise ValueError(error) from error
+            raise DataError(str(error)) from error
         return table
 
 
@@ -72,7 +73,7 @@ class PreviousParquetDataset(ParquetDataset):
         # not super().load(): Kedro wraps what that raises in an error of its own
         try:
             return self._read(self._filepath)
-        except (OSError, TypeError, ValueError) as error:
+        except (OSError, DataError) as error:
             refuse_outage(self._filepath, error)
             logger.warning(
                 "%s: cannot be read as %s (%s); it is made again from the start.",

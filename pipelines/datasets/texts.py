@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, NewType
 
 from pipelines.datasets.whole import WholeFileDataset
+from stablerep.errors import DataError
+from stablerep.storage.json_files import read_json
 from stablerep.storage.outages import refuse_outage
 
 logger = logging.getLogger(__name__)
@@ -24,7 +26,10 @@ class TextDataset(WholeFileDataset):
         beside.write_text(data, encoding="utf-8")
 
     def _read(self, path: Path) -> str:
-        return path.read_text(encoding="utf-8")
+        try:
+            return path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(str(error)) from error
 
 
 class JSONDataset(WholeFileDataset):
@@ -36,10 +41,7 @@ class JSONDataset(WholeFileDataset):
         beside.write_text(json.dumps(data, indent=2), encoding="utf-8")
 
     def _read(self, path: Path) -> Any:
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except RecursionError as error:
-            raise ValueError("its brackets are too deep") from error
+        return read_json(path)
 
     def preview(self) -> JSONPreview:
         """Returns the data as a string for kedro-viz."""
@@ -55,10 +57,10 @@ class SecondsDataset(JSONDataset):
             return {}
         seconds = super()._read(path)
         if not isinstance(seconds, dict):
-            raise TypeError("must be a mapping of nodes to seconds")
+            raise DataError("must be a mapping of nodes to seconds")
         for node, value in seconds.items():
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-                raise ValueError(f"got {value!r} seconds for node {node!r}; must be a number >= 0")
+                raise DataError(f"got {value!r} seconds for node {node!r}; must be a number >= 0")
         return seconds
 
     def _write(self, beside: Path, data: dict[str, float]) -> None:
@@ -69,7 +71,7 @@ class SecondsDataset(JSONDataset):
         # not self.load(): Kedro wraps what that raises in an error of its own
         try:
             return self._read(self._filepath)
-        except (OSError, TypeError, ValueError) as error:
+        except (OSError, DataError) as error:
             refuse_outage(self._filepath, error)
             # the run must not end for them: its first node has done its work by now
             logger.warning("%s: cannot be read (%s); it is written again", self._filepath, error)

@@ -59,7 +59,8 @@ class WholeFileDataset(PathDataset):
 
         Raises:
             FileNotFoundError: nothing is there, or a file of a folder is missing.
-            OSError, TypeError, ValueError, DataError: the file is damaged.
+            OSError, DataError: the file is damaged. What its format's library raises becomes a DataError
+                where the library is called: another exception is a fault of the code that reads.
         """
 
     def save(self, data: Any) -> None:
@@ -81,13 +82,12 @@ class WholeFileDataset(PathDataset):
         """
         try:
             return self._read(self._filepath)
-        except (OSError, TypeError, ValueError, DataError) as error:
+        except (OSError, DataError) as error:
             if isinstance(error, FileNotFoundError) and not os.path.lexists(self._filepath):
                 raise FileNotFoundError(
                     errno.ENOENT, os.strerror(errno.ENOENT), str(self._filepath)
                 ) from error
             refuse_outage(self._filepath, error)
-            # pandas says the path alone
             why = f"{error.filename or error} is missing" if isinstance(error, FileNotFoundError) else error
             fault = f"{self._filepath}: cannot be read as {self.form} ({why})."
             raise DamagedFileError(self._filepath, fault, self._advice()) from error

@@ -8,6 +8,7 @@ from kedro.io import MemoryDataset
 
 from pipelines.datasets.path import FolderDataset
 from stablerep.errors import DataError
+from stablerep.storage.places import check_kind
 
 
 class WorkFolderDataset(FolderDataset):
@@ -20,13 +21,14 @@ class WorkFolderDataset(FolderDataset):
             DataError: the disk refuses, or the folder is a file.
         """
         folder = super().load()
+        check_kind(folder, "what a node works on", is_folder=True)
         shutil.rmtree(folder, ignore_errors=True)
         try:
             folder.mkdir(parents=True)
         except OSError as error:
             raise DataError(
                 f"{folder}: cannot be made an empty folder ({error.strerror or error}). Make the folder "
-                "above it writable, free some space or move away what is there, and run again."
+                "above it writable and free some space, and run again."
             ) from error
         return folder
 

@@ -5,8 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stablerep.errors import BusyError, DataError
+from stablerep.storage.places import check_kind
 
 LOCK_NAME = ".run.lock"
+_RESTORE = "Move it away: `git checkout data` brings back what git keeps, `dvc checkout` what DVC keeps."
 
 
 @contextmanager
@@ -20,6 +22,8 @@ def hold_data_folder(data_folder: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     path = data_folder / LOCK_NAME
+    check_kind(data_folder, "the project's data", is_folder=True, advice=_RESTORE)
+    check_kind(path, "the lock of a run", is_folder=False)
     lock = FileLock(path)
     try:
         data_folder.mkdir(parents=True, exist_ok=True)
@@ -38,13 +42,6 @@ def hold_data_folder(data_folder: Path) -> Iterator[None]:
 
 
 def _refusal(data_folder: Path, lock: Path, error: OSError) -> DataError:
-    if data_folder.exists() and not data_folder.is_dir():
-        return DataError(
-            f"{data_folder}: a file; must be the folder of the project's data. Move it away: "
-            "`git checkout data` brings back what git keeps, `dvc checkout` what DVC keeps."
-        )
-    if lock.is_dir():
-        return DataError(f"{lock}: a folder; must be the file that a run locks. Remove it, and run again.")
     place = lock if data_folder.is_dir() else data_folder
     return DataError(
         f"{place}: cannot be made ({error.strerror or error}); a run writes below {data_folder}. Make the "

@@ -14,22 +14,32 @@ if TYPE_CHECKING:
     from kedro.pipeline.node import Node
 
 _DEFAULT = "__default__"
+_SAVE = "save"  # Kedro's mode of a validation
 
 
 def fault_of_a_file(error: BaseException) -> DataError | None:
-    """Returns the message for what a dataset raised; None where the error is another."""
+    """Returns the message for what a dataset raised while it was loaded; None where the error is another."""
     from kedro.validation.exceptions import DataValidationError
 
     from pipelines.datasets.whole import DamagedFileError
 
     refusal = first_cause(error, DataValidationError)
-    if refusal is not None:
-        return _wrong_table(refusal.dataset_name, refusal.mode, refusal.message)
+    if refusal is not None and refusal.mode != _SAVE:
+        return _wrong_table(refusal.dataset_name, refusal.message)
     damaged = first_cause(error, DamagedFileError)
     if damaged is not None:
         how = how_to_make(damaged.path)
         return DataError(f"{damaged.fault} {how}" if how else str(damaged))
     return None
+
+
+def is_wrong_output(error: BaseException) -> bool:
+    """Says whether a validator refused what a node returned: a fault of the node, not of a file."""
+    from kedro.validation.exceptions import DataValidationError
+
+    refusal = first_cause(error, DataValidationError)
+    # a lazy table is computed while it is validated: what that raises, such as a full disk, is no refusal
+    return refusal is not None and refusal.mode == _SAVE and isinstance(refusal.__cause__, DataError)
 
 
 def missing_file(path: str) -> DataError:
@@ -54,13 +64,12 @@ def how_to_make(path: Path) -> str | None:
     return None
 
 
-def _wrong_table(dataset: str, mode: str, message: str) -> DataError:
+def _wrong_table(dataset: str, message: str) -> DataError:
     path, how = _path_of(dataset), _how_to_make(dataset)
     makers = _makers_of(dataset)
     made = f", which node {makers[0][1].name!r} makes" if makers else ""
     where = f"{path}: " if path else ""
-    advice = (how or "Fix the file.") if mode == "load" else "Nothing was written."
-    return DataError(f"{where}dataset {dataset!r}{made}, refused on {mode}: {message}\n{advice}")
+    return DataError(f"{where}dataset {dataset!r}{made}, is refused: {message}\n{how or 'Fix the file.'}")
 
 
 def _how_to_make(dataset: str) -> str | None:

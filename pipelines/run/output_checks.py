@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stablerep.errors import DataError
+from stablerep.storage.places import check_kind, nearest_existing
 
 if TYPE_CHECKING:
     from kedro.io import DataCatalog
@@ -23,7 +24,7 @@ def check_outputs(pipeline: "Pipeline", catalog: "DataCatalog") -> None:
         DataError: one is on a read-only disk, its folder is a file, or a file stands where the run writes a
             folder or the other way round.
     """
-    from pipelines.datasets import FolderDataset, PathDataset, WholeFileDataset, WholeFolderDataset
+    from pipelines.datasets import FolderDataset, PathDataset, WholeFolderDataset
 
     outputs = {*pipeline.all_outputs(), _OF_HOOKS}
     for name in sorted(outputs | pipeline.all_inputs()):
@@ -34,22 +35,13 @@ def check_outputs(pipeline: "Pipeline", catalog: "DataCatalog") -> None:
         if name not in outputs and not is_filled:
             continue
         path = dataset.path
-        if isinstance(dataset, WholeFolderDataset):
-            if path.exists() and not path.is_dir():
-                raise DataError(f"{path}: a file; must be the folder of {name}. Move it away, and run again.")
-        elif isinstance(dataset, WholeFileDataset) and path.is_dir():
-            raise DataError(f"{path}: a folder; must be the file of {name}. Move it away, and run again.")
+        check_kind(path, name, is_folder=isinstance(dataset, FolderDataset | WholeFolderDataset))
         # a folder that is there is filled as it is; what is replaced whole is written beside
-        _check_folder(path / "file" if is_filled else path, name)
+        _check_writable(path if is_filled else path.parent, name)
 
 
-def _check_folder(path: Path, name: str) -> None:
-    folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
-    if not folder.is_dir():
-        raise DataError(
-            f"{folder}: not a folder; must be one, because {name} is written there. Move it away, and run "
-            "again."
-        )
+def _check_writable(path: Path, name: str) -> None:
+    folder = nearest_existing(path)
     # also of root it says whether the disk is mounted to be read only
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise DataError(

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from stablerep.errors import DataError
+from stablerep.storage.places import check_kind
 from stablerep.storage.whole_files import written_whole
 
 _SCHEME = "sqlite:///"
@@ -34,14 +35,7 @@ def check_file(path: Path) -> None:
         DataError: the folder above is no folder, or the file is one, is damaged, locked, read-only, or holds
             the tables of another program.
     """
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if not folder.is_dir():
-        raise DataError(
-            f"{folder}: is a file; must be the folder in which the runs are stored. Move it away, and run "
-            "again."
-        )
-    if path.is_dir():
-        raise DataError(f"{path}: a folder; must be the SQLite file in which MLflow stores runs. {_MOVE}")
+    check_kind(path, "MLflow's store of runs", is_folder=False)
     if path.exists():
         tables = _tables(path)
         if tables and not tables >= _OF_MLFLOW:

@@ -69,7 +69,7 @@ def test_a_wrong_table_stops_at_the_node_with_column_check_and_rows(checkout, ru
     frame.to_parquet(path, index=False)
     ended = run("kedro", "run", "--pipelines", "validation")
     assert ended.returncode == 1
-    assert "dataset 'curated_captions', which node 'curate_captions' makes, refused on load" in ended.stderr
+    assert "dataset 'curated_captions', which node 'curate_captions' makes, is refused" in ended.stderr
     assert "column 'text': str_length(1, None)" in ended.stderr
     assert f"row 3 ({frame.caption_id[3]}): ''" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -1,5 +1,6 @@
 """`kedro run` of this project: faults in one message, exit code 1, nothing written."""
 
+import errno
 import subprocess
 import sys
 import traceback
@@ -8,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from kedro.framework.cli.project import run as kedro_run
-from kedro.io import DatasetError
+from kedro.io import DataCatalog, DatasetError
 from kedro.validation.exceptions import DataValidationError
 
 from pipelines import cli
-from pipelines.run.causes import first_cause
+from pipelines.datasets import ImageSetDataset
 from pipelines.run.lock import hold_data_folder
-from stablerep.errors import ConfigError, DataError, StableRepError
+from stablerep.errors import ConfigError, DataError
+from tests.stablerep.image_sets.sets import rendered
 
 PROJECT = Path(__file__).parents[2]
 
@@ -74,15 +77,18 @@ def test_a_users_fault_is_one_message_and_exit_code_one(
         assert "Traceback" not in result.output
 
 
-def test_a_fault_raised_while_another_is_handled_is_found() -> None:
-    try:
+def test_a_fault_of_ours_while_a_users_fault_is_handled_keeps_its_traceback(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(**options: Any) -> None:
         try:
-            raise ConfigError("seed: got -1")
-        except ConfigError:
-            raise ValueError("while handling")  # noqa: B904 -- the implicit chain is what is tested
-    except ValueError as error:
-        found = first_cause(error, StableRepError)
-    assert isinstance(found, ConfigError)
+            raise DataError("captions.csv: no rows")
+        except DataError:
+            {}["rows"]
+
+    result = invoke(monkeypatch, run)
+    assert isinstance(result.exception, KeyError)
+    assert "This is a bug in the project" in "".join(traceback.format_exception(result.exception))
 
 
 def test_a_chain_that_leads_back_to_itself_ends(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,11 +123,46 @@ def test_a_wrong_table_names_the_dataset_and_its_node(project: Path, monkeypatch
     from kedro.framework.project import configure_project
 
     configure_project("pipelines")
-    wrong = DataValidationError("table Metrics: low", dataset_name="metrics", mode="save")
+    wrong = DataValidationError("table Metrics: low", dataset_name="metrics", mode="load")
     result = invoke(monkeypatch, fails(wrong, DataError("table Metrics: low")))
     assert result.exit_code == 1
-    told = "dataset 'metrics', which node 'evaluate_encoders' makes, refused on save: table Metrics: low"
+    told = "dataset 'metrics', which node 'evaluate_encoders' makes, is refused: table Metrics: low"
     assert told in result.stderr
+
+
+def test_a_wrong_table_that_a_node_returns_keeps_its_traceback(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = {"type": "pipelines.datasets.ParquetDataset", "filepath": str(project / "metrics.parquet")}
+    catalog = DataCatalog.from_config(
+        {"metrics": table | {"validator": "stablerep.validation.schemas.Metrics"}}
+    )
+    result = invoke(monkeypatch, lambda **options: catalog.save("metrics", pd.DataFrame({"nonsense": [1]})))
+    assert isinstance(result.exception, DataValidationError)
+    printed = "".join(traceback.format_exception(result.exception))
+    assert "'metrics' on save" in printed and "column 'nonsense': unknown" in printed
+    assert "This is a bug in the project" in printed
+    assert not (project / "metrics.parquet").exists()
+
+
+def test_a_wrong_image_set_that_a_node_returns_keeps_its_traceback(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = rendered(project)
+    made.images.loc[1, "image_id"] = made.images.loc[0, "image_id"]
+    dataset = ImageSetDataset(str(project / "x"))
+    result = invoke(monkeypatch, lambda **options: dataset.save(made))
+    assert isinstance(result.exception, DataValidationError)
+    assert "This is a bug in the project" in "".join(traceback.format_exception(result.exception))
+    assert not (project / "x" / "finished").exists()
+
+
+def test_a_full_disk_while_a_table_is_validated_is_one_message(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "/data/x")
+    wrong = DataValidationError(str(full), dataset_name="rejected_captions", mode="save")
+    assert "DataError: /data/x: No space left" in invoke(monkeypatch, fails(wrong, full)).stderr
 
 
 def test_a_run_that_is_typed_below_the_projects_folder_runs_in_it(

@@ -115,11 +115,24 @@ def test_a_text_tower_that_is_not_whole_is_named(tmp_path: Path, name: str, dama
     assert "kedro run --namespaces training.a.seed_7" in told
 
 
-@pytest.mark.parametrize("content", ["[]", "5", "{}", '{"text": {}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "5",
+        "{}",
+        '{"text": {}}',
+        "[" * 100_000,
+        "\xff",
+        '{"name": "a", "method": "m", "images": "i", "seed": "0", "encoder_config": {}}',
+        '{"name": "a", "method": "m", "images": "i", "seed": 0, "encoder_config": {}, "more": 1}',
+    ],
+    ids=lambda content: content[:20],
+)
 def test_a_description_of_something_else_is_named(tmp_path: Path, content: str) -> None:
     dataset = EncoderDataset(str(tmp_path / "a" / "seed_7"))
     dataset.save(arm("a", 1.0, text_tower()))
-    (tmp_path / "a/seed_7/encoder.json").write_text(content)
+    (tmp_path / "a/seed_7/encoder.json").write_text(content, encoding="latin-1")
     (tmp_path / "a/seed_7" / DIGESTS_FILE).unlink()
     with pytest.raises(DatasetError) as caught:
         dataset.load()
@@ -181,13 +194,16 @@ def test_a_failed_save_leaves_the_old_encoder(tmp_path: Path) -> None:
     assert dataset.load().name == "old"
 
 
-@pytest.mark.parametrize("damage", ["nothing", "cut", "missing"])
-def test_an_encoder_that_is_not_whole_is_named(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize("digests", [True, False])
+@pytest.mark.parametrize("damage", ["cut", "missing"])
+@pytest.mark.parametrize("name", ["encoder.safetensors", "encoder.json", "history.parquet"])
+def test_an_encoder_that_is_not_whole_is_named(tmp_path: Path, name: str, damage: str, digests: bool) -> None:
     dataset = EncoderDataset(str(tmp_path / "a" / "seed_7"))
-    if damage != "nothing":
-        dataset.save(arm("a", 1.0))
-        weights = tmp_path / "a" / "seed_7" / "encoder.safetensors"
-        weights.write_bytes(weights.read_bytes()[:10]) if damage == "cut" else weights.unlink()
+    dataset.save(arm("a", 1.0))
+    path = tmp_path / "a" / "seed_7" / name
+    path.write_bytes(path.read_bytes()[:10]) if damage == "cut" else path.unlink()
+    if not digests:
+        (tmp_path / "a" / "seed_7" / DIGESTS_FILE).unlink()
     with pytest.raises(DatasetError) as caught:
         dataset.load()
     assert isinstance(first_cause(caught.value, StableRepError), DataError)

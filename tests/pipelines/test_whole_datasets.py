@@ -200,7 +200,25 @@ def test_a_damaged_file_is_named_with_what_to_do(kind: str, damage: str, tmp_pat
     assert "kedro run" in told or "Remove it" in told
 
 
-@pytest.mark.parametrize("kind", sorted(set(SAMPLES) - {"EncoderDataset", "FigureDataset", "SecondsDataset"}))
+@pytest.mark.parametrize("error", [TypeError, ValueError, AttributeError, KeyError])
+@pytest.mark.parametrize("kind", sorted(set(SAMPLES) - {"FigureDataset"}))
+def test_a_fault_of_the_code_that_reads_is_no_damage(
+    kind: str, error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, _ = dataset_in(tmp_path, kind)
+    dataset.save(SAMPLES[kind][1](1))
+
+    def fault(*_: Any) -> None:
+        raise error("ours")
+
+    monkeypatch.setattr(type(dataset), "_read", fault)
+    with pytest.raises(DatasetError) as caught:
+        dataset.load()
+    assert first_cause(caught.value, DataError) is None
+    assert isinstance(caught.value.__cause__, error)
+
+
+@pytest.mark.parametrize("kind", sorted(set(SAMPLES) - {"FigureDataset", "SecondsDataset"}))
 def test_a_missing_file_is_missing_and_not_damaged(kind: str, tmp_path: Path) -> None:
     dataset, path = dataset_in(tmp_path, kind)
     with pytest.raises(DatasetError) as caught:
@@ -219,7 +237,7 @@ def test_a_lazy_table_damaged_in_its_middle_is_named_with_the_node_that_makes_it
     with pytest.raises(DatasetError) as caught:
         catalog.load("caption_scores")
     told = str(fault_of_a_file(caught.value))
-    assert "dataset 'caption_scores', which node 'curate_captions' makes, refused on load: parquet" in told
+    assert "dataset 'caption_scores', which node 'curate_captions' makes, is refused: parquet" in told
 
 
 def test_a_lazy_table_that_fails_in_its_middle_leaves_the_file_that_was_there(

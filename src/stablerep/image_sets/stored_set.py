@@ -8,11 +8,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from stablerep.errors import DataError
 from stablerep.image_sets.image_set import GENERATED, SOURCES, ImageSet
 from stablerep.storage.digests import faults_of_files, warn_without_digests, write_digests
+from stablerep.storage.json_files import read_json
+from stablerep.storage.tables import read_table
 from stablerep.validation.schemas import ImageManifest, ImageSetCaptions, ImageSetImages
 
 _DESCRIPTION, _IMAGES, _CAPTIONS, _MANIFEST = (
@@ -56,16 +56,17 @@ def read_image_set(folder: Path, place: Path) -> ImageSet:
         place: of the set; see `ImageSet.folder`.
 
     Raises:
-        FileNotFoundError: there is no such set, or a file of a set without digests is missing.
-        OSError, ValueError: a table or the description cannot be read.
-        DataError: a file is not the one that was saved, or the tables do not fit each other.
+        FileNotFoundError: there is no such set, or a file of it is missing.
+        OSError: the file system failed.
+        DataError: a table or the description cannot be read, is not the one that was saved, or the tables do
+            not fit each other.
     """
     if faults := faults_of_files(folder):
         raise DataError("; ".join(faults))
     described = _read_description(folder)
-    images = pd.read_parquet(folder / _IMAGES)
-    captions = pd.read_parquet(folder / _CAPTIONS)
-    manifest = pd.read_parquet(folder / _MANIFEST) if (folder / _MANIFEST).exists() else None
+    images = read_table(folder / _IMAGES)
+    captions = read_table(folder / _CAPTIONS)
+    manifest = read_table(folder / _MANIFEST) if (folder / _MANIFEST).exists() else None
     ImageSetImages.validate(images)
     ImageSetCaptions.validate(captions)
     if manifest is not None:
@@ -86,10 +87,7 @@ def read_image_set(folder: Path, place: Path) -> ImageSet:
 
 
 def _read_description(folder: Path) -> dict[str, Any]:
-    try:
-        described = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
-    except RecursionError as error:
-        raise DataError(f"{_DESCRIPTION}: its brackets are too deep") from error
+    described = read_json(folder / _DESCRIPTION)
     if not isinstance(described, dict):
         raise DataError(f"{_DESCRIPTION}: is not a mapping")
     for key, kind in _TYPES.items():

@@ -1,13 +1,31 @@
-"""Safetensors files that are whole or not there."""
+"""Safetensors files: written whole or not at all; a damaged one is one kind of error."""
 
+import errno
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from stablerep.errors import DataError
 from stablerep.storage.whole_files import written_whole
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Returns the tensors of a safetensors file, on the CPU.
+
+    Raises:
+        DataError: the file is damaged, or of another format.
+        OSError: the file is missing, or its file system failed.
+    """
+    try:
+        return load_file(path)
+    except FileNotFoundError as error:  # without number and name
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
+    except SafetensorError as error:
+        raise DataError(f"{path.name}: {error}") from error
 
 
 def save_tensors(

@@ -98,5 +98,5 @@ def test_a_work_folder_that_is_a_file_is_named_and_kept(tmp_path: Path) -> None:
     (tmp_path / "work").write_text("x")
     with pytest.raises(DatasetError) as raised:
         WorkFolderDataset(str(tmp_path / "work")).load()
-    assert "work: cannot be made an empty folder (File exists)" in str(first_cause(raised.value, DataError))
+    assert "work: not a folder; must be one" in str(first_cause(raised.value, DataError))
     assert (tmp_path / "work").read_text() == "x"

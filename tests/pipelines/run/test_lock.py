@@ -56,7 +56,7 @@ def test_another_folder_is_free(tmp_path: Path) -> None:
 def test_a_file_in_the_place_of_the_data_is_named_and_kept(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("x")
     with (
-        pytest.raises(DataError, match=r"data: a file; must be the folder"),
+        pytest.raises(DataError, match=r"data: not a folder; must be one, because the project's data.*git"),
         hold_data_folder(tmp_path / "data"),
     ):
         pytest.fail("must not run")
@@ -66,7 +66,7 @@ def test_a_file_in_the_place_of_the_data_is_named_and_kept(tmp_path: Path) -> No
 def test_a_lock_that_is_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / LOCK_NAME).mkdir()
     with (
-        pytest.raises(DataError, match=r"\.run\.lock: a folder; must be the file"),
+        pytest.raises(DataError, match=r"\.run\.lock: a folder; must be a file, because the lock of a run"),
         hold_data_folder(tmp_path),
     ):
         pytest.fail("must not run")

@@ -97,13 +97,22 @@ def test_a_damaged_file_is_one_message_with_its_node_and_its_command(
     assert f"Node '{node}' makes it. Make it again: `kedro run {command}`" in message
 
 
-@pytest.mark.parametrize("name", ["curated_captions", "metrics", "caption_gate", "image_set_of_synthetic"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "curated_captions",
+        "metrics",
+        "caption_gate",
+        "image_set_of_synthetic",
+        "encoder_of_stablerep_seed_0",
+    ],
+)
 def test_a_missing_file_names_its_node_and_its_command(
     name: str, catalog: DataCatalog, capsys: pytest.CaptureFixture[str]
 ) -> None:
     message = told(catalog, name, capsys)
     assert f"{catalog.get(name)._filepath}" in message and ": missing; must be there" in message
-    assert re.search(r"Node '[a-z_.]+' makes it\. Make it again: `kedro run --", message)
+    assert re.search(r"Node '[a-z0-9_.]+' makes it\. Make it again: `kedro run --", message)
 
 
 def test_a_damaged_file_of_a_folder_names_the_folder_and_the_file(

@@ -71,12 +71,12 @@ def test_a_read_only_folder_of_checkpoints_is_named_and_one_that_is_only_read_is
 
 def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "reports" / "report.html").mkdir(parents=True)
-    with pytest.raises(DataError, match=r"report\.html: a folder; must be the file of report"):
+    with pytest.raises(DataError, match=r"report\.html: a folder; must be a file, because report is"):
         check_outputs(GRAPH, catalog_in(tmp_path))
 
 
 def test_a_file_in_the_place_of_an_encoder_is_named(tmp_path: Path) -> None:
     (tmp_path / "encoders" / "a").mkdir(parents=True)
     (tmp_path / "encoders" / "a" / "seed_0").write_text("x")
-    with pytest.raises(DataError, match="seed_0: a file; must be the folder of encoder"):
+    with pytest.raises(DataError, match="seed_0: not a folder; must be one, because encoder is"):
         check_outputs(GRAPH, catalog_in(tmp_path))

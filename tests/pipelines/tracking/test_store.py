@@ -93,14 +93,16 @@ def test_a_damaged_store_is_named_and_left_as_it_is(
 def test_a_store_that_is_a_folder_is_named(project: Path) -> None:
     file_in(project).unlink()
     file_in(project).mkdir()
-    with pytest.raises(DataError, match=r"mlflow\.db: a folder; must be the SQLite file"):
+    with pytest.raises(DataError, match=r"mlflow\.db: a folder; must be a file, because MLflow's store"):
         check_store(project)
 
 
 def test_a_file_in_the_place_of_the_stores_folder_is_named(project: Path) -> None:
     shutil.rmtree(project / "mlflow")
     (project / "mlflow").write_text("x")
-    with pytest.raises(DataError, match=f"{project / 'mlflow'}: is a file; must be the folder"):
+    with pytest.raises(
+        DataError, match=f"{project / 'mlflow'}: not a folder; must be one, because MLflow's store"
+    ):
         check_store(project)
     assert (project / "mlflow").read_text() == "x"
 

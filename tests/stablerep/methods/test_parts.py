@@ -103,9 +103,7 @@ def test_the_parts_of_the_projects_losses_add_up(method: Any) -> None:
 )
 def test_a_loss_whose_parts_do_not_add_up_is_refused(method: Any, name: str) -> None:
     own = type(method).__name__
-    told = (
-        f"arm 'own': its method, {own}, cannot be trained in several processes: {name!r} of"
-    )
+    told = f"arm 'own': its method, {own}, cannot be trained in several processes: {name!r} of"
     with pytest.raises(ConfigError, match=re.escape(told)):
         check_parts_add_up("own", method, LIKE, SCALE)
 

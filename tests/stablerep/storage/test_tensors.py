@@ -1,4 +1,4 @@
-"""Tensors are written whole or not at all, also when the disk is full."""
+"""Tensors are written whole or not at all, also when the disk is full; damaged ones are named."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from stablerep.errors import DataError
 from stablerep.storage.checkpoints import read_facts, save_checkpoint
-from stablerep.storage.tensors import remove_leftovers, save_tensors
+from stablerep.storage.tensors import read_tensors, remove_leftovers, save_tensors
 from tests.stablerep.storage.full_disk import full_disk
 
 
@@ -57,3 +57,13 @@ def test_leftovers_are_removed_and_nothing_else(tmp_path: Path) -> None:
     remove_leftovers(tmp_path)
     assert sorted(each.name for each in tmp_path.iterdir()) == kept
     remove_leftovers(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage" * 9, b"\x08" + b"\x00" * 7 + b'{"a": 1}'])
+def test_damaged_tensors_are_named_and_missing_ones_are_missing(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.safetensors").write_bytes(content)
+    with pytest.raises(DataError, match=r"^x\.safetensors: "):
+        read_tensors(tmp_path / "x.safetensors")
+    with pytest.raises(FileNotFoundError) as raised:
+        read_tensors(tmp_path / "nope")
+    assert raised.value.filename == str(tmp_path / "nope")
