@@ -18,7 +18,7 @@ def faults_of_values(kind: type, config: Mapping[str, Any]) -> list[str]:
         kind: of the sampler.
         config: what its constructor is given. None stands for a value that is not used.
     """
-    defaults = {name: each.default for name, each in inspect.signature(kind.__init__).parameters.items()}
+    defaults = {name: each.default for name, each in inspect.signature(kind).parameters.items()}
     given = {name: config[name] for name in defaults if config.get(name) is not None}
     faults = [
         f"{name} is {value!r}; must be a number"
