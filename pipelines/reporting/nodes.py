@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stablerep.image_sets.image_set import ImageSet
     from stablerep.reporting.alignment import AlignmentSection
     from stablerep.reporting.content import EvaluationSetFacts, ImageSetFacts
+    from stablerep.training.arms import TrainedArm
 
 # What the page shows of the configuration: all that shapes a figure on it.
 CONFIGURATION_KEYS = (
@@ -111,6 +112,24 @@ def build_report(
         **audits,
     )
     return build(content)
+
+
+def compare_versions(metrics: pd.DataFrame, **encoders: TrainedArm) -> tuple[dict[str, Any], str, str]:
+    """Makes what DVC compares between versions of the experiment.
+
+    Args:
+        metrics: of every encoder.
+        encoders: by the names of their datasets.
+
+    Returns:
+        Figures by arm, the same as CSV, and the losses of all arms as CSV.
+    """
+    from stablerep.reporting.tracked import curves_of, figures_by_arm, table_of_figures
+
+    figures = figures_by_arm(metrics)
+    histories = {arm_and_seed(name): encoder.history for name, encoder in encoders.items()}
+    table, losses = table_of_figures(figures), curves_of(histories, "loss")
+    return figures, table.to_csv(index=False), losses.to_csv(index=False)
 
 
 def _texts(image_set: ImageSet) -> dict[str, str]:
