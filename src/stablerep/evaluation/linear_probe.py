@@ -15,7 +15,7 @@ from pydantic import Field
 from stablerep.errors import DataError
 from stablerep.evaluation.evaluation import Choice, Evaluation
 from stablerep.evaluation.standardiser import Standardiser
-from stablerep.evaluation.subject import Prompts, Split
+from stablerep.evaluation.subject import Prompts, Split, Unlabelled
 from stablerep.settings import Settings, Values
 
 
@@ -92,13 +92,13 @@ class LinearProbe(Evaluation):
                         choices[task] = Choice(accuracy, {"inverse_strength": c}, state)
         return {task: choices[task] for task in train.tasks}
 
-    def score(self, choices: Mapping[str, Choice], features: np.ndarray) -> dict[str, np.ndarray]:
+    def score(self, choices: Mapping[str, Choice], images: Unlabelled) -> dict[str, np.ndarray]:
         """Predicts with the probe that was kept for each task."""
         predictions = {}
         standard: dict[int, np.ndarray] = {}
         for task, choice in choices.items():
             standardise, classifier = choice.state
             if id(standardise) not in standard:
-                standard[id(standardise)] = standardise(features)
+                standard[id(standardise)] = standardise(images.features)
             predictions[task] = classifier.predict(standard[id(standardise)])
         return predictions

@@ -41,6 +41,17 @@ class Prompts:
 
 
 @dataclass(frozen=True)
+class Unlabelled:
+    """Images of a split as one encoder sees them, without their labels.
+
+    Attributes:
+        features: (N, F) float16 or float32, usually memory-mapped.
+    """
+
+    features: np.ndarray
+
+
+@dataclass(frozen=True)
 class Split:
     """One split as one encoder sees it.
 
@@ -54,6 +65,14 @@ class Split:
     labels: Mapping[str, np.ndarray]
     tasks: Mapping[str, tuple[str, ...]]
 
+    def unlabelled(self) -> Unlabelled:
+        """Returns the images without their labels."""
+        return Unlabelled(self.features)
+
+    def known(self, task: str) -> np.ndarray:
+        """Returns (N,) bool: whether a task knows the label of an image."""
+        return self.labels[task] != UNKNOWN
+
     def labelled_together(self) -> list[tuple[np.ndarray, dict[str, np.ndarray]]]:
         """Groups tasks that know the labels of the same images.
 
@@ -65,14 +84,14 @@ class Split:
             groups.setdefault((labels != UNKNOWN).tobytes(), []).append(task)
         found = []
         for tasks in groups.values():
-            known = self.labels[tasks[0]] != UNKNOWN
+            known = self.known(tasks[0])
             features = self.features if known.all() else self.features[known]
             found.append((features, {task: self.labels[task][known] for task in tasks}))
         return found
 
     def accuracy(self, task: str, predicted: np.ndarray) -> float:
         """Returns the share of (N,) predicted classes that are right, of those whose label is known."""
-        known = self.labels[task] != UNKNOWN
+        known = self.known(task)
         return float(np.mean(predicted[known] == self.labels[task][known]))
 
 
