@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from stablerep.errors import ConfigError
+from stablerep.errors import ConfigError, DataError
 from stablerep.evaluation.bootstrap import (
     interval_of_function,
     interval_over_units,
@@ -128,6 +128,24 @@ class Evaluation(ABC):
         """
         del choice
         return {ACCURACY: Measured(predicted == right)}
+
+
+def check_several_classes(name: str, train: Split) -> None:
+    """Looks whether there is something to tell apart.
+
+    Args:
+        name: of the evaluation, for the message.
+        train: to learn from.
+
+    Raises:
+        DataError: the train images of a task are all of one class.
+    """
+    for task in train.tasks:
+        if len(np.unique(train.labels[task][train.known(task)])) < 2:
+            raise DataError(
+                f"{name}, task {task!r}: the train images are all of one class; there must be at least two. "
+                "Remove the task or change the split."
+            )
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from stablerep.errors import DataError
-from stablerep.evaluation.evaluation import Choice, Evaluation
+from stablerep.evaluation.evaluation import Choice, Evaluation, check_several_classes
 from stablerep.evaluation.standardiser import Standardiser
 from stablerep.evaluation.subject import Prompts, Split, Unlabelled
 from stablerep.settings import Settings, Values
@@ -71,12 +70,7 @@ class LinearProbe(Evaluation):
         """
         from stablerep.evaluation.logistic_regression import fit_classifiers
 
-        for task, labels in train.labels.items():
-            if len(np.unique(labels[labels >= 0])) < 2:
-                raise DataError(
-                    f"{self.name}, task {task!r}: the train images are all of one class; there must be at "
-                    "least two. Remove the task or change the split."
-                )
+        check_several_classes(self.name, train)
         choices: dict[str, Choice] = {}
         for features, known in train.labelled_together():
             standardise = Standardiser(features)
