@@ -133,7 +133,7 @@ class ReportContent:
             `images`, `set`, `task`, `evaluation`, `metric`, `value`, `low`, `high`,
             `num_units`. Values are shares. Rows of `raw_pixels` and `untrained` have the method and images
             `none`.
-        unit_scores: `arm`, `seed`, `set`, `task`, `evaluation`, `unit`, `score`.
+        unit_scores: `arm`, `seed`, `set`, `task`, `evaluation`, `metric`, `unit`, `score`.
         num_bootstrap: resamples behind intervals.
         image_sets: by name; all that `metrics` names.
         evaluation_sets: by name; all that `metrics` names.

@@ -152,6 +152,7 @@ def make_table(content: ReportContent, set_name: str, task: str) -> ArmsTable:
         raise DataError(f"metrics: task {task!r} of {set_name!r} has no row. Run the evaluation again.")
     evaluations = shown_metrics(rows)
     of_task = scores[(scores["set"] == set_name) & (scores["task"] == task)]
+    of_task = of_task[of_task["metric"] == of_task["evaluation"].map(evaluations)]
     resampled = {
         str(evaluation): Resampled(group, content.num_bootstrap, content.seeds[0])
         for evaluation, group in of_task.groupby("evaluation", sort=False)

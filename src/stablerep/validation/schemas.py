@@ -406,20 +406,21 @@ class Metrics(Table):
 
 
 class UnitScores(Table):
-    """Each encoder's score on each unit of a test split, for paired intervals."""
+    """Each encoder's score on each unit of a test split by each metric, for paired intervals."""
 
     arm: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     seed: Series[int] = pa.Field(ge=0)
     set: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     task: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     evaluation: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    metric: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     unit: Series[str] = pa.Field(str_length=_NOT_EMPTY)
     score: Series[float]
 
     class Config(Table.Config):
-        """One row per encoder, task, evaluation and unit."""
+        """One row per encoder, task, evaluation, metric and unit."""
 
-        unique = [*_ENCODER_KEY, "unit"]
+        unique = [*_ENCODER_KEY, "metric", "unit"]
 
 
 class GuidanceTrials(Table):
