@@ -37,6 +37,7 @@ CONFIGURATION_KEYS = (
     "arms",
     "evaluation_sets",
     "evaluation",
+    "references",
     "reporting",
 )
 
