@@ -21,6 +21,7 @@ _OPEN = {
     "method": "_target_",
     "evaluation": "_target_",
     "evaluation_sets": "_target_",
+    "references": "model",
     "image_sets": "source",
     "arms": "method",
 }

@@ -14,6 +14,7 @@ from pipelines.config.arm_plan import head_of, training_of
 from stablerep.alignment.settings import AlignmentSettings, ScorerRecipe
 from stablerep.curation.settings import CurationSettings
 from stablerep.errors import shortened
+from stablerep.evaluation.reference_settings import ReferenceSettings
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.image_sets.settings import ImageSetSettings
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
@@ -60,6 +61,7 @@ class Parameters(Settings):
     method: Named[Target]
     training: TrainingSettings
     evaluation: Named[Target]
+    references: Named[ReferenceSettings]
     reporting: ReportingSettings
     tuning: TuningSettings
     pretraining: PretrainingRecipe
@@ -77,6 +79,8 @@ class Parameters(Settings):
             _check_name(key, getattr(self, key))
         for section in ("image_sets", "arms", "evaluation_sets"):
             _check_names(section, getattr(self, section))
+        for name in self.references:
+            self._check_reference(name)
         for name in self.image_sets:
             self._check_sets_needed_by(name, ())
             if self.image_sets[name].source == "generated":
@@ -127,6 +131,11 @@ class Parameters(Settings):
                 chain = " needs ".join((*above, name, other))
                 raise SettingError(where, f"got {other!r}; a set must not need itself: {chain}")
             self._check_sets_needed_by(other, (*above, name))
+
+    def _check_reference(self, name: str) -> None:
+        _check_name("references", name)
+        if name in self.arms:
+            raise SettingError("references", f"got the name {name!r}; must be other than that of an arm")
 
     def _check_arm(self, name: str) -> None:
         arm, key = self.arms[name], f"arms.{name}"

@@ -38,6 +38,7 @@ CONFIGURATION_KEYS = (
     "arms",
     "evaluation_sets",
     "evaluation",
+    "references",
     "reporting",
 )
 

@@ -17,6 +17,7 @@ from pipelines.config.catalog import check_datasets, entries_of_catalog
 from pipelines.config.corpus import CORPORA, build_corpus
 from pipelines.config.executor import build_executor
 from pipelines.config.possible_arms import lacks_captions
+from pipelines.config.references import check_references
 from pipelines.run.chosen_parts import check_chosen_parts
 from pipelines.run.current import CURRENT
 from pipelines.run.items import is_encoder
@@ -113,8 +114,9 @@ def check_before_run(
             cannot be made.
         GeneratorError: images are to be drawn, and the model is missing, incomplete or damaged.
         DataError: an output cannot be written, the corpus or an evaluation set cannot be read, the scorer is
-            missing or damaged, arms are to be trained on captions or images that are too few, images cannot
-            be made of the captions, or a generator is to learn from a corpus without captioned images.
+            missing or damaged, the weights of a reference are missing or do not fit, arms are to be trained
+            on captions or images that are too few, images cannot be made of the captions, or a generator is
+            to learn from a corpus without captioned images.
     """
     from pipelines.run.evaluation_checks import EVALUATING, check_evaluation_sets, check_evaluations
     from pipelines.run.output_checks import check_outputs
@@ -131,6 +133,8 @@ def check_before_run(
     if "params:encoder" in taken:
         check_encoder(parameters["encoder"]["backbone"])
         check_local_crops_of_arms(parameters)
+    if "params:references" in taken:
+        check_references(parameters["references"])
     if "params:corpus" in taken:
         corpus = build_corpus(parameters["corpus"])
         _check_corpus(pipeline, catalog, corpus, parameters)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from stablerep.errors import DataError
 from stablerep.evaluation.bootstrap import Interval
-from stablerep.reporting.content import ReportContent
+from stablerep.reporting.content import NONE, ReportContent
 from stablerep.reporting.intervals import Resampled
 
 LINEAR_PROBE = "linear_probe"
@@ -67,6 +67,11 @@ class ArmRow:
     source: str
     is_reference: bool
     cells: dict[str, Cell]
+
+    @property
+    def is_floor(self) -> bool:
+        """Whether nothing was trained for it: what every arm has to beat."""
+        return self.images == self.method == NONE
 
 
 @dataclass(frozen=True)
@@ -173,7 +178,7 @@ def _order(content: ReportContent, rows: pd.DataFrame, leading: str) -> list[str
     keys = []
     for place, row in enumerate(rows.drop_duplicates("arm").to_dict("records")):
         arm = str(row["arm"])
-        is_reference = content.is_reference(arm, str(row["method"]), str(row["images"]))
+        is_reference = content.is_reference(str(row["method"]), str(row["images"]))
         keys.append((is_reference, -means.get(arm, -1.0), place, arm))
     return [arm for *_, arm in sorted(keys)]
 
@@ -184,7 +189,7 @@ def _row(content: ReportContent, table: ArmsTable, rows: pd.DataFrame) -> ArmRow
         str(evaluation): _cell(table, arm, str(evaluation), group)
         for evaluation, group in rows.groupby("evaluation", sort=False)
     }
-    reference = content.is_reference(arm, method, images)
+    reference = content.is_reference(method, images)
     return ArmRow(arm, method, images, content.source_of(images), reference, cells)
 
 
