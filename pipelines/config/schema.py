@@ -17,6 +17,7 @@ from stablerep.errors import shortened
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.image_sets.settings import ImageSetSettings
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
+from stablerep.image_set_metrics.settings import SetComparisonSettings
 from stablerep.models.settings import EncoderSettings
 from stablerep.nearest_name import must_be_one_of
 from stablerep.reporting.settings import ReportingSettings
@@ -60,6 +61,9 @@ class Parameters(Settings):
     method: Named[Target]
     training: TrainingSettings
     evaluation: Named[Target]
+    set_metrics: Named[Target]
+    set_comparison: SetComparisonSettings
+    extractor: Target
     reporting: ReportingSettings
     tuning: TuningSettings
     pretraining: PretrainingRecipe
@@ -77,6 +81,10 @@ class Parameters(Settings):
             _check_name(key, getattr(self, key))
         for section in ("image_sets", "arms", "evaluation_sets"):
             _check_names(section, getattr(self, section))
+        reference = self.set_comparison.reference.evaluation_set
+        if reference is not None and reference not in self.evaluation_sets:
+            known = must_be_one_of(reference, self.evaluation_sets)
+            raise SettingError("set_comparison.reference.evaluation_set", f"got {reference!r}; {known}")
         for name in self.image_sets:
             self._check_sets_needed_by(name, ())
             if self.image_sets[name].source == "generated":

@@ -113,7 +113,7 @@ class EncoderFeatures:
         was_training = self.encoder.training
         self.encoder.eval().to(device)
         try:
-            for images in _read_ahead(self.pixels, rows, self.batch_size):
+            for images in read_ahead(self.pixels, rows, self.batch_size):
                 features = self.encoder(fit_size(images, self.encoder.size_px, device)).flatten(1).float()
                 yield self._checked(features.cpu().numpy())
         finally:
@@ -197,8 +197,8 @@ def fit_size(images: list[Tensor], size_px: int, device: torch.device) -> Tensor
     return batch[..., top : top + size_px, left : left + size_px].contiguous()
 
 
-def _read_ahead(pixels: Pixels, rows: np.ndarray, batch_size: int) -> Iterator[list[Tensor]]:
-    """Yields batches of images; threads read the next ones meanwhile."""
+def read_ahead(pixels: Pixels, rows: np.ndarray, batch_size: int) -> Iterator[list[Tensor]]:
+    """Yields the images of rows in batches; threads read the next ones meanwhile."""
 
     def read(start: int) -> list[Tensor]:
         return [pixels.read(row) for row in rows[start : start + batch_size].tolist()]

@@ -434,7 +434,7 @@ def test_an_unknown_option_lists_the_options_and_the_nearest() -> None:
 
 
 def test_a_list_for_a_group_that_takes_one_is_refused() -> None:
-    assert "must be one name. Only `method` and `evaluation` take several" in refused(
+    assert "must be one name. Only `method`, `evaluation`, `set_metrics` take several" in refused(
         {"generator": ["embedded"]}
     )
 
