@@ -18,6 +18,7 @@ from stablerep.evaluation.reference_settings import ReferenceSettings
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.image_sets.settings import ImageSetSettings
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
+from stablerep.image_set_metrics.settings import SetComparisonSettings
 from stablerep.models.settings import EncoderSettings
 from stablerep.nearest_name import must_be_one_of
 from stablerep.reporting.settings import ReportingSettings
@@ -62,6 +63,9 @@ class Parameters(Settings):
     training: TrainingSettings
     evaluation: Named[Target]
     references: Named[ReferenceSettings]
+    set_metrics: Named[Target]
+    set_comparison: SetComparisonSettings
+    extractor: Target
     reporting: ReportingSettings
     tuning: TuningSettings
     pretraining: PretrainingRecipe
@@ -81,6 +85,7 @@ class Parameters(Settings):
             _check_names(section, getattr(self, section))
         for name in self.references:
             self._check_reference(name)
+        self._check_reference_set()
         for name in self.image_sets:
             self._check_sets_needed_by(name, ())
             if self.image_sets[name].source == "generated":
@@ -92,6 +97,12 @@ class Parameters(Settings):
         for name in self.arms:
             self._check_arm(name)
         return self
+
+    def _check_reference_set(self) -> None:
+        reference = self.set_comparison.reference.evaluation_set
+        if reference is not None and reference not in self.evaluation_sets:
+            known = must_be_one_of(reference, self.evaluation_sets)
+            raise SettingError("set_comparison.reference.evaluation_set", f"got {reference!r}; {known}")
 
     def generator_of(self, image_set: str) -> GeneratorSettings:
         """Returns the generator's settings for an image set: those of `generator`, with the set's own keys.
