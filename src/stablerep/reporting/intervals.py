@@ -7,29 +7,29 @@ random factors,
     score[s, u] = m + a_s + b_u + e_su,    Var(mean) = Var(a) / S + Var(b) / U + Var(e) / (S U)
 
 With several seeds, the variance of the mean is estimated in two parts. V_units = var(unit means) / U holds
-the rest as well; V_seeds = var(seed means) / S - (mean square of the rest) / (S U), and 0 where that is below 0,
-is what seeds add to it. Each part has its own t distribution, and their half-widths are added as variances
-are:
+the rest as well; V_seeds = var(seed means) / S - (mean square of the rest) / (S U), and 0 where that is
+below 0, is what seeds add to it. Each part has its own t distribution, and their half-widths are added as
+variances are:
 
     mean +- sqrt[ t(0.975, U - 1)^2 V_units + t(0.975, f)^2 V_seeds ],    f = S - 1
 
 Two or three seeds say little about V_seeds, and this says so: t is 12.7 for two seeds and 4.3 for three. A
-resampling of seeds has no such factor, and covers too rarely: S draws with replacement show (S - 1) / S of the
-variance. One t for both parts with f by Satterthwaite covers 87 % instead of 95 where two seeds make most of
-the variance (docs/experiments.md).
+resampling of seeds has no such factor, and covers too rarely: S draws with replacement show (S - 1) / S of
+the variance. One t for both parts with f by Satterthwaite covers 87 % instead of 95 where two seeds make
+most of the variance (docs/experiments.md).
 
-The difference of two arms takes the units' part from the differences on each unit, as both were tested on the
-same images, and adds the seeds' parts of both arms, as equal seeds do not make two methods alike; f is then
-Satterthwaite's, (v_1 + v_2)^2 / (v_1^2 / f_1 + v_2^2 / f_2) with v = var(seed means) / S of each arm. An arm with
-one seed has no such part: where the other has several, it counts as fixed.
+The difference of two arms takes the units' part from the differences on each unit, as both were tested on
+the same images, and adds the seeds' parts of both arms, as equal seeds do not make two methods alike; f is
+then Satterthwaite's, (v_1 + v_2)^2 / (v_1^2 / f_1 + v_2^2 / f_2) with v = var(seed means) / S of each arm.
+An arm with one seed has no such part: where the other has several, it counts as fixed.
 
 With one seed on each side nothing is known of seeds. The interval is then the percentile one over resampled
 units, the same resamples for both arms.
 
 Sources: R. K. Burdick and F. A. Graybill, Confidence Intervals on Variance Components, 1992, chapter 6 (two
-crossed factors, mean squares); G. Y. Zou and A. Donner, Statistics in Medicine 27, 2008 (half-widths of parts
-added as variances are); F. E. Satterthwaite, Biometrics Bulletin 2(6), 1946 (f). A simulation tests how often the intervals cover
-(tests/stablerep/reporting/test_intervals.py).
+crossed factors, mean squares); G. Y. Zou and A. Donner, Statistics in Medicine 27, 2008 (half-widths of
+parts added as variances are); F. E. Satterthwaite, Biometrics Bulletin 2(6), 1946 (f). A simulation tests
+how often the intervals cover (tests/stablerep/reporting/test_intervals.py).
 
 Legend: L lines, each an arm with a seed; U units, R resamples, S seeds of an arm.
 """
