@@ -10,6 +10,7 @@ from glob import glob
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from stablerep.corpora.corpus import SPLITS, WHERE, Corpus, Rendered, Task, label_column
+from stablerep.corpora.splits import uniform_of
 from stablerep.curation.reading.engine import BATCH_SIZE, CaptionFiles
 from stablerep.curation.settings import Reading
 from stablerep.digit_scenes.foreign_captions import (
@@ -17,7 +18,7 @@ from stablerep.digit_scenes.foreign_captions import (
     check_captions_tell_of_digits,
     warn_of_unknown_words,
 )
-from stablerep.digit_scenes.grammar import VOCABULARIES
+from stablerep.digit_scenes.grammar import VOCABULARIES, leave_digit_open
 from stablerep.digit_scenes.styles import HARD, USUAL, Style
 from stablerep.errors import DataError, check_range
 
@@ -48,13 +49,21 @@ class DigitScenes(Corpus):
 
     Attributes:
         path: of the captions file, or a glob.
+        open_share: share of the captions, chosen by a hash of their text, that are read with "digit" in the
+            place of the digit that they name. At 0.5 half of the captions do not say which class is probed,
+            so that methods that read text are not favoured.
     """
 
     path: str
+    open_share: float = 0.0
 
     name = "digit_scenes"
     mirrorable = False  # a mirrored two is no two
     can_render = True
+
+    def __post_init__(self) -> None:
+        """Checks the share; raises ConfigError."""
+        check_range("corpus.open_share", self.open_share, 0, 1)
 
     def inputs(self) -> list[str]:
         """Returns the captions file."""
@@ -85,7 +94,18 @@ class DigitScenes(Corpus):
     def caption_batches(self, reading: Reading, batch_size: int = BATCH_SIZE) -> "Iterator[pl.DataFrame]":
         """Reads the captions file; see `stablerep.curation.reading.engine.CaptionFiles.batches`."""
         self.check()
-        return CaptionFiles(self.path).batches(reading, batch_size)
+        batches = CaptionFiles(self.path).batches(reading, batch_size)
+        return map(self._leave_digits_open, batches) if self.open_share else batches
+
+    def _leave_digits_open(self, batch: "pl.DataFrame") -> "pl.DataFrame":
+        import polars as pl
+
+        def read(text: str) -> str:
+            return (
+                leave_digit_open(text) if uniform_of(f"digit left open in {text}") < self.open_share else text
+            )
+
+        return batch.with_columns(pl.col("caption").map_elements(read, return_dtype=pl.String))
 
     def render(self, texts: Sequence[str], images_per_caption: int, name: str, seed: int) -> Rendered:
         """Draws scenes of the fit hands that show what captions say; the rest is random.

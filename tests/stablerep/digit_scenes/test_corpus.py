@@ -11,7 +11,7 @@ from stablerep.corpora.corpus import IMAGE_COLUMNS, SPLITS, Corpus
 from stablerep.curation.settings import Reading
 from stablerep.digit_scenes.captions_file import SOURCE
 from stablerep.digit_scenes.corpus import DigitScenes, EvaluationScenes, HardScenes
-from stablerep.digit_scenes.grammar import VOCABULARIES, read_caption, unknown_words
+from stablerep.digit_scenes.grammar import VOCABULARIES, leave_digit_open, read_caption, unknown_words
 from stablerep.digit_scenes.hands import load_hands
 from stablerep.digit_scenes.scenes import (
     ATTRIBUTES,
@@ -210,3 +210,37 @@ def test_hard_scenes_vary_further_than_the_usual_in_every_range():
 def test_no_hard_scenes_are_refused_by_their_own_name(name):
     with pytest.raises(ConfigError, match=rf"evaluation_sets\.hard_scenes\.{name}: got 0; must be >= 1"):
         HardScenes(**{name: 0})
+
+
+def test_half_of_the_captions_can_leave_the_digit_open(corpus):
+    opened = DigitScenes(str(CAPTIONS), open_share=0.5)
+    (named,), (read,) = (each.caption_batches(Reading()) for each in (corpus, opened))
+    pairs = list(zip(named["caption"], read["caption"], strict=True))
+    changed = [(own, text) for own, text in pairs if own != text]
+    naming = [own for own, _ in pairs if own and read_caption(own).digit is not None]
+    assert 0.45 < len(changed) / len(naming) < 0.55
+    for own, text in changed:
+        assert read_caption(text).digit is None
+        named_rest = {name: value for name, value in read_caption(own).named().items() if name != "digit"}
+        assert read_caption(text).named() == named_rest
+
+
+@pytest.mark.parametrize(
+    ("text", "opened"),
+    [
+        ("an eight", "a digit"),
+        ("a one on a white background", "a digit on a white background"),
+        ("an aqua handwritten eight", "an aqua handwritten digit"),
+        ("a drawing of a brown Zero", "a drawing of a brown digit"),
+        ("a number on a striped paper", "a number on a striped paper"),
+        ("someone's tone", "someone's tone"),
+    ],
+)
+def test_a_digit_is_left_open_with_its_article(text, opened):
+    assert leave_digit_open(text) == opened
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5])
+def test_a_share_of_open_captions_outside_its_range_is_refused(share):
+    with pytest.raises(ConfigError, match=r"corpus\.open_share: got .*must be >= 0 and <= 1"):
+        DigitScenes(str(CAPTIONS), open_share=share)
