@@ -14,10 +14,12 @@ class CompactTable:
 
     Attributes:
         columns: their titles.
-        rows: arm -> a mean over seeds for each column; None where the arm has none.
+        metrics: of each column.
+        rows: arm -> a figure for each column, a mean over seeds; None where the arm has none.
     """
 
     columns: list[str]
+    metrics: list[str]
     rows: dict[str, list[float | None]]
 
 
@@ -34,10 +36,9 @@ def other_tasks(content: ReportContent, table: ArmsTable, tasks: list[str]) -> C
     shown = [task for task in tasks if task in set(rows["task"])]
     if len(shown) < 2:
         return None
-    metric = rows["task"].map(
-        {task: shown_metrics(rows[rows["task"] == task])[table.leading] for task in shown}
-    )
-    return _compact(table, rows[rows["metric"] == metric], "task", shown)
+    metric_of = {task: shown_metrics(rows[rows["task"] == task])[table.leading] for task in shown}
+    kept = rows[rows["metric"] == rows["task"].map(metric_of)]
+    return _compact(table, kept, "task", metric_of)
 
 
 def other_metrics(content: ReportContent, table: ArmsTable) -> CompactTable | None:
@@ -51,10 +52,23 @@ def other_metrics(content: ReportContent, table: ArmsTable) -> CompactTable | No
         f"{title_of(str(evaluation))}: {str(metric).replace('_', ' ')}"
         for evaluation, metric in zip(rows["evaluation"], rows["metric"], strict=True)
     ]
-    return _compact(table, rows.assign(title=titles), "title", list(dict.fromkeys(titles)))
+    metric_of = dict(zip(titles, rows["metric"], strict=True))
+    return _compact(table, rows.assign(title=titles), "title", metric_of)
 
 
-def _compact(table: ArmsTable, rows: pd.DataFrame, column: str, names: list[str]) -> CompactTable:
+def each_seed(content: ReportContent, table: ArmsTable) -> CompactTable | None:
+    """Makes the table of the leading figure with each seed; None where there is one seed."""
+    if len(content.seeds) == 1:
+        return None
+    metrics, metric = content.metrics, table.evaluations[table.leading]
+    rows = metrics[(metrics["set"] == table.set_name) & (metrics["task"] == table.task)]
+    rows = rows[(rows["evaluation"] == table.leading) & (rows["metric"] == metric)]
+    titled = rows.assign(title=[f"seed {seed}" for seed in rows["seed"]])
+    return _compact(table, titled, "title", {f"seed {seed}": metric for seed in content.seeds})
+
+
+def _compact(table: ArmsTable, rows: pd.DataFrame, column: str, metric_of: dict[str, str]) -> CompactTable:
+    """Brings rows into columns; `metric_of` has the metric of each column, in their order."""
     means = rows.groupby(["arm", column])["value"].mean().to_dict()
-    values = {row.arm: [means.get((row.arm, name)) for name in names] for row in table.rows}
-    return CompactTable(names, values)
+    values = {row.arm: [means.get((row.arm, name)) for name in metric_of] for row in table.rows}
+    return CompactTable(list(metric_of), list(metric_of.values()), values)

@@ -9,6 +9,7 @@ from stablerep.errors import DataError
 from stablerep.evaluation.bootstrap import Interval
 from stablerep.reporting.content import NONE, ReportContent
 from stablerep.reporting.intervals import Resampled
+from stablerep.reporting.metric_names import lower_is_better
 
 LINEAR_PROBE = "linear_probe"
 ACCURACY = "accuracy"
@@ -46,6 +47,12 @@ class Cell:
         if self.difference.low > 0:
             return "above"
         return "below" if self.difference.high < 0 else "level"
+
+    def judged(self, metric: str) -> str:
+        """Returns `good` or `bad` where the verdict is above or below, by what is better of the metric."""
+        if self.verdict not in ("above", "below"):
+            return "level"
+        return "good" if (self.verdict == "below") == lower_is_better(metric) else "bad"
 
 
 @dataclass(frozen=True)
@@ -128,8 +135,13 @@ def list_tasks(metrics: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def _choose_leading(shown: pd.DataFrame) -> str:
-    """Returns the linear probe where there is one, else the evaluation of most arms, the first of equals."""
-    num_arms = shown.groupby("evaluation", sort=False)["arm"].nunique()
+    """Returns the linear probe where there is one, else the evaluation of most arms, the first of equals.
+
+    One that is shown by an accuracy goes before others.
+    """
+    accuracies = shown[shown["metric"] == ACCURACY]
+    rows = shown if accuracies.empty else accuracies
+    num_arms = rows.groupby("evaluation", sort=False)["arm"].nunique()
     return LINEAR_PROBE if LINEAR_PROBE in num_arms.index else str(num_arms.idxmax())
 
 
@@ -174,12 +186,14 @@ def make_table(content: ReportContent, set_name: str, task: str) -> ArmsTable:
 
 def _order(content: ReportContent, rows: pd.DataFrame, leading: str) -> list[str]:
     """Returns the arms by their mean over seeds, the best first; references come last."""
-    means = rows[rows["evaluation"] == leading].groupby("arm")["value"].mean().to_dict()
+    of_leading = rows[rows["evaluation"] == leading]
+    sign = -1.0 if lower_is_better(str(of_leading["metric"].iloc[0])) else 1.0
+    means = (sign * of_leading.groupby("arm")["value"].mean()).to_dict()
     keys = []
     for place, row in enumerate(rows.drop_duplicates("arm").to_dict("records")):
         arm = str(row["arm"])
         is_reference = content.is_reference(str(row["method"]), str(row["images"]))
-        keys.append((is_reference, -means.get(arm, -1.0), place, arm))
+        keys.append((is_reference, -means.get(arm, -math.inf), place, arm))
     return [arm for *_, arm in sorted(keys)]
 
 
