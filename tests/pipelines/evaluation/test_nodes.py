@@ -203,6 +203,25 @@ def test_arms_with_a_text_tower_are_classified_zero_shot_and_no_others(
     pd.testing.assert_frame_equal(without, rest)
 
 
+def test_evaluations_that_need_images_are_given_them_and_their_features_are_kept(
+    tmp_path: Path, table: pd.DataFrame
+) -> None:
+    package = "stablerep.evaluation"
+    evaluation = {
+        "robustness": {"_target_": f"{package}.robustness.Robustness", "benchmark": "cifar10_c"},
+        "fine_tuning": {"_target_": f"{package}.fine_tuning.FineTuning", "shares": [0.2], "num_steps": 2},
+    }
+    metrics, units = evaluated(tmp_path, table, evaluation, encoder_of_mine_seed_3=an_arm())
+    Metrics.validate(metrics)
+    UnitScores.validate(units)
+    counted = metrics.groupby(["arm", "evaluation"])["metric"].nunique().to_dict()
+    arms = ("mine", "untrained", "raw_pixels")
+    assert counted == {
+        (arm, name): num for arm in arms for name, num in (("robustness", 26), ("fine_tuning", 1))
+    }
+    assert len(list(tmp_path.glob("*.test.npy"))) == 3 * 21
+
+
 def test_text_towers_are_not_built_where_no_evaluation_needs_them(
     tmp_path: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
