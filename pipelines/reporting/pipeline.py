@@ -42,5 +42,5 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
         audits = ["image_audit", "image_audit_pairs"]
         nodes.append(node(audit_images, auditing, audits, name="audit_images"))
         inputs |= {name: name for name in audits}
-    nodes.append(node(build_report, inputs, "report", name="build_report"))
+    nodes.append(node(build_report, inputs, ["report", "run_record"], name="build_report"))
     return Pipeline(nodes)

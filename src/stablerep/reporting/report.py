@@ -1,12 +1,10 @@
 """The report: one self-contained page that shows what a run found."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from stablerep.errors import DataError
 from stablerep.reporting.audit import draw_gaps, skewed_pairs
@@ -22,9 +20,9 @@ from stablerep.reporting.guidance import (
     draw_over_guidance,
     draw_study,
 )
-from stablerep.reporting.headline import Headline, bounds, percent, points, write_headline
+from stablerep.reporting.headline import Headline, write_headline
 from stablerep.reporting.inline import svg_address
-from stablerep.reporting.metric_names import is_share, shown
+from stablerep.reporting.pages import page_environment
 from stablerep.reporting.rejections import count_rejections
 from stablerep.reporting.tables import ArmRow, ArmsTable, list_tasks, make_table, title_of
 
@@ -70,7 +68,7 @@ def build_report(content: ReportContent) -> str:
     gaps = draw_gaps(content.image_audit) if len(content.image_audit) else {}
     rejected = content.rejected_captions
     return (
-        _environment()
+        page_environment()
         .get_template("report.html.j2")
         .render(
             content=content,
@@ -226,49 +224,3 @@ def stage_rows(seconds: Mapping[str, float]) -> list[tuple[str, float, float]]:
     """Returns (stage, seconds, share of the longest) in the order in which stages ran."""
     longest = max(seconds.values(), default=0.0)
     return [(name, value, value / longest if longest else 0.0) for name, value in seconds.items()]
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("stablerep.reporting"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=percent,
-        points=points,
-        bounds=bounds,
-        shown=shown,
-        unit=lambda metric: ", %" if is_share(metric) else "",
-        title=title_of,
-        words=lambda name: str(name).replace("_", " "),
-        label=lambda key: key.removeprefix("num_").replace("_", " "),
-        number=lambda value: f"{value:,}",
-        counted=lambda number, noun: f"{number:,} {noun}{'' if number == 1 else 's'}",
-        duration=_duration,
-        brief=_brief,
-        json=lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str),
-    )
-    return environment
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min"
-
-
-def _brief(value: Any, num_characters: int = 90) -> str:
-    if isinstance(value, Mapping):
-        text = ", ".join(f"{name} {_brief(each)}" for name, each in value.items())
-    elif isinstance(value, int) and not isinstance(value, bool):
-        text = f"{value:,}"
-    else:
-        text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= num_characters else text[:num_characters] + "…"
