@@ -46,6 +46,7 @@ CONFIGURATION_KEYS = (
     "arms",
     "evaluation_sets",
     "evaluation",
+    "references",
     "reporting",
 )
 
@@ -161,6 +162,24 @@ def _training_seconds(
     """Returns (arm, seed) -> seconds of its node, where that was timed."""
     nodes = {key: f"{arm_namespace(*key)}.train_arm" for key in encoders}
     return {key: stage_seconds[name] for key, name in nodes.items() if name in stage_seconds}
+
+
+def compare_versions(metrics: pd.DataFrame, **encoders: TrainedArm) -> tuple[dict[str, Any], str, str]:
+    """Makes what DVC compares between versions of the experiment.
+
+    Args:
+        metrics: of every encoder.
+        encoders: by the names of their datasets.
+
+    Returns:
+        Figures by arm, the same as CSV, and the losses of all arms as CSV.
+    """
+    from stablerep.reporting.tracked import curves_of, figures_by_arm, table_of_figures
+
+    figures = figures_by_arm(metrics)
+    histories = {arm_and_seed(name): encoder.history for name, encoder in encoders.items()}
+    table, losses = table_of_figures(figures), curves_of(histories, "loss")
+    return figures, table.to_csv(index=False), losses.to_csv(index=False)
 
 
 def _texts(image_set: ImageSet) -> dict[str, str]:

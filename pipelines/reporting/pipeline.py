@@ -4,7 +4,7 @@ from typing import Any
 
 from kedro.pipeline import Pipeline, node
 
-from pipelines.reporting.nodes import CONFIGURATION_KEYS, audit_images, build_report
+from pipelines.reporting.nodes import CONFIGURATION_KEYS, audit_images, build_report, compare_versions
 from pipelines.run.items import (
     encoder_names,
     evaluation_set_of,
@@ -43,4 +43,7 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
         nodes.append(node(audit_images, auditing, audits, name="audit_images"))
         inputs |= {name: name for name in audits}
     nodes.append(node(build_report, inputs, ["report", "run_record"], name="build_report"))
+    compared = {name: name for name in ("metrics", *encoder_names(parameters))}
+    outputs = ["metrics_by_arm", "figures", "training_losses"]
+    nodes.append(node(compare_versions, compared, outputs, name="compare_versions"))
     return Pipeline(nodes)

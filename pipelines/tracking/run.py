@@ -16,7 +16,7 @@ from pipelines.config.loader import write_parameters
 from pipelines.run.causes import first_cause
 from pipelines.run.items import image_set_of, is_encoder
 from pipelines.tracking.arms import TrackedArms
-from pipelines.tracking.image_sets import log_image_set
+from pipelines.tracking.image_sets import log_image_set, log_set_metrics
 from pipelines.tracking.store import EXPERIMENT, point_to_store
 from pipelines.tracking.values import in_calls, log_params, metrics_of
 from stablerep.errors import ConfigError, GateError, StoppedError
@@ -160,6 +160,7 @@ class Tracker:
             "curation_page": lambda page: mlflow.log_text(page, "curation.html"),
             "caption_audit": self._log_audit,
             "metrics": self._log_scores,
+            "image_set_metrics": log_set_metrics,
             "guidance_trials": self._log_trials,
             "guidance_recommendation": lambda found: mlflow.log_dict(found, "guidance_recommendation.json"),
             "guidance_curve": lambda figure: mlflow.log_figure(figure, "guidance_curve.png"),

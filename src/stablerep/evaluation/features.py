@@ -26,27 +26,8 @@ from stablerep.storage.pixels import Pixels
 
 logger = logging.getLogger(__name__)
 
-RAW_PIXELS = "raw_pixels"
-UNTRAINED = "untrained"
 DTYPES = ("float16", "float32")
 _NUM_THREADS = 2  # that read images ahead of the encoder
-
-
-class RawPixels(Encoder):
-    """The reference that knows nothing: the pixels of a small image, flattened.
-
-    Args:
-        size_px: S.
-    """
-
-    def __init__(self, size_px: int = 32) -> None:
-        super().__init__()
-        self.size_px = size_px
-        self.num_features = 3 * size_px**2
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Maps (B, 3, S, S) to (B, 3 S^2)."""
-        return images.flatten(1)
 
 
 class EncoderFeatures:
@@ -113,7 +94,7 @@ class EncoderFeatures:
         was_training = self.encoder.training
         self.encoder.eval().to(device)
         try:
-            for images in _read_ahead(self.pixels, rows, self.batch_size):
+            for images in read_ahead(self.pixels, rows, self.batch_size):
                 features = self.encoder(fit_size(images, self.encoder.size_px, device)).flatten(1).float()
                 yield self._checked(features.cpu().numpy())
         finally:
@@ -197,8 +178,8 @@ def fit_size(images: list[Tensor], size_px: int, device: torch.device) -> Tensor
     return batch[..., top : top + size_px, left : left + size_px].contiguous()
 
 
-def _read_ahead(pixels: Pixels, rows: np.ndarray, batch_size: int) -> Iterator[list[Tensor]]:
-    """Yields batches of images; threads read the next ones meanwhile."""
+def read_ahead(pixels: Pixels, rows: np.ndarray, batch_size: int) -> Iterator[list[Tensor]]:
+    """Yields the images of rows in batches; threads read the next ones meanwhile."""
 
     def read(start: int) -> list[Tensor]:
         return [pixels.read(row) for row in rows[start : start + batch_size].tolist()]

@@ -41,6 +41,17 @@ class Prompts:
 
 
 @dataclass(frozen=True)
+class Unlabelled:
+    """Images of a split as one encoder sees them, without their labels.
+
+    Attributes:
+        features: (N, F) float16 or float32, usually memory-mapped.
+    """
+
+    features: np.ndarray
+
+
+@dataclass(frozen=True)
 class Split:
     """One split as one encoder sees it.
 
@@ -54,25 +65,36 @@ class Split:
     labels: Mapping[str, np.ndarray]
     tasks: Mapping[str, tuple[str, ...]]
 
-    def labelled_together(self) -> list[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    def unlabelled(self) -> Unlabelled:
+        """Returns the images without their labels."""
+        return Unlabelled(self.features)
+
+    def known(self, task: str) -> np.ndarray:
+        """Returns (N,) bool: whether a task knows the label of an image."""
+        return self.labels[task] != UNKNOWN
+
+    def rows_known_together(self) -> list[tuple[np.ndarray, list[str]]]:
         """Groups tasks that know the labels of the same images.
 
         Returns:
-            For each group the features and the labels by task, of the images whose labels are known.
+            For each group the rows of the images whose labels are known, and the tasks.
         """
         groups: dict[bytes, list[str]] = {}
-        for task, labels in self.labels.items():
-            groups.setdefault((labels != UNKNOWN).tobytes(), []).append(task)
+        for task in self.labels:
+            groups.setdefault(self.known(task).tobytes(), []).append(task)
+        return [(np.flatnonzero(self.known(tasks[0])), tasks) for tasks in groups.values()]
+
+    def labelled_together(self) -> list[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """Returns for each group of `rows_known_together` the features and the labels by task."""
         found = []
-        for tasks in groups.values():
-            known = self.labels[tasks[0]] != UNKNOWN
-            features = self.features if known.all() else self.features[known]
-            found.append((features, {task: self.labels[task][known] for task in tasks}))
+        for rows, tasks in self.rows_known_together():
+            features = self.features if len(rows) == len(self.features) else self.features[rows]
+            found.append((features, {task: self.labels[task][rows] for task in tasks}))
         return found
 
     def accuracy(self, task: str, predicted: np.ndarray) -> float:
         """Returns the share of (N,) predicted classes that are right, of those whose label is known."""
-        known = self.labels[task] != UNKNOWN
+        known = self.known(task)
         return float(np.mean(predicted[known] == self.labels[task][known]))
 
 

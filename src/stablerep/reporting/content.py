@@ -15,10 +15,8 @@ if TYPE_CHECKING:
     from stablerep.reporting.guidance import GuidanceStudy
     from stablerep.reporting.learned_space import LearnedSpace
 
-NONE = "none"  # method and images of encoders that were not trained
-# encoders without training: what an arm has to beat
+NONE = "none"  # images of references, and the method of those without training: what an arm has to beat
 UNTRAINED, RAW_PIXELS = "untrained", "raw_pixels"
-FLOOR = (UNTRAINED, RAW_PIXELS)
 # is given the classes that other methods have to find
 SUPERVISED_METHODS = ("supcon",)
 GENERATED, CORPUS, RENDERED, MIXTURE = "generated", "corpus", "rendered", "mixture"
@@ -135,9 +133,9 @@ class ReportContent:
         seeds: of the run; the first one also decides the resamples behind intervals.
         metrics: one row per arm, seed, evaluation set, task, evaluation and metric: `arm`, `seed`, `method`,
             `images`, `set`, `task`, `evaluation`, `metric`, `value`, `low`, `high`,
-            `num_units`. Values are shares. Rows of `raw_pixels` and `untrained` have the method and images
-            `none`.
-        unit_scores: `arm`, `seed`, `set`, `task`, `evaluation`, `unit`, `score`.
+            `num_units`. Values are shares. Rows of references have the images `none`, and of those without
+            training also the method `none`.
+        unit_scores: `arm`, `seed`, `set`, `task`, `evaluation`, `metric`, `unit`, `score`.
         num_bootstrap: resamples behind intervals.
         image_sets: by name; all that `metrics` names.
         evaluation_sets: by name; all that `metrics` names.
@@ -188,7 +186,7 @@ class ReportContent:
     configuration: Mapping[str, Any] = field(default_factory=dict)
 
     def source_of(self, images: str) -> str:
-        """Returns the source of an image set, or `none` for encoders that were not trained.
+        """Returns the source of an image set, or `none` for encoders that no arm trained.
 
         Raises:
             DataError: the page knows no such image set.
@@ -211,12 +209,12 @@ class ReportContent:
         scale = image_set.settings.get("guidance_scale", of_all)
         return None if scale is None else float(scale)
 
-    def is_reference(self, arm: str, method: str, images: str) -> bool:
+    def is_reference(self, method: str, images: str) -> bool:
         """Whether an arm is no part of the comparison, but a bound to compare with.
 
-        References are encoders that were not trained, methods that are given the classes, and images of a
+        References are encoders that no arm trained, methods that are given the classes, and images of a
         perfect generator.
         """
-        if arm in FLOOR or images == NONE or method in SUPERVISED_METHODS:
+        if images == NONE or method in SUPERVISED_METHODS:
             return True
         return images in self.image_sets and self.image_sets[images].is_reference

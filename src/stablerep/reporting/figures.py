@@ -21,7 +21,7 @@ SOURCE_TITLES = {
     CORPUS: "the corpus's own images",
     RENDERED: "images rendered from captions",
     MIXTURE: "a mixture of image sets",
-    NONE: "not trained",
+    NONE: "no images of this experiment",
 }
 _DASHES = (0, (3, 3))
 _PROBE = "knn_accuracy"  # column of a history, of some rows

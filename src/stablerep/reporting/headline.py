@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stablerep.evaluation.bootstrap import Interval
-from stablerep.reporting.content import FLOOR, NONE, RAW_PIXELS, UNTRAINED, ReportContent
+from stablerep.reporting.content import NONE, RAW_PIXELS, UNTRAINED, ReportContent
 from stablerep.reporting.metric_names import is_share, shown
 from stablerep.reporting.tables import ACCURACY, ArmRow, ArmsTable, title_of
 
@@ -40,9 +40,9 @@ def write_headline(content: ReportContent, table: ArmsTable) -> Headline:
     trained = [row for row in table.rows if row.images != NONE and table.leading in row.cells]
     where = f"{table.set_name}, task {_words(table.task)}, by {title_of(table.leading)}"
     if not trained:
-        floor = [row for row in table.rows if row.arm in FLOOR and table.leading in row.cells]
+        floor = [row for row in table.rows if table.leading in row.cells]
         values = {row.arm: percent(row.cells[table.leading].interval.value) for row in floor}
-        parts = [f"{_FLOOR_TITLES[arm]} {value}{_PERCENT}" for arm, value in values.items()]
+        parts = [f"{_floor_title(arm)} {value}{_PERCENT}" for arm, value in values.items()]
         sentence = f"No arm was trained. On {where}: {', '.join(parts)}"
         return Headline(sentence, _cautions(content), None)
     best = trained[0]  # references among the trained ones come last
@@ -60,7 +60,7 @@ def write_headline(content: ReportContent, table: ArmsTable) -> Headline:
 
 def _beaten(table: ArmsTable, best: ArmRow) -> str:
     """Says which of the untrained references the best arm beats."""
-    floor = [row for row in table.rows if row.arm in FLOOR and table.leading in row.cells]
+    floor = [row for row in table.rows if row.is_floor and table.leading in row.cells]
     resampled = table.resampled.get(table.leading)
     differences: dict[str, Interval] = {}
     for row in floor:
@@ -70,7 +70,7 @@ def _beaten(table: ArmsTable, best: ArmRow) -> str:
     if not differences:
         return "it was compared with no untrained encoder and no raw pixels"
     missed = [
-        f"{_FLOOR_TITLES[arm]} ({points(each.value)} points, {bounds(each, signed=True)})"
+        f"{_floor_title(arm)} ({points(each.value)} points, {bounds(each, signed=True)})"
         for arm, each in differences.items()
         if each.low <= 0
     ]
@@ -79,7 +79,11 @@ def _beaten(table: ArmsTable, best: ArmRow) -> str:
     strongest = min(differences, key=lambda arm: differences[arm].value)
     which = ", the best reference without training" if len(differences) > 1 else ""
     gain = differences[strongest]
-    return f"{percent(gain.value)} points ({bounds(gain)}) above {_FLOOR_TITLES[strongest]}{which}"
+    return f"{percent(gain.value)} points ({bounds(gain)}) above {_floor_title(strongest)}{which}"
+
+
+def _floor_title(name: str) -> str:
+    return _FLOOR_TITLES.get(name, title_of(name))
 
 
 def _cautions(content: ReportContent) -> list[str]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from stablerep.errors import DataError
 from stablerep.evaluation.bootstrap import Interval
-from stablerep.reporting.content import ReportContent
+from stablerep.reporting.content import NONE, ReportContent
 from stablerep.reporting.intervals import Resampled
 from stablerep.reporting.metric_names import lower_is_better
 
@@ -74,6 +74,11 @@ class ArmRow:
     source: str
     is_reference: bool
     cells: dict[str, Cell]
+
+    @property
+    def is_floor(self) -> bool:
+        """Whether nothing was trained for it: what every arm has to beat."""
+        return self.images == self.method == NONE
 
 
 @dataclass(frozen=True)
@@ -164,6 +169,7 @@ def make_table(content: ReportContent, set_name: str, task: str) -> ArmsTable:
         raise DataError(f"metrics: task {task!r} of {set_name!r} has no row. Run the evaluation again.")
     evaluations = shown_metrics(rows)
     of_task = scores[(scores["set"] == set_name) & (scores["task"] == task)]
+    of_task = of_task[of_task["metric"] == of_task["evaluation"].map(evaluations)]
     resampled = {
         str(evaluation): Resampled(group, content.num_bootstrap, content.seeds[0])
         for evaluation, group in of_task.groupby("evaluation", sort=False)
@@ -186,7 +192,7 @@ def _order(content: ReportContent, rows: pd.DataFrame, leading: str) -> list[str
     keys = []
     for place, row in enumerate(rows.drop_duplicates("arm").to_dict("records")):
         arm = str(row["arm"])
-        is_reference = content.is_reference(arm, str(row["method"]), str(row["images"]))
+        is_reference = content.is_reference(str(row["method"]), str(row["images"]))
         keys.append((is_reference, -means.get(arm, -math.inf), place, arm))
     return [arm for *_, arm in sorted(keys)]
 
@@ -197,7 +203,7 @@ def _row(content: ReportContent, table: ArmsTable, rows: pd.DataFrame) -> ArmRow
         str(evaluation): make_cell(group, arm, table.baseline, table.resampled.get(str(evaluation)))
         for evaluation, group in rows.groupby("evaluation", sort=False)
     }
-    reference = content.is_reference(arm, method, images)
+    reference = content.is_reference(method, images)
     return ArmRow(arm, method, images, content.source_of(images), reference, cells)
 
 

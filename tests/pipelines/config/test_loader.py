@@ -433,10 +433,26 @@ def test_an_unknown_option_lists_the_options_and_the_nearest() -> None:
     assert "values are set by generator.<key>=..." in refused({"generator": 3})
 
 
+def test_references_are_chosen_added_and_removed() -> None:
+    own = {"model": "vit_small_patch16_dinov3", "weights": "/models/dinov3"}
+    given = parse_params("references=[raw_pixels,untrained],references.raw_pixels=null") | {
+        "references.dinov3": own
+    }
+    references = compose(FOLDER, given)["references"]
+    assert {name: each["kind"] for name, each in references.items()} == {
+        "untrained": "untrained",
+        "dinov3": "pretrained",
+    }
+    assert references["dinov3"]["weights"] == "/models/dinov3"
+    assert list(compose(FOLDER, {})["references"]) == ["untrained", "raw_pixels"]
+    assert "references.pretrained.model: missing; must be given" in refused({"references": ["pretrained"]})
+    assert "must be other than that of an arm" in refused({"references.stablerep": own})
+    assert "A new one must have the key model" in refused({"references.mine": {"weights": "/x"}})
+
+
 def test_a_list_for_a_group_that_takes_one_is_refused() -> None:
-    assert "must be one name. Only `method` and `evaluation` take several" in refused(
-        {"generator": ["embedded"]}
-    )
+    told = refused({"generator": ["embedded"]})
+    assert "Only `method`, `evaluation`, `references`, `set_metrics` take several" in told
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,9 @@ def make_tables(
                         | {"chosen": "{}"}
                     )
                     units = [f"u-{number}" for number in range(NUM_UNITS)]
-                    scores.append(pd.DataFrame({"unit": units, "score": score}).assign(**key))
+                    scores.append(
+                        pd.DataFrame({"unit": units, "score": score}).assign(**key, metric="accuracy")
+                    )
     return pd.DataFrame(rows), pd.concat(scores, ignore_index=True)
 
 

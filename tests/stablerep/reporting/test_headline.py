@@ -38,6 +38,23 @@ def test_a_reference_is_never_the_best_arm():
     assert sentence.startswith("StableRep+, ")
 
 
+def test_a_model_that_someone_else_trained_is_no_arm_and_nothing_that_must_be_beaten():
+    arms = {**ARMS, "dinov3": ("pretrained", "none", 0.95, 0.95)}
+    metrics, scores = make_tables(arms=arms)
+    content = replace(make_content(), metrics=metrics, unit_scores=scores)
+    sentence, _ = headline_of(content)
+    assert sentence.startswith("StableRep+, ") and "dinov3" not in sentence
+    row = make_table(content, "zoo", "species").row("dinov3")
+    assert row.is_reference and not row.is_floor
+
+
+def test_references_may_have_other_names():
+    arms = {"stablerep": ARMS["stablerep"], "random_vit": ("none", "none", 0.95, 0.95)}
+    metrics, scores = make_tables(arms=arms)
+    sentence, _ = headline_of(replace(make_content(), metrics=metrics, unit_scores=scores))
+    assert ": it does not beat random vit (" in sentence
+
+
 @pytest.mark.parametrize(
     ("reference", "title"), [("untrained", "the untrained encoder"), ("raw_pixels", "raw pixels")]
 )

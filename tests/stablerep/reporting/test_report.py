@@ -100,7 +100,8 @@ def test_the_page_shows_sets_arms_rejects_gates_and_times(html: str) -> None:
         "enough rows broken",
         "generate images 44.2 s train arm 5 min 13 s all 5 min 57 s",
         "images per second 93.22",
-        "6 trainings of 6 arms on 4 image sets; frozen encoders, tested on 2 evaluation sets by 2",
+        "6 trainings of 6 arms on 4 image sets; frozen encoders, tested on 2 evaluation sets by "
+        "2 evaluations",
         "enough rows broken",
         "Gate on captions: passed (1 of 1 rules hold)",
         "a brown horse in front of a striped barn",
