@@ -46,7 +46,7 @@ def compare(runs: tuple[str, ...], output: Path | None) -> None:
             label, record = _find(run)
             if label in records:
                 raise ConfigError(
-                    f"run {run!r}: is given twice, as {label}; runs must differ. Leave one out."
+                    f"run {run!r}: is given twice, as {label}; must be given once. Leave one out."
                 )
             records[label] = record
         page = build_comparison(records)

@@ -76,6 +76,8 @@ def build_report(
     metrics: pd.DataFrame,
     unit_scores: pd.DataFrame,
     stage_seconds: dict[str, float],
+    image_set_metrics: pd.DataFrame,
+    near_images: pd.DataFrame,
     features_work: Path,
     previous_guidance_trials: pd.DataFrame | None,
     previous_guidance_recommendation: dict[str, Any] | None,
@@ -87,6 +89,8 @@ def build_report(
         metrics: of every encoder.
         unit_scores: likewise.
         stage_seconds: node -> seconds.
+        image_set_metrics: of every image set and the reference.
+        near_images: pairs of images that are near each other.
         features_work: features that the evaluation computed.
         previous_guidance_trials: of the last study of the guidance scale; None where there was none.
         previous_guidance_recommendation: likewise.
@@ -120,6 +124,8 @@ def build_report(
         num_curated_captions=None if curated is None else num_rows(curated),
         rejected_captions=others.get("rejected_captions"),
         caption_gate=others.get("caption_gate"),
+        set_metrics=image_set_metrics,
+        near_images=near_images,
         guidance_study=_guidance_study(previous_guidance_trials, previous_guidance_recommendation),
         drawing_costs=_drawing_costs(sets),
         links=_LINKS if curated is not None else {},

@@ -26,6 +26,8 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
         "metrics": "metrics",
         "unit_scores": "unit_scores",
         "stage_seconds": "stage_seconds",
+        "image_set_metrics": "image_set_metrics",
+        "near_images": "near_images",
         "features_work": "features_work",
         "previous_guidance_trials": "previous_guidance_trials",
         "previous_guidance_recommendation": "previous_guidance_recommendation",

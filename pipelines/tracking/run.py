@@ -165,7 +165,7 @@ class Tracker:
             "guidance_recommendation": lambda found: mlflow.log_dict(found, "guidance_recommendation.json"),
             "guidance_curve": lambda figure: mlflow.log_figure(figure, "guidance_curve.png"),
             "report": lambda page: mlflow.log_text(page, "report.html"),
-            "run_record": _log_record,
+            "run_record": log_record,
         }
         if is_encoder(name):
             self._arms.log(data)
@@ -240,7 +240,7 @@ class Tracker:
                 mlflow.log_params(texts)
 
 
-def _log_record(record: "RunRecord") -> None:
+def log_record(record: "RunRecord") -> None:
     """Logs what `stablerep compare` reads."""
     from stablerep.reporting.record import write_record
 

@@ -17,7 +17,7 @@ from stablerep.reporting.intervals import Resampled
 from stablerep.reporting.pages import page_environment
 from stablerep.reporting.parameters import Difference, find_differences
 from stablerep.reporting.record import RunRecord
-from stablerep.reporting.tables import Cell, make_cell, shown_metrics
+from stablerep.reporting.tables import Cell, make_cell
 
 _KEYS = ["set", "task", "evaluation", "metric"]
 _NUM_BOOTSTRAP = 1000
@@ -113,11 +113,7 @@ def compare_metrics(
     tables = []
     for key, rows in labelled.groupby(_KEYS, sort=False):
         of_key = dict(zip(_KEYS, map(str, key), strict=True))
-        match = (scores[_KEYS[:3]] == [of_key[each] for each in _KEYS[:3]]).all(axis=1)
-        of_task = labelled[(labelled[_KEYS[:2]] == [of_key[each] for each in _KEYS[:2]]).all(axis=1)]
-        # scores by unit are those of the metric that an evaluation is shown by
-        is_shown = shown_metrics(of_task)[of_key["evaluation"]] == of_key["metric"]
-        units = scores[match] if is_shown else scores.head(0)
+        units = scores[(scores[_KEYS] == [of_key[each] for each in _KEYS]).all(axis=1)]
         tables.append(_compare_one(of_key, rows, units, list(runs), (num_bootstrap, seed)))
     return tables
 

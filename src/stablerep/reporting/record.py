@@ -31,7 +31,7 @@ _METRIC_COLUMNS = (
     *("arm", "seed", "method", "images", "set", "task", "evaluation", "metric", "value", "low", "high"),
     "num_units",
 )
-_UNIT_COLUMNS = ("arm", "seed", "set", "task", "evaluation", "unit", "score")
+_UNIT_COLUMNS = ("arm", "seed", "set", "task", "evaluation", "metric", "unit", "score")
 
 
 @dataclass(frozen=True)
