@@ -13,6 +13,7 @@ from pipelines.datasets.inputs import (
 )
 from pipelines.datasets.path import FolderDataset, PathDataset
 from pipelines.datasets.pictures import FigureDataset, ImageDataset
+from pipelines.datasets.records import RunRecordDataset
 from pipelines.datasets.tables import LazyParquetDataset, ParquetDataset, PreviousParquetDataset
 from pipelines.datasets.texts import JSONDataset, PreviousJSONDataset, SecondsDataset, TextDataset
 from pipelines.datasets.whole import WholeFileDataset, WholeFolderDataset
@@ -33,6 +34,7 @@ __all__ = [
     "PathDataset",
     "PreviousJSONDataset",
     "PreviousParquetDataset",
+    "RunRecordDataset",
     "SecondsDataset",
     "TakedownsCSVDataset",
     "TextDataset",

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config.chosen_scorer import find_scorer
 from pipelines.config.corpus import build_corpus, build_evaluation_set, naming_evaluation_set
 from pipelines.reporting.learned_space import show_learned_space
+from pipelines.reporting.record import read_images_of, record_run
 from pipelines.run.items import arm_and_seed, arm_namespace, evaluation_set_of, image_set_of, is_encoder
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import Tensor
 
     from stablerep.corpora.corpus import Corpus
     from stablerep.image_sets.image_set import ImageSet
     from stablerep.reporting.alignment import AlignmentSection
     from stablerep.reporting.content import EvaluationSetFacts, ImageSetFacts
     from stablerep.reporting.guidance import GuidanceStudy
+    from stablerep.reporting.record import RunRecord
     from stablerep.training.arms import TrainedArm
 
 # pages beside the report
@@ -75,17 +76,21 @@ def build_report(
     metrics: pd.DataFrame,
     unit_scores: pd.DataFrame,
     stage_seconds: dict[str, float],
+    image_set_metrics: pd.DataFrame,
+    near_images: pd.DataFrame,
     features_work: Path,
     previous_guidance_trials: pd.DataFrame | None,
     previous_guidance_recommendation: dict[str, Any] | None,
     **others: Any,
-) -> str:
-    """Writes the page.
+) -> tuple[str, RunRecord]:
+    """Writes the page, and keeps what a comparison with other runs needs.
 
     Args:
         metrics: of every encoder.
         unit_scores: likewise.
         stage_seconds: node -> seconds.
+        image_set_metrics: of every image set and the reference.
+        near_images: pairs of images that are near each other.
         features_work: features that the evaluation computed.
         previous_guidance_trials: of the last study of the guidance scale; None where there was none.
         previous_guidance_recommendation: likewise.
@@ -119,6 +124,8 @@ def build_report(
         num_curated_captions=None if curated is None else num_rows(curated),
         rejected_captions=others.get("rejected_captions"),
         caption_gate=others.get("caption_gate"),
+        set_metrics=image_set_metrics,
+        near_images=near_images,
         guidance_study=_guidance_study(previous_guidance_trials, previous_guidance_recommendation),
         drawing_costs=_drawing_costs(sets),
         links=_LINKS if curated is not None else {},
@@ -129,7 +136,7 @@ def build_report(
         **audits,
     )
     learned = show_learned_space(content, encoders, tables, features_work)
-    return build(replace(content, learned=learned))
+    return build(replace(content, learned=learned)), record_run(content, sets, corpus)
 
 
 def _guidance_study(
@@ -196,7 +203,7 @@ def _describe_sets(
     described = {}
     for name, image_set in sets.items():
         rows = pick_images(image_set.images, shown[name])
-        pictures = _read(image_set, rows, corpus, size_px)
+        pictures = read_images_of(image_set, rows, corpus, size_px)
         described[name] = image_set_facts(
             image_set.source,
             image_set.images,
@@ -207,14 +214,6 @@ def _describe_sets(
             _alignment_section(image_set),
         )
     return described
-
-
-def _read(image_set: ImageSet, rows: pd.DataFrame, corpus: Corpus, size_px: int) -> list[Tensor]:
-    """Reads some images of a set."""
-    from stablerep.image_sets.opening import open_image_set
-
-    source = open_image_set(replace(image_set, images=rows), corpus, size_px, 0.0)
-    return [source.images.read(row) for row in range(len(rows))]
 
 
 def _alignment_section(image_set: ImageSet) -> AlignmentSection | None:

@@ -26,6 +26,8 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
         "metrics": "metrics",
         "unit_scores": "unit_scores",
         "stage_seconds": "stage_seconds",
+        "image_set_metrics": "image_set_metrics",
+        "near_images": "near_images",
         "features_work": "features_work",
         "previous_guidance_trials": "previous_guidance_trials",
         "previous_guidance_recommendation": "previous_guidance_recommendation",
@@ -42,7 +44,7 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
         audits = ["image_audit", "image_audit_pairs"]
         nodes.append(node(audit_images, auditing, audits, name="audit_images"))
         inputs |= {name: name for name in audits}
-    nodes.append(node(build_report, inputs, "report", name="build_report"))
+    nodes.append(node(build_report, inputs, ["report", "run_record"], name="build_report"))
     compared = {name: name for name in ("metrics", *encoder_names(parameters))}
     outputs = ["metrics_by_arm", "figures", "training_losses"]
     nodes.append(node(compare_versions, compared, outputs, name="compare_versions"))

@@ -13,6 +13,7 @@ from websockets.sync.client import connect
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 _START_S = 60.0
 _ANSWER_S = 60.0
+_LOADED = "new Promise(done => document.readyState == 'complete' ? done() : addEventListener('load', done))"
 
 
 def find_chromium() -> str | None:
@@ -83,9 +84,7 @@ class Browser:
         self.send("Emulation.setEmulatedMedia", features=[scheme])
         self.events.clear()
         self.send("Page.navigate", url=page.absolute().as_uri())
-        self.run(
-            "new Promise(done => document.readyState == 'complete' ? done() : addEventListener('load', done))"
-        )
+        self.run(_LOADED)
 
     def run(self, script: str) -> Any:
         """Returns the value of an expression in the page; waits for a promise."""

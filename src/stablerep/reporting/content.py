@@ -149,6 +149,8 @@ class ReportContent:
         caption_gate: the report of the gate on captions.
         image_audit: see `stablerep.alignment.audit.audit_terms`; empty where images were not audited.
         image_audit_pairs: see `stablerep.alignment.audit.audit_pairs`.
+        set_metrics: see `stablerep.validation.schemas.ImageSetMetrics`; empty where nothing was measured.
+        near_images: see `stablerep.validation.schemas.NearImages`; empty likewise.
         guidance_study: the last study of the guidance scale; None where there was none.
         learned: neighbours and map; None where they were not made.
         drawing_costs: generated set -> what its images cost in all runs, see
@@ -176,6 +178,8 @@ class ReportContent:
     caption_gate: Mapping[str, Any] | None = None
     image_audit: pd.DataFrame = field(default_factory=pd.DataFrame)
     image_audit_pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    set_metrics: pd.DataFrame = field(default_factory=pd.DataFrame)
+    near_images: pd.DataFrame = field(default_factory=pd.DataFrame)
     guidance_study: "GuidanceStudy | None" = None
     learned: "LearnedSpace | None" = None
     drawing_costs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

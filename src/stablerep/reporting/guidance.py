@@ -79,6 +79,20 @@ def alignment_over_guidance(content: ReportContent) -> dict[str, list[GuidancePo
     return {"alignment": [points[scale] for scale in sorted(points)]} if len(points) > 1 else {}
 
 
+def set_metric_over_guidance(content: ReportContent, metric: str) -> dict[str, list[GuidancePoint]]:
+    """Returns a metric of the generated sets over their guidance scales; nothing for one scale."""
+    if content.set_metrics.empty:
+        return {}
+    rows = content.set_metrics
+    rows = rows[(rows["metric"] == metric) & (rows["group"] == "all")]
+    points: dict[float, GuidancePoint] = {}
+    for name, value, number in rows[["image_set", "value", "num_images"]].itertuples(index=False):
+        scale = content.guidance_of(name)
+        if scale is not None:
+            points[scale] = GuidancePoint(scale, Interval(value, value, value, number))
+    return {metric: [points[scale] for scale in sorted(points)]} if len(points) > 1 else {}
+
+
 def draw_over_guidance(series: Mapping[str, Sequence[GuidancePoint]], metric: str, title: str) -> Figure:
     """Draws figures over the guidance scale, on a logarithmic axis; bars are intervals.
 

@@ -10,7 +10,7 @@ from stablerep.reporting.tables import ACCURACY, ArmRow, ArmsTable, title_of
 SMOKE = "smoke"
 # below it, captions as good as do not name the classes
 MIN_CLASS_MENTIONS = 0.01
-MIN_SEEDS = 3  # two values show half of the variance, see `stablerep.reporting.intervals`
+MIN_SEEDS = 3  # t is 12.7 for two and 4.3 for three, see `stablerep.reporting.intervals`
 _PERCENT = "\N{NO-BREAK SPACE}%"
 _FLOOR_TITLES = {UNTRAINED: "the untrained encoder", RAW_PIXELS: "raw pixels"}
 
@@ -106,8 +106,8 @@ def _cautions(content: ReportContent) -> list[str]:
         )
     elif len(content.seeds) < MIN_SEEDS:
         cautions.append(
-            "Two seeds: the spread between seeds is hardly known, and intervals tend to be too narrow. Which "
-            "method is better needs at least three."
+            "Two seeds: they say little about the spread between seeds, so intervals are wide. Which method "
+            "is better needs at least three."
         )
     return cautions
 

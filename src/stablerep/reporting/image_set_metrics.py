@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 _WHOLE = "all"  # the group of all images of a set
+GroupRow = tuple[str, str, list[float | None]]  # group, image set, a value for each metric
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,28 @@ def table_of_set_metrics(metrics: pd.DataFrame, group: str = _WHOLE) -> SetMetri
     names = [name for name in metrics["image_set"].unique() if name != first["reference"]]
     number = int(metrics["num_reference"].max())
     return SetMetricsTable(names, first["reference"], first["reference_digest"], number, rows)
+
+
+def table_of_groups(
+    metrics: pd.DataFrame,
+) -> tuple[list[str], list[tuple[str, str, list[float | None]]]] | None:
+    """Returns the metrics that classes and groups of the audit have, and (group, image set, values) of each.
+
+    Args:
+        metrics: see `table_of_set_metrics`.
+
+    Returns:
+        None where only whole sets were measured.
+    """
+    parts = metrics[metrics["group"] != _WHOLE]
+    if parts.empty:
+        return None
+    names = [str(name) for name in parts["metric"].unique()]
+    rows = []
+    for (group, image_set), found in parts.groupby(["group", "image_set"], sort=False):
+        values = dict(zip(found["metric"], found["value"], strict=True))
+        rows.append((str(group), str(image_set), [values.get(name) for name in names]))
+    return names, rows
 
 
 def near_pairs(near_images: pd.DataFrame) -> dict[str, list[NearPair]]:

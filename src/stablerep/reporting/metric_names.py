@@ -4,22 +4,27 @@ What is not named here is a share of which more is better, such as an accuracy.
 """
 
 import math
+import re
 
 # words of a metric's name
 _DISTANCES = frozenset({"distance", "frechet", "kernel", "cmmd", "fid", "kid", "mmd"})
 _LOSSES = frozenset({"nll", "loss", "perplexity", "rank"})
-_NUMBERS = _DISTANCES | _LOSSES | {"alignment", "entropy", "vendi"}
-_LOWER = _DISTANCES | _LOSSES | {"error", "errors", "brier", "duplicates", "overlap"}
+_NUMBERS = _DISTANCES | _LOSSES | {"alignment", "density", "entropy", "similarity", "vendi"}
+_LOWER = _DISTANCES | _LOSSES | {"error", "errors", "brier", "copies", "duplicates", "overlap"}
+
+
+def _words(metric: str) -> list[str]:
+    return re.split(r"[._]", metric)
 
 
 def is_share(metric: str) -> bool:
     """Whether values lie in [0, 1] and are shown in percent."""
-    return _NUMBERS.isdisjoint(metric.split("_"))
+    return _NUMBERS.isdisjoint(_words(metric))
 
 
 def lower_is_better(metric: str) -> bool:
     """Whether less of it is better, as of an error."""
-    return not _LOWER.isdisjoint(metric.split("_"))
+    return not _LOWER.isdisjoint(_words(metric))
 
 
 def shown(value: float | None, metric: str, signed: bool = False) -> str:

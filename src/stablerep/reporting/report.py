@@ -1,12 +1,10 @@
 """The report: one self-contained page that shows what a run found."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from stablerep.errors import DataError
 from stablerep.reporting.audit import draw_gaps, skewed_pairs
@@ -21,14 +19,22 @@ from stablerep.reporting.guidance import (
     alignment_over_guidance,
     draw_over_guidance,
     draw_study,
+    set_metric_over_guidance,
 )
-from stablerep.reporting.headline import Headline, bounds, percent, points, write_headline
+from stablerep.reporting.headline import Headline, write_headline
+from stablerep.reporting.image_set_metrics import NearPair, near_pairs, table_of_groups, table_of_set_metrics
 from stablerep.reporting.inline import svg_address
-from stablerep.reporting.metric_names import is_share, shown
+from stablerep.reporting.pages import page_environment
 from stablerep.reporting.rejections import count_rejections
 from stablerep.reporting.tables import ArmRow, ArmsTable, list_tasks, make_table, title_of
 
 # facts of an image set that have their own place on the page
+_NUM_PAIRS = 12  # of a kind and a set
+_NEAR_TITLES = {
+    "training_image": "beside the nearest image that the generator learned from",
+    "near_duplicate": "near-duplicates within the set",
+    "overlap": "images that are in an evaluation set, or nearly",
+}
 _PLACED_FACTS = ("generation", "alignment", "gate")
 
 
@@ -70,7 +76,7 @@ def build_report(content: ReportContent) -> str:
     gaps = draw_gaps(content.image_audit) if len(content.image_audit) else {}
     rejected = content.rejected_captions
     return (
-        _environment()
+        page_environment()
         .get_template("report.html.j2")
         .render(
             content=content,
@@ -80,6 +86,10 @@ def build_report(content: ReportContent) -> str:
             leading=results[0].table,
             rivals=find_rivals(results[0].table, headline.best),
             guidance=guidance,
+            set_metrics=table_of_set_metrics(content.set_metrics) if len(content.set_metrics) else None,
+            set_groups=table_of_groups(content.set_metrics) if len(content.set_metrics) else None,
+            near_images=group_pairs(content),
+            near_titles=_NEAR_TITLES,
             training=_training_figures(content),
             cost=add_up(content),
             shared_gallery=shared,
@@ -100,6 +110,17 @@ def build_report(content: ReportContent) -> str:
     )
 
 
+def group_pairs(content: ReportContent) -> dict[str, dict[str, list[NearPair]]]:
+    """Returns image set -> kind -> the nearest pairs."""
+    grouped: dict[str, dict[str, list[NearPair]]] = {}
+    for name, pairs in (near_pairs(content.near_images) if len(content.near_images) else {}).items():
+        for pair in pairs:
+            of_kind = grouped.setdefault(name, {}).setdefault(pair.kind, [])
+            if len(of_kind) < _NUM_PAIRS:
+                of_kind.append(pair)
+    return grouped
+
+
 def list_sections(
     content: ReportContent, evaluation_sets: list[str], has_guidance: bool, has_shared_captions: bool
 ) -> list[tuple[str, str]]:
@@ -112,6 +133,7 @@ def list_sections(
         (bool(content.histories), "training", "Training"),
         (has_shared_captions, "shared", "Captions and images"),
         *((True, f"set-{name}", f"Image set {name.replace('_', ' ')}") for name in content.image_sets),
+        (bool(len(content.set_metrics)), "set-metrics", "Diversity, coverage, copies"),
         (bool(len(content.image_audit)), "audit", "Audit"),
         (
             content.num_curated_captions is not None or bool(content.caption_gate),
@@ -203,6 +225,11 @@ def _guidance_figures(content: ReportContent, table: ArmsTable) -> dict[str, str
         number = min(point.interval.num_units for points in series.values() for point in points)
         title = f"mean alignment with quartiles, n = {number:,} images of a set"
         figures[f"{title}, over the guidance scale"] = draw_over_guidance(series, "alignment", title)
+    for metric, what in (("vendi", "diversity"), ("coverage", "coverage of the reference")):
+        if series := set_metric_over_guidance(content, metric):
+            number = min(point.interval.num_units for point in series[metric])
+            title = f"{what}, n = {number:,} images of a set"
+            figures[f"{title}, over the guidance scale"] = draw_over_guidance(series, metric, title)
     if content.guidance_study is not None:
         figures["Validation score over the guidance scale, by the study"] = draw_study(content.guidance_study)
     return {alt: svg_address(figure) for alt, figure in figures.items()}
@@ -226,49 +253,3 @@ def stage_rows(seconds: Mapping[str, float]) -> list[tuple[str, float, float]]:
     """Returns (stage, seconds, share of the longest) in the order in which stages ran."""
     longest = max(seconds.values(), default=0.0)
     return [(name, value, value / longest if longest else 0.0) for name, value in seconds.items()]
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("stablerep.reporting"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=percent,
-        points=points,
-        bounds=bounds,
-        shown=shown,
-        unit=lambda metric: ", %" if is_share(metric) else "",
-        title=title_of,
-        words=lambda name: str(name).replace("_", " "),
-        label=lambda key: key.removeprefix("num_").replace("_", " "),
-        number=lambda value: f"{value:,}",
-        counted=lambda number, noun: f"{number:,} {noun}{'' if number == 1 else 's'}",
-        duration=_duration,
-        brief=_brief,
-        json=lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str),
-    )
-    return environment
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min"
-
-
-def _brief(value: Any, num_characters: int = 90) -> str:
-    if isinstance(value, Mapping):
-        text = ", ".join(f"{name} {_brief(each)}" for name, each in value.items())
-    elif isinstance(value, int) and not isinstance(value, bool):
-        text = f"{value:,}"
-    else:
-        text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= num_characters else text[:num_characters] + "…"

@@ -200,27 +200,33 @@ def _order(content: ReportContent, rows: pd.DataFrame, leading: str) -> list[str
 def _row(content: ReportContent, table: ArmsTable, rows: pd.DataFrame) -> ArmRow:
     arm, method, images = (str(rows[name].iloc[0]) for name in ("arm", "method", "images"))
     cells = {
-        str(evaluation): _cell(table, arm, str(evaluation), group)
+        str(evaluation): make_cell(group, arm, table.baseline, table.resampled.get(str(evaluation)))
         for evaluation, group in rows.groupby("evaluation", sort=False)
     }
     reference = content.is_reference(method, images)
     return ArmRow(arm, method, images, content.source_of(images), reference, cells)
 
 
-def _cell(table: ArmsTable, arm: str, evaluation: str, rows: pd.DataFrame) -> Cell:
-    """Makes a cell of the rows of an arm and evaluation, one for each seed."""
+def make_cell(rows: pd.DataFrame, name: str, baseline: str, resampled: Resampled | None) -> Cell:
+    """Makes a cell.
+
+    Args:
+        rows: of the metrics, one for each seed.
+        name: of the arm, as `resampled` has it.
+        baseline: that it is compared with.
+        resampled: the scores by unit; None where there are none.
+    """
     values = tuple(float(value) for value in rows.sort_values("seed")["value"])
     first, num_units = rows.iloc[0], int(rows["num_units"].iloc[0])
-    resampled = table.resampled.get(evaluation)
-    mean, known = sum(values) / len(values), resampled is not None and arm in resampled
+    mean, known = sum(values) / len(values), resampled is not None and name in resampled
     if len(values) == 1:
         interval = Interval(mean, float(first["low"]), float(first["high"]), num_units)
     elif resampled is not None and known:
-        found = resampled.interval(arm)
+        found = resampled.interval(name)
         interval = Interval(mean, min(found.low, mean), max(found.high, mean), num_units)
     else:
         interval = Interval(mean, math.nan, math.nan, num_units)
     difference = None
-    if resampled is not None and arm != table.baseline:
-        difference = resampled.difference(arm, table.baseline)
+    if resampled is not None and name != baseline:
+        difference = resampled.difference(name, baseline)
     return Cell(interval, difference, values)

@@ -13,6 +13,7 @@ from stablerep.reporting.content import EvaluationSetFacts, ImageSetFacts, Repor
 from stablerep.reporting.gallery import GalleryEntry, make_gallery
 from stablerep.reporting.guidance import GuidanceStudy
 from stablerep.reporting.learned_space import LearnedSpace, show_space
+from stablerep.reporting.record import RunRecord
 from stablerep.storage.pixels import ImagesInMemory
 
 # arm -> (method, images, accuracy of the linear probe, accuracy of nearest neighbours)
@@ -240,3 +241,27 @@ def make_study() -> GuidanceStudy:
         "points": points,
     }
     return GuidanceStudy(recommendation, 6, 2, 200)
+
+
+def make_record(seeds: tuple[int, ...] = (0,)) -> RunRecord:
+    """Returns the record of a run on the image set `synthetic`."""
+    metrics, unit_scores = make_tables(seeds)
+    images = pd.DataFrame(
+        [
+            {"set": "synthetic", "caption_id": f"c-{number}", "text": text, "picture": picture}
+            for number, text in enumerate(TEXTS)
+            for picture in gallery_of([text], 2, number)[0].pictures
+        ]
+    )
+    return RunRecord(
+        "animals",
+        list(seeds),
+        "StableRep+ reaches 95 %",
+        ["One seed."],
+        {"seeds": list(seeds), "generator": {"guidance_scale": 2.0}, "reporting": {"num_bootstrap": 200}},
+        {"synthetic": {"source": "generated", "num_images": 4096, "guidance_scale": None}},
+        {"train_arm": 312.7},
+        metrics,
+        unit_scores,
+        images,
+    )

@@ -111,7 +111,7 @@ def test_a_smoke_run_says_that_its_figures_say_nothing():
 
 @pytest.mark.parametrize(
     ("seeds", "start"),
-    [((0,), "One seed: differences between seeds"), ((0, 1), "Two seeds: the spread between")],
+    [((0,), "One seed: differences between seeds"), ((0, 1), "Two seeds: they say little")],
 )
 def test_fewer_than_three_seeds_are_a_caution(seeds, start):
     _, (caution,) = headline_of(content_with(seeds=seeds))

@@ -140,7 +140,7 @@ def test_the_headline_holds_its_own_limits() -> None:
 def test_the_page_says_how_intervals_over_seeds_are_made(html: str) -> None:
     assert "There is one seed" in text_of(html)
     text = text_of(build_report(make_content((0, 1, 2))))
-    assert "Each resample draws S of the S seeds and U of the U units with replacement" in text
+    assert "The variance of a mean has two parts: of the units" in text
     assert "seeds 0, 1, 2" in text
     assert "and the seeds of an arm" in text
     assert "There is one seed" not in text
