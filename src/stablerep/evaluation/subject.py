@@ -5,7 +5,7 @@ Legend: N images, F features, D dimensions of an embedding shared by images and 
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -46,9 +46,11 @@ class Unlabelled:
 
     Attributes:
         features: (N, F) float16 or float32, usually memory-mapped.
+        tasks: the class names of each task.
     """
 
     features: np.ndarray
+    tasks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Split:
 
     def unlabelled(self) -> Unlabelled:
         """Returns the images without their labels."""
-        return Unlabelled(self.features)
+        return Unlabelled(self.features, self.tasks)
 
     def known(self, task: str) -> np.ndarray:
         """Returns (N,) bool: whether a task knows the label of an image."""

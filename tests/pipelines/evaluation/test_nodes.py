@@ -49,6 +49,7 @@ EVALUATION = {
 }
 
 
+CALIBRATION = {"calibration": {"_target_": "stablerep.evaluation.calibration.Calibration"}}
 ZERO_SHOT = {"zero_shot": {"_target_": "stablerep.evaluation.zero_shot.ZeroShot"}}
 
 
@@ -201,7 +202,7 @@ def test_a_trial_is_scored_by_the_first_evaluation_that_every_arm_can_take(
 ) -> None:
     arm, sets = an_arm_with_text(), {"own": SET}
     alone = validation_scores(arm, table, sets, EVALUATION, tmp_path)
-    both = validation_scores(arm, table, sets, ZERO_SHOT | EVALUATION, tmp_path)
+    both = validation_scores(arm, table, sets, ZERO_SHOT | CALIBRATION | EVALUATION, tmp_path)
     pd.testing.assert_series_equal(both, alone)
 
 
