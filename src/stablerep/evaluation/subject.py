@@ -84,10 +84,12 @@ class Unlabelled:
 
     Attributes:
         features: (N, F) float16 or float32, usually memory-mapped.
+        tasks: the class names of each task.
         images: for what needs more than features; None where only these are known.
     """
 
     features: np.ndarray
+    tasks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     images: Images | None = None
 
     @property
@@ -119,7 +121,7 @@ class Split:
 
     def unlabelled(self) -> Unlabelled:
         """Returns the images without their labels."""
-        return Unlabelled(self.features, self.images)
+        return Unlabelled(self.features, self.tasks, self.images)
 
     def known(self, task: str) -> np.ndarray:
         """Returns (N,) bool: whether a task knows the label of an image."""
