@@ -94,6 +94,8 @@ def _cautions(content: ReportContent) -> list[str]:
             )
     if len(content.seeds) == 1:
         cautions.append("One seed: differences between seeds are not in the intervals.")
+    if len(content.seeds) == 2:
+        cautions.append("Two seeds: they say little about the spread between seeds, so intervals are wide.")
     return cautions
 
 

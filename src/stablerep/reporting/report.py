@@ -19,6 +19,7 @@ from stablerep.reporting.headline import bounds, percent, points, write_headline
 from stablerep.reporting.inline import svg_address
 from stablerep.reporting.rejections import count_rejections
 from stablerep.reporting.tables import ArmRow, ArmsTable, list_tasks, make_table, title_of
+from stablerep.reporting.worth_it import EQUALS, answer, draw_worth
 
 # facts of an image set that have their own place on the page
 _PLACED_FACTS = ("generation", "alignment", "gate")
@@ -52,7 +53,7 @@ def build_report(content: ReportContent) -> str:
     """
     _check_every_arm_is_in(content)
     results = [make_section(content, name, tasks) for name, tasks in list_tasks(content.metrics).items()]
-    headline = write_headline(content, results[0].table)
+    headline, worth = write_headline(content, results[0].table), answer(content)
     galleries = {name: each.gallery for name, each in content.image_sets.items()}
     shared, own = share_galleries(galleries)
     gaps = draw_gaps(content.image_audit) if len(content.image_audit) else {}
@@ -62,6 +63,9 @@ def build_report(content: ReportContent) -> str:
         .get_template("report.html.j2")
         .render(
             content=content,
+            worth=worth,
+            worth_figure="" if worth is None else svg_address(draw_worth(worth)),
+            worth_equals=EQUALS,
             colours=css_variables(),
             headline=headline,
             results=results,

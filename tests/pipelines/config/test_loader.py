@@ -397,7 +397,10 @@ def test_a_typo_deep_in_a_free_mapping_is_found() -> None:
         ({"arms.stablerap.images": "real"}, "arms.stablerap: unknown key; must be one of clip_real"),
         ({"method.simcrl.temperature": 0.2}, "method.simcrl: unknown key; must be one of clip, simclr"),
         ({"image_sets.reel": {"num_images": 2}}, "image_sets.reel: unknown key; must be one of real"),
-        ({"evaluation_sets.scene.num_train": 2}, "evaluation_sets.scene: unknown key; must be one of scenes"),
+        (
+            {"evaluation_sets.scene.num_train": 2},
+            "evaluation_sets.scene: unknown key; must be one of hard_scenes, scenes",
+        ),
         (
             {"validation.terms.no_term_prevail.severity": "warn"},
             "validation.terms.no_term_prevail: a rule wi",
