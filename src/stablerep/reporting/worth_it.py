@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from stablerep.evaluation.bootstrap import Interval
 from stablerep.reporting.axes import TEXT, light, plain
 from stablerep.reporting.content import CORPUS, GENERATED, MIXTURE, ReportContent
-from stablerep.reporting.headline import bounds, percent, points
+from stablerep.reporting.headline import MIN_SEEDS, bounds, percent, points
 from stablerep.reporting.tables import ArmsTable, list_tasks, make_table, title_of
 
 REAL, SYNTHETIC, HALF = "real", "synthetic", "half"
@@ -29,7 +29,6 @@ EQUALS = {
     CAPTIONS: "an equal number of captions",
     COMPUTE: "equal compute, generation included",
 }
-MIN_SEEDS = 3  # that say something of the spread between seeds
 _KIND_SOURCES = {REAL: CORPUS, SYNTHETIC: GENERATED, HALF: MIXTURE}  # whose colours they have
 
 
