@@ -14,9 +14,11 @@ from pipelines.config.arm_plan import head_of, training_of
 from stablerep.alignment.settings import AlignmentSettings, ScorerRecipe
 from stablerep.curation.settings import CurationSettings
 from stablerep.errors import shortened
+from stablerep.evaluation.reference_settings import ReferenceSettings
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.image_sets.settings import ImageSetSettings
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
+from stablerep.image_set_metrics.settings import SetComparisonSettings
 from stablerep.models.settings import EncoderSettings
 from stablerep.nearest_name import must_be_one_of
 from stablerep.reporting.settings import ReportingSettings
@@ -60,6 +62,10 @@ class Parameters(Settings):
     method: Named[Target]
     training: TrainingSettings
     evaluation: Named[Target]
+    references: Named[ReferenceSettings]
+    set_metrics: Named[Target]
+    set_comparison: SetComparisonSettings
+    extractor: Target
     reporting: ReportingSettings
     tuning: TuningSettings
     pretraining: PretrainingRecipe
@@ -77,6 +83,9 @@ class Parameters(Settings):
             _check_name(key, getattr(self, key))
         for section in ("image_sets", "arms", "evaluation_sets"):
             _check_names(section, getattr(self, section))
+        for name in self.references:
+            self._check_reference(name)
+        self._check_reference_set()
         for name in self.image_sets:
             self._check_sets_needed_by(name, ())
             if self.image_sets[name].source == "generated":
@@ -88,6 +97,12 @@ class Parameters(Settings):
         for name in self.arms:
             self._check_arm(name)
         return self
+
+    def _check_reference_set(self) -> None:
+        reference = self.set_comparison.reference.evaluation_set
+        if reference is not None and reference not in self.evaluation_sets:
+            known = must_be_one_of(reference, self.evaluation_sets)
+            raise SettingError("set_comparison.reference.evaluation_set", f"got {reference!r}; {known}")
 
     def generator_of(self, image_set: str) -> GeneratorSettings:
         """Returns the generator's settings for an image set: those of `generator`, with the set's own keys.
@@ -127,6 +142,11 @@ class Parameters(Settings):
                 chain = " needs ".join((*above, name, other))
                 raise SettingError(where, f"got {other!r}; a set must not need itself: {chain}")
             self._check_sets_needed_by(other, (*above, name))
+
+    def _check_reference(self, name: str) -> None:
+        _check_name("references", name)
+        if name in self.arms:
+            raise SettingError("references", f"got the name {name!r}; must be other than that of an arm")
 
     def _check_arm(self, name: str) -> None:
         arm, key = self.arms[name], f"arms.{name}"

@@ -7,7 +7,7 @@ from kedro.pipeline import Pipeline, node
 from pipelines.evaluation.nodes import evaluate_encoders
 from pipelines.run.items import encoder_names, evaluation_set_of
 
-_KEYS = ("evaluation", "evaluation_sets", "encoder", "reporting", "seeds")
+_KEYS = ("evaluation", "evaluation_sets", "encoder", "references", "reporting", "seeds")
 
 
 def create_pipeline(parameters: dict[str, Any]) -> Pipeline:

@@ -17,6 +17,7 @@ from pipelines.config.catalog import check_datasets, entries_of_catalog
 from pipelines.config.corpus import CORPORA, build_corpus
 from pipelines.config.executor import build_executor
 from pipelines.config.possible_arms import lacks_captions
+from pipelines.config.references import check_references
 from pipelines.run.chosen_parts import check_chosen_parts
 from pipelines.run.current import CURRENT
 from pipelines.run.items import is_encoder
@@ -113,10 +114,17 @@ def check_before_run(
             cannot be made.
         GeneratorError: images are to be drawn, and the model is missing, incomplete or damaged.
         DataError: an output cannot be written, the corpus or an evaluation set cannot be read, the scorer is
-            missing or damaged, arms are to be trained on captions or images that are too few, images cannot
-            be made of the captions, or a generator is to learn from a corpus without captioned images.
+            missing or damaged, the weights of a reference are missing or do not fit, arms are to be trained
+            on captions or images that are too few, images cannot be made of the captions, or a generator is
+            to learn from a corpus without captioned images.
     """
-    from pipelines.run.evaluation_checks import EVALUATING, check_evaluation_sets, check_evaluations
+    from pipelines.run.evaluation_checks import (
+        EVALUATING,
+        MEASURING,
+        check_evaluation_sets,
+        check_evaluations,
+        check_set_metrics,
+    )
     from pipelines.run.output_checks import check_outputs
 
     corpus: Corpus | None = None
@@ -131,6 +139,8 @@ def check_before_run(
     if "params:encoder" in taken:
         check_encoder(parameters["encoder"]["backbone"])
         check_local_crops_of_arms(parameters)
+    if "params:references" in taken:
+        check_references(parameters["references"])
     if "params:corpus" in taken:
         corpus = build_corpus(parameters["corpus"])
         _check_corpus(pipeline, catalog, corpus, parameters)
@@ -139,6 +149,8 @@ def check_before_run(
     evaluation_sets = check_evaluation_sets(pipeline, parameters, corpus)
     if not nodes.isdisjoint(EVALUATING):
         check_evaluations(parameters["evaluation"], evaluation_sets)
+    if MEASURING in nodes:
+        check_set_metrics(catalog, parameters)
     _check_drawing_and_scoring(catalog, parameters, nodes, taken)
     if corpus and any(map(is_encoder, pipeline.all_outputs())) and "curate_captions" in nodes:
         _check_captions(corpus, parameters)

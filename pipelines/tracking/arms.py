@@ -20,7 +20,8 @@ from pipelines.config.arm_plan import training_of
 from pipelines.config.generator import generator_of
 from pipelines.run.items import image_set_of
 from pipelines.tracking.captions import captions_of, captions_tags, log_captions
-from pipelines.tracking.values import flatten, in_calls, log_params, metrics_of
+from pipelines.tracking.values import in_calls, log_params, metrics_of
+from stablerep.reporting.parameters import flatten
 
 if TYPE_CHECKING:
     from kedro.io import DataCatalog

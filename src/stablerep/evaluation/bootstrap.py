@@ -4,9 +4,10 @@ Images of one unit (a writer, a patient, a place) share what makes them hard, so
 draws: the unit is resampled, not the image (B. Efron and R. Tibshirani, An Introduction to the Bootstrap,
 1993, chapter 13, for the percentile interval). Intervals over images would be too narrow. Where each image
 is its own unit, the two are the same.
-Legend: B images, U units, R resamples.
+Legend: B images, U units, R resamples, K means that a metric is a function of.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ _DRAWS_AT_A_TIME = 4_000_000  # 64 MB of indices and scores, however many units 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over units with its percentile interval.
+    """A mean over units, or a function of means, with its percentile interval.
 
     Attributes:
         value: the mean.
@@ -62,19 +63,62 @@ def interval_over_units(per_unit: pd.Series, num_bootstrap: int, seed: int) -> I
         DataError: there is no unit.
     """
     scores = per_unit.to_numpy(dtype=np.float64)
-    if not len(scores):
+    _check_units(len(scores))
+    return _interval(float(scores.mean()), _resampled_means(scores, num_bootstrap, seed), len(scores))
+
+
+def means_per_unit(scores_BK: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """Returns the (U, K) mean of each unit, in rising order of the units.
+
+    Args:
+        scores_BK: (B, K).
+        units: (B,) the unit of each image, text or int.
+    """
+    by_unit = pd.DataFrame(np.asarray(scores_BK, dtype=np.float64)).groupby(np.asarray(units))
+    return by_unit.mean().to_numpy()
+
+
+def interval_of_function(
+    means_UK: np.ndarray, function: Callable[[np.ndarray], np.ndarray], num_bootstrap: int, seed: int
+) -> Interval:
+    """Resamples units with replacement, for a metric that is a function of means over units.
+
+    Args:
+        means_UK: (U, K) of each unit.
+        function: maps (..., K) means over units to (...) values of the metric.
+        num_bootstrap: R.
+        seed: as in `interval_over_units`, and the same resamples.
+
+    Raises:
+        DataError: there is no unit.
+    """
+    _check_units(len(means_UK))
+    value = float(function(means_UK.mean(axis=0)))
+    return _interval(value, function(_resampled_means(means_UK, num_bootstrap, seed)), len(means_UK))
+
+
+def _check_units(num_units: int) -> None:
+    if not num_units:
         raise DataError("bootstrap: got scores of no unit; must be at least one")
+
+
+def _resampled_means(scores: np.ndarray, num_bootstrap: int, seed: int) -> np.ndarray:
+    """Returns the (R,) or (R, K) means over the units of each resample of (U,) or (U, K) scores."""
     rng = numpy_generator(_STREAM, seed)
-    means = np.empty(num_bootstrap)
-    rows = max(1, _DRAWS_AT_A_TIME // len(scores))
+    num_units = len(scores)
+    means = np.empty((num_bootstrap, *scores.shape[1:]))
+    rows = max(1, _DRAWS_AT_A_TIME // scores.size)
     for start in range(0, num_bootstrap, rows):
         part = means[start : start + rows]
-        part[:] = scores[rng.integers(len(scores), size=(len(part), len(scores)))].mean(axis=1)
+        part[:] = scores[rng.integers(num_units, size=(len(part), num_units))].mean(axis=1)
+    return means
+
+
+def _interval(value: float, resampled: np.ndarray, num_units: int) -> Interval:
     tail = (1 - LEVEL) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    value = float(scores.mean())
-    # of few resamples all may lie on one side of the mean, and of many by rounding
-    return Interval(value, min(float(low), value), max(float(high), value), len(scores))
+    low, high = np.quantile(resampled, [tail, 1 - tail])
+    # of few resamples all may lie on one side of the value, and of many by rounding
+    return Interval(value, min(float(low), value), max(float(high), value), num_units)
 
 
 def paired_difference(first: pd.Series, second: pd.Series, num_bootstrap: int, seed: int) -> Interval:

@@ -1,26 +1,31 @@
 """The protocol of an evaluation: choices on train and validation images, then one look at the test images.
 
 An evaluation asks something of a frozen encoder. It makes every choice in `choose`, which is given the train
-and validation split, and predicts in `score`, which is given the features of the test images, never their
-labels. `evaluate` alone opens the test split, after all evaluations have chosen.
-Legend: N images, F features.
+and validation split, and predicts in `score`, which is given the test images, never their labels. `measure`
+compares the predictions with the labels, by one or several metrics. `evaluate` alone opens the test split,
+after all evaluations have chosen.
+Legend: N images, F features, B bins of a metric.
 """
 
 import json
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from stablerep.errors import ConfigError
-from stablerep.evaluation.bootstrap import interval_over_units, mean_per_unit
-from stablerep.evaluation.labelled_set import UNKNOWN
-from stablerep.evaluation.subject import Prompts, Split, Subject
+from stablerep.errors import ConfigError, DataError
+from stablerep.evaluation.bootstrap import (
+    interval_of_function,
+    interval_over_units,
+    mean_per_unit,
+    means_per_unit,
+)
+from stablerep.evaluation.subject import Prompts, Split, Subject, TestSplit, Unlabelled
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +34,7 @@ METRIC_COLUMNS = (
     "arm", "set", "task", "evaluation", "version", "metric", "value", "low", "high", "num_units",
     "num_images", "validation", "chosen",
 )  # fmt: skip
-UNIT_COLUMNS = ("arm", "set", "task", "evaluation", "unit", "score")
+UNIT_COLUMNS = ("arm", "set", "task", "evaluation", "metric", "unit", "score")
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Choice:
     """What an evaluation chose for one task.
 
     Attributes:
-        validation: its accuracy on the validation images, in [0, 1].
+        validation: the first metric on the validation images, usually an accuracy in [0, 1].
         chosen: the settings that the validation images decided, by name; empty where there is nothing to
             choose.
         state: what `score` needs, for instance a fitted classifier.
@@ -46,6 +51,21 @@ class Choice:
     validation: float
     chosen: Mapping[str, float | int | str]
     state: Any
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One metric of a task.
+
+    Attributes:
+        scores: (N,) of each image; the metric is their mean over units. Or (N, B), where it is a function of
+            B means.
+        of_means: that function, which maps (..., B) means to (...) values, for instance a calibration error
+            of B bins. Such a metric has an interval, but no score of each unit.
+    """
+
+    scores: np.ndarray
+    of_means: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 class Evaluation(ABC):
@@ -84,16 +104,48 @@ class Evaluation(ABC):
         """
 
     @abstractmethod
-    def score(self, choices: Mapping[str, Choice], features: np.ndarray) -> dict[str, np.ndarray]:
+    def score(self, choices: Mapping[str, Choice], images: Unlabelled) -> dict[str, np.ndarray]:
         """Predicts for each task, with what was chosen.
 
         Args:
             choices: as `choose` returned them.
-            features: (N, F) of test images.
+            images: the N test images.
 
         Returns:
-            By task the (N,) int64 classes.
+            By task what `measure` takes, an array of N rows; by default (N,) int64 classes.
         """
+
+    def measure(self, choice: Choice, predicted: np.ndarray, right: np.ndarray) -> dict[str, Measured]:
+        """Compares predictions with what is right; by default by accuracy.
+
+        Args:
+            choice: what was chosen for the task.
+            predicted: (N, ...) by `score`, of those images whose label is known.
+            right: (N,) their int64 labels.
+
+        Returns:
+            By metric its scores; the first metric is the one that `Choice.validation` states.
+        """
+        del choice
+        return {ACCURACY: Measured(predicted == right)}
+
+
+def check_several_classes(name: str, train: Split) -> None:
+    """Looks whether there is something to tell apart.
+
+    Args:
+        name: of the evaluation, for the message.
+        train: to learn from.
+
+    Raises:
+        DataError: the train images of a task are all of one class.
+    """
+    for task in train.tasks:
+        if len(np.unique(train.labels[task][train.known(task)])) < 2:
+            raise DataError(
+                f"{name}, task {task!r}: the train images are all of one class; there must be at least two. "
+                "Remove the task or change the split."
+            )
 
 
 @dataclass(frozen=True)
@@ -101,9 +153,9 @@ class Scores:
     """The results of one subject.
 
     Attributes:
-        metrics: one row per task and evaluation, with `METRIC_COLUMNS`: accuracies in [0, 1], 95 % intervals
-            over units, `chosen` as JSON text.
-        units: one row per task, evaluation and unit, with `UNIT_COLUMNS`.
+        metrics: one row per task, evaluation and metric, with `METRIC_COLUMNS`: 95 % intervals over units,
+            `validation` of the first metric alone, `chosen` as JSON text.
+        units: one row per task, evaluation, metric and unit, with `UNIT_COLUMNS`, of metrics that are means.
     """
 
     metrics: pd.DataFrame
@@ -145,7 +197,7 @@ def choose_all(subject: Subject, evaluations: Sequence[Evaluation]) -> dict[str,
 def scores_of_validation_units(
     subject: Subject, evaluation: Evaluation, choices: Mapping[str, Choice]
 ) -> pd.Series:
-    """Returns the mean score of each validation unit on the first task, by unit in rising order.
+    """Returns the first metric's mean of each validation unit on the first task, by unit in rising order.
 
     Args:
         subject: the encoder.
@@ -154,11 +206,11 @@ def scores_of_validation_units(
     """
     validation = subject.open_validation()
     task = next(iter(choices))
-    predicted = evaluation.score({task: choices[task]}, validation.features)[task]
-    known = validation.labels[task] != UNKNOWN
-    return mean_per_unit(
-        predicted[known] == validation.labels[task][known], subject.validation_units()[known]
-    )
+    first = {task: choices[task]}
+    predicted = evaluation.score(first, validation.unlabelled())[task]
+    known = validation.known(task)
+    measured = evaluation.measure(choices[task], predicted[known], validation.labels[task][known])
+    return mean_per_unit(next(iter(measured.values())).scores, subject.validation_units()[known])
 
 
 def evaluate(subject: Subject, evaluations: Sequence[Evaluation], num_bootstrap: int, seed: int) -> Scores:
@@ -179,31 +231,56 @@ def evaluate(subject: Subject, evaluations: Sequence[Evaluation], num_bootstrap:
     if choices:
         test = subject.open_test(choices)
     for evaluation in (each for each in evaluations if each.name in choices):
-        predictions = evaluation.score(choices[evaluation.name], test.features)
-        for task, choice in choices[evaluation.name].items():
-            known = test.labels[task] != UNKNOWN
-            correct = predictions[task][known] == test.labels[task][known]
-            per_unit = mean_per_unit(correct, test.units[known])
-            interval = interval_over_units(per_unit, num_bootstrap, seed)
-            key = {
+        for found in _measured(evaluation, choices[evaluation.name], test):
+            key: dict[str, str] = {
                 "arm": subject.name,
                 "set": subject.labelled_set.name,
-                "task": task,
+                "task": found.task,
                 "evaluation": evaluation.name,
+                "metric": found.metric,
             }
-            units.append(per_unit.reset_index().assign(**key))
+            if found.of.of_means is None:
+                per_unit = mean_per_unit(found.of.scores, found.units)
+                interval = interval_over_units(per_unit, num_bootstrap, seed)
+                units.append(per_unit.reset_index().assign(**key))
+            else:
+                means_UB = means_per_unit(found.of.scores, found.units)
+                interval = interval_of_function(means_UB, found.of.of_means, num_bootstrap, seed)
             metrics.append(
                 {
                     **key,
                     **asdict(interval),
                     "version": evaluation.version,
-                    "metric": ACCURACY,
-                    "num_images": int(known.sum()),
-                    "validation": choice.validation,
-                    "chosen": json.dumps(dict(choice.chosen), sort_keys=True),
+                    "num_images": len(found.units),
+                    "validation": found.validation,
+                    "chosen": json.dumps(dict(found.chosen), sort_keys=True),
                 }
             )
     return Scores(
         pd.DataFrame(metrics, columns=list(METRIC_COLUMNS)),
         pd.concat(units[1:] or units, ignore_index=True)[list(UNIT_COLUMNS)],
     )
+
+
+@dataclass(frozen=True)
+class _OneMetric:
+    """A metric of a task on the test images whose labels are known."""
+
+    task: str
+    metric: str
+    of: Measured
+    units: np.ndarray
+    validation: float
+    chosen: Mapping[str, float | int | str]
+
+
+def _measured(evaluation: Evaluation, choices: Mapping[str, Choice], test: TestSplit) -> Iterator[_OneMetric]:
+    """Predicts once, and yields each task's metrics; the validation's value is the first one's."""
+    predictions = evaluation.score(choices, test.unlabelled())
+    for task, choice in choices.items():
+        known = test.known(task)
+        validation = choice.validation
+        measured = evaluation.measure(choice, predictions[task][known], test.labels[task][known])
+        for metric, of in measured.items():
+            yield _OneMetric(task, metric, of, test.units[known], validation, choice.chosen)
+            validation = float("nan")

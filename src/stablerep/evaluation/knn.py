@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from stablerep.errors import ConfigError, check_range
 from stablerep.evaluation.evaluation import Choice, Evaluation
-from stablerep.evaluation.subject import Prompts, Split
+from stablerep.evaluation.subject import Prompts, Split, Unlabelled
 from stablerep.settings import Settings
 
 _WHERE = "conf/params/evaluation/knn.yaml, or use more train images"
@@ -146,10 +146,10 @@ class NearestNeighbours(Evaluation):
                 choices[task] = Choice(validation.accuracy(task, predicted), {}, bank)
         return {task: choices[task] for task in train.tasks}
 
-    def score(self, choices: Mapping[str, Choice], features: np.ndarray) -> dict[str, np.ndarray]:
+    def score(self, choices: Mapping[str, Choice], images: Unlabelled) -> dict[str, np.ndarray]:
         """Votes on test images; tasks that know the same train images share the search."""
         banks = {id(choice.state): choice.state for choice in choices.values()}
         predictions: dict[str, np.ndarray] = {}
         for bank in banks.values():
-            predictions |= bank.predict(features, self.settings.num_neighbours)
+            predictions |= bank.predict(images.features, self.settings.num_neighbours)
         return {task: predictions[task] for task in choices}

@@ -12,10 +12,9 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from stablerep.errors import DataError
-from stablerep.evaluation.evaluation import Choice, Evaluation
+from stablerep.evaluation.evaluation import Choice, Evaluation, check_several_classes
 from stablerep.evaluation.standardiser import Standardiser
-from stablerep.evaluation.subject import Prompts, Split
+from stablerep.evaluation.subject import Prompts, Split, Unlabelled
 from stablerep.settings import Settings, Values
 
 
@@ -71,12 +70,7 @@ class LinearProbe(Evaluation):
         """
         from stablerep.evaluation.logistic_regression import fit_classifiers
 
-        for task, labels in train.labels.items():
-            if len(np.unique(labels[labels >= 0])) < 2:
-                raise DataError(
-                    f"{self.name}, task {task!r}: the train images are all of one class; there must be at "
-                    "least two. Remove the task or change the split."
-                )
+        check_several_classes(self.name, train)
         choices: dict[str, Choice] = {}
         for features, known in train.labelled_together():
             standardise = Standardiser(features)
@@ -92,13 +86,13 @@ class LinearProbe(Evaluation):
                         choices[task] = Choice(accuracy, {"inverse_strength": c}, state)
         return {task: choices[task] for task in train.tasks}
 
-    def score(self, choices: Mapping[str, Choice], features: np.ndarray) -> dict[str, np.ndarray]:
+    def score(self, choices: Mapping[str, Choice], images: Unlabelled) -> dict[str, np.ndarray]:
         """Predicts with the probe that was kept for each task."""
         predictions = {}
         standard: dict[int, np.ndarray] = {}
         for task, choice in choices.items():
             standardise, classifier = choice.state
             if id(standardise) not in standard:
-                standard[id(standardise)] = standardise(features)
+                standard[id(standardise)] = standardise(images.features)
             predictions[task] = classifier.predict(standard[id(standardise)])
         return predictions

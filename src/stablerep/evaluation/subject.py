@@ -5,12 +5,17 @@ Legend: N images, F features, D dimensions of an embedding shared by images and 
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from stablerep.evaluation.labelled_set import UNKNOWN, LabelledSet, label_column
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from stablerep.models.encoder import Encoder
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +45,57 @@ class Prompts:
     templates: Mapping[str, tuple[str, ...]]
 
 
+class Change(Protocol):
+    """What is done to an image before an encoder sees it: a function of the image and its name alone."""
+
+    @property
+    def key(self) -> str:
+        """What it does, with every number: changes of one key give one image."""
+        ...
+
+    def __call__(self, image: "Tensor", name: str) -> "Tensor":
+        """Maps an image, (3, H, W) uint8, to another."""
+        ...
+
+
+class Images(Protocol):
+    """The N images of one split, and the encoder that sees them."""
+
+    def __len__(self) -> int:
+        """Returns N."""
+        ...
+
+    def read(self, places: np.ndarray) -> "list[Tensor]":
+        """Returns the images at some places of the split, (3, H, W) uint8 each."""
+        ...
+
+    def features_of(self, change: Change) -> np.ndarray:
+        """Returns (N, F) features of changed images, kept as those of the images themselves are."""
+        ...
+
+    def copy_of_encoder(self) -> "Encoder":
+        """Returns the encoder on the CPU, to train further."""
+        ...
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """Images of a split as one encoder sees them, without their labels.
+
+    Attributes:
+        features: (N, F) float16 or float32, usually memory-mapped.
+        images: for what needs more than features; None where only these are known.
+    """
+
+    features: np.ndarray
+    images: Images | None = None
+
+    @property
+    def pictures(self) -> Images:
+        """The images themselves; raises ValueError where only features are known."""
+        return _pictures(self.images)
+
+
 @dataclass(frozen=True)
 class Split:
     """One split as one encoder sees it.
@@ -48,31 +104,49 @@ class Split:
         features: (N, F) float16 or float32, usually memory-mapped.
         labels: by task (N,) int64, -1 where unknown.
         tasks: the class names of each task.
+        images: for what needs more than features; None where only these are known.
     """
 
     features: np.ndarray
     labels: Mapping[str, np.ndarray]
     tasks: Mapping[str, tuple[str, ...]]
+    images: Images | None = None
 
-    def labelled_together(self) -> list[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    @property
+    def pictures(self) -> Images:
+        """The images themselves; raises ValueError where only features are known."""
+        return _pictures(self.images)
+
+    def unlabelled(self) -> Unlabelled:
+        """Returns the images without their labels."""
+        return Unlabelled(self.features, self.images)
+
+    def known(self, task: str) -> np.ndarray:
+        """Returns (N,) bool: whether a task knows the label of an image."""
+        return self.labels[task] != UNKNOWN
+
+    def rows_known_together(self) -> list[tuple[np.ndarray, list[str]]]:
         """Groups tasks that know the labels of the same images.
 
         Returns:
-            For each group the features and the labels by task, of the images whose labels are known.
+            For each group the rows of the images whose labels are known, and the tasks.
         """
         groups: dict[bytes, list[str]] = {}
-        for task, labels in self.labels.items():
-            groups.setdefault((labels != UNKNOWN).tobytes(), []).append(task)
+        for task in self.labels:
+            groups.setdefault(self.known(task).tobytes(), []).append(task)
+        return [(np.flatnonzero(self.known(tasks[0])), tasks) for tasks in groups.values()]
+
+    def labelled_together(self) -> list[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """Returns for each group of `rows_known_together` the features and the labels by task."""
         found = []
-        for tasks in groups.values():
-            known = self.labels[tasks[0]] != UNKNOWN
-            features = self.features if known.all() else self.features[known]
-            found.append((features, {task: self.labels[task][known] for task in tasks}))
+        for rows, tasks in self.rows_known_together():
+            features = self.features if len(rows) == len(self.features) else self.features[rows]
+            found.append((features, {task: self.labels[task][rows] for task in tasks}))
         return found
 
     def accuracy(self, task: str, predicted: np.ndarray) -> float:
         """Returns the share of (N,) predicted classes that are right, of those whose label is known."""
-        known = self.labels[task] != UNKNOWN
+        known = self.known(task)
         return float(np.mean(predicted[known] == self.labels[task][known]))
 
 
@@ -86,7 +160,13 @@ class TestSplit(Split):
 
     __test__ = False  # not a class of tests
 
-    units: np.ndarray
+    units: np.ndarray = field(kw_only=True)
+
+
+def _pictures(images: Images | None) -> Images:
+    if images is None:
+        raise ValueError("this evaluation needs the images; its subject has their features alone")
+    return images
 
 
 class Subject:
@@ -97,6 +177,7 @@ class Subject:
         labelled_set: the images.
         read_features: maps the name of a split to its (N, F) features, in the order of the table.
         text: the encoder's text tower, if it has one.
+        open_images: maps the name of a split to its images, for evaluations that need more than features.
     """
 
     def __init__(
@@ -105,12 +186,13 @@ class Subject:
         labelled_set: LabelledSet,
         read_features: Callable[[str], np.ndarray],
         text: TextTower | None = None,
+        open_images: Callable[[str], Images] | None = None,
     ) -> None:
         self.name = name
         self.labelled_set = labelled_set
         self.prompts = None if text is None else Prompts(text, labelled_set.prompts)
         self.opened_after: tuple[str, ...] = ()
-        self._read_features = read_features
+        self._read_features, self._open_images = read_features, open_images
 
     def open_train(self) -> Split:
         """Returns the split to learn from."""
@@ -149,7 +231,7 @@ class Subject:
             self.name, self.labelled_set.name, ", ".join(self.opened_after),
         )  # fmt: skip
         split = self._open("test")
-        return TestSplit(split.features, split.labels, split.tasks, self._units("test"))
+        return TestSplit(split.features, split.labels, split.tasks, split.images, units=self._units("test"))
 
     def _open(self, split: str) -> Split:
         rows = self.labelled_set.rows(split)
@@ -158,4 +240,5 @@ class Subject:
         features = self._read_features(split)
         if len(features) != len(rows):
             raise ValueError(f"{self.name}: {len(features)} features of {len(rows)} {split} images")
-        return Split(features, labels, tasks)
+        images = None if self._open_images is None else self._open_images(split)
+        return Split(features, labels, tasks, images)

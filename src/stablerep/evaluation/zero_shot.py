@@ -12,7 +12,7 @@ import numpy as np
 
 from stablerep.errors import ConfigError
 from stablerep.evaluation.evaluation import Choice, Evaluation
-from stablerep.evaluation.subject import Prompts, Split, TextTower
+from stablerep.evaluation.subject import Prompts, Split, TextTower, Unlabelled
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +71,8 @@ class ZeroShot(Evaluation):
             choices[task] = Choice(validation.accuracy(task, texts.predict(images_ND)), {}, texts)
         return choices
 
-    def score(self, choices: Mapping[str, Choice], features: np.ndarray) -> dict[str, np.ndarray]:
+    def score(self, choices: Mapping[str, Choice], images: Unlabelled) -> dict[str, np.ndarray]:
         """Classifies test images; they are embedded once for all tasks."""
         tower = next(iter(choices.values())).state.tower
-        images_ND = tower.embed_features(features)
+        images_ND = tower.embed_features(images.features)
         return {task: choice.state.predict(images_ND) for task, choice in choices.items()}

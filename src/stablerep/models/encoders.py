@@ -24,7 +24,8 @@ class TimmEncoder(Encoder):
     """A timm model without its classifier, fed with images in [0, 1].
 
     Args:
-        name: timm's name, such as `vit_base_patch16_224`.
+        name: timm's name, such as `vit_base_patch16_224`; a tag behind a dot chooses the constants of the
+            weights that have it.
         size_px: side of the square images.
         standardise: by what an image is standardised: `timm`, the constants of the model's own
             configuration; `imagenet`, those of ImageNet; or `image`, its own mean and deviation over pixels
@@ -58,11 +59,7 @@ class TimmEncoder(Encoder):
                 f"encoder.backbone.standardise: got {standardise!r}; {must_be_one_of(standardise, STANDARDS)}"
             )
 
-        if name not in timm.list_models():
-            near = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0)
-            raise ConfigError(
-                f"encoder.backbone.name: got {name!r}; must be a timm model, such as {', '.join(near)}"
-            )
+        check_timm_model("encoder.backbone.name", name)
         known = timm.get_pretrained_cfg(name)
         if "img_size" not in options and known is not None and known.fixed_input_size:
             options["img_size"] = size_px
@@ -94,6 +91,20 @@ class TimmEncoder(Encoder):
         else:
             standard = (images - self.mean) / self.deviation
         return self.body(standard).flatten(1)
+
+
+def check_timm_model(key: str, name: str) -> None:
+    """Raises ConfigError for a name that timm does not have, or a tag that its model does not have."""
+    import timm
+
+    architecture, dot, tag = name.partition(".")
+    if architecture not in timm.list_models():
+        near = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0)
+        raise ConfigError(f"{key}: got {name!r}; must be a timm model, such as {', '.join(near)}")
+    tags = timm.list_pretrained([f"{architecture}.*"]) if dot else []
+    if dot and name not in tags:
+        known = ", ".join(tags) or f"{architecture} without a tag"
+        raise ConfigError(f"{key}: got {name!r}; timm does not know the tag {tag!r}; must be {known}.")
 
 
 def _count_features(body: Any, name: str, size_px: int) -> int:

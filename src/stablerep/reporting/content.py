@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import polars as pl
@@ -11,10 +11,12 @@ from stablerep.errors import DataError
 from stablerep.reporting.alignment import AlignmentSection
 from stablerep.reporting.gallery import GalleryEntry
 
-NONE = "none"  # method and images of encoders that were not trained
-# encoders without training: what an arm has to beat
+if TYPE_CHECKING:
+    from stablerep.reporting.guidance import GuidanceStudy
+    from stablerep.reporting.learned_space import LearnedSpace
+
+NONE = "none"  # images of references, and the method of those without training: what an arm has to beat
 UNTRAINED, RAW_PIXELS = "untrained", "raw_pixels"
-FLOOR = (UNTRAINED, RAW_PIXELS)
 # is given the classes that other methods have to find
 SUPERVISED_METHODS = ("supcon",)
 GENERATED, CORPUS, RENDERED, MIXTURE = "generated", "corpus", "rendered", "mixture"
@@ -131,9 +133,9 @@ class ReportContent:
         seeds: of the run; the first one also decides the resamples behind intervals.
         metrics: one row per arm, seed, evaluation set, task, evaluation and metric: `arm`, `seed`, `method`,
             `images`, `set`, `task`, `evaluation`, `metric`, `value`, `low`, `high`,
-            `num_units`. Values are shares. Rows of `raw_pixels` and `untrained` have the method and images
-            `none`.
-        unit_scores: `arm`, `seed`, `set`, `task`, `evaluation`, `unit`, `score`.
+            `num_units`. Values are shares. Rows of references have the images `none`, and of those without
+            training also the method `none`.
+        unit_scores: `arm`, `seed`, `set`, `task`, `evaluation`, `metric`, `unit`, `score`.
         num_bootstrap: resamples behind intervals.
         image_sets: by name; all that `metrics` names.
         evaluation_sets: by name; all that `metrics` names.
@@ -147,7 +149,15 @@ class ReportContent:
         caption_gate: the report of the gate on captions.
         image_audit: see `stablerep.alignment.audit.audit_terms`; empty where images were not audited.
         image_audit_pairs: see `stablerep.alignment.audit.audit_pairs`.
+        set_metrics: see `stablerep.validation.schemas.ImageSetMetrics`; empty where nothing was measured.
+        near_images: see `stablerep.validation.schemas.NearImages`; empty likewise.
+        guidance_study: the last study of the guidance scale; None where there was none.
+        learned: neighbours and map; None where they were not made.
+        drawing_costs: generated set -> what its images cost in all runs, see
+            `stablerep.generation.accounts.ledger.Ledger.total`.
+        links: title -> address of pages beside this one.
         stage_seconds: node -> seconds; empty where nothing was measured.
+        training_seconds: (arm, seed) -> seconds of its training, where it was timed.
         machine: see `environment.describe_machine`.
         configuration: what the nodes were given.
     """
@@ -168,12 +178,19 @@ class ReportContent:
     caption_gate: Mapping[str, Any] | None = None
     image_audit: pd.DataFrame = field(default_factory=pd.DataFrame)
     image_audit_pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    set_metrics: pd.DataFrame = field(default_factory=pd.DataFrame)
+    near_images: pd.DataFrame = field(default_factory=pd.DataFrame)
+    guidance_study: "GuidanceStudy | None" = None
+    learned: "LearnedSpace | None" = None
+    drawing_costs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    training_seconds: Mapping[tuple[str, int], float] = field(default_factory=dict)
     machine: Mapping[str, str] = field(default_factory=dict)
     configuration: Mapping[str, Any] = field(default_factory=dict)
 
     def source_of(self, images: str) -> str:
-        """Returns the source of an image set, or `none` for encoders that were not trained.
+        """Returns the source of an image set, or `none` for encoders that no arm trained.
 
         Raises:
             DataError: the page knows no such image set.
@@ -187,12 +204,21 @@ class ReportContent:
             )
         return self.image_sets[images].source
 
-    def is_reference(self, arm: str, method: str, images: str) -> bool:
+    def guidance_of(self, images: str) -> float | None:
+        """Returns the guidance scale of a generated image set; None for others, and where it is not known."""
+        image_set = self.image_sets.get(images)
+        if image_set is None or image_set.source != GENERATED:
+            return None
+        of_all = self.configuration.get("generator", {}).get("guidance_scale")
+        scale = image_set.settings.get("guidance_scale", of_all)
+        return None if scale is None else float(scale)
+
+    def is_reference(self, method: str, images: str) -> bool:
         """Whether an arm is no part of the comparison, but a bound to compare with.
 
-        References are encoders that were not trained, methods that are given the classes, and images of a
+        References are encoders that no arm trained, methods that are given the classes, and images of a
         perfect generator.
         """
-        if arm in FLOOR or images == NONE or method in SUPERVISED_METHODS:
+        if images == NONE or method in SUPERVISED_METHODS:
             return True
         return images in self.image_sets and self.image_sets[images].is_reference

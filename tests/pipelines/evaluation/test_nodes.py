@@ -1,5 +1,6 @@
 """Adapters of the evaluation room: every arm and both references, on every evaluation set."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from pipelines.evaluation.nodes import evaluate_encoders
 from stablerep.errors import ConfigError, DataError
 from stablerep.evaluation.features import encoder_digest
 from stablerep.models.encoders import build_encoder
+from stablerep.models.pretrained import load_pretrained
 from stablerep.models.text import TrainedText, build_text_tower, tokenize
 from stablerep.models.tokenizer import build_tokenizer, tokenizer_files, tokenizer_of_files
 from stablerep.seeding import seed_everything
@@ -49,6 +51,10 @@ EVALUATION = {
 }
 
 
+REFERENCES = {
+    "untrained": {"kind": "untrained"},
+    "raw_pixels": {"kind": "raw_pixels", "num_components": 16},
+}
 ZERO_SHOT = {"zero_shot": {"_target_": "stablerep.evaluation.zero_shot.ZeroShot"}}
 
 
@@ -73,13 +79,18 @@ def table() -> pd.DataFrame:
 
 
 def evaluated(
-    folder: Path, table: pd.DataFrame, evaluation: dict[str, Any] = EVALUATION, **arms: TrainedArm
+    folder: Path,
+    table: pd.DataFrame,
+    evaluation: dict[str, Any] = EVALUATION,
+    references: dict[str, Any] = REFERENCES,
+    **arms: TrainedArm,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     return evaluate_encoders(
         folder,
         evaluation,
         {"own": SET},
         {"backbone": CONFIG},
+        references,
         {"num_bootstrap": 100},
         [3],
         evaluation_set_of_own=table,
@@ -108,6 +119,44 @@ def test_every_arm_and_both_references_are_scored_on_every_task(tmp_path: Path, 
     assert metrics["task"].nunique() == 4
     assert (metrics["num_units"] == 450).all()
     assert len(units) == 4 * 2 * 4 * 450
+
+
+def test_a_model_of_one_s_own_is_a_reference_under_any_name(tmp_path: Path, table: pd.DataFrame) -> None:
+    import timm
+    from safetensors.torch import save_file
+
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    net = timm.create_model("test_resnet", pretrained=False)
+    save_file(
+        {name: each.contiguous() for name, each in net.state_dict().items()}, folder / "model.safetensors"
+    )
+    config = {"architecture": "test_resnet", "pretrained_cfg": {"input_size": [3, 32, 32]}}
+    (folder / "config.json").write_text(json.dumps(config))
+    references = {
+        "dinov3": {"kind": "pretrained", "model": "test_resnet", "weights": str(folder)},
+        "pixels": {"kind": "raw_pixels", "num_components": None},
+    }
+    metrics, units = evaluated(
+        tmp_path / "work", table, references=references, encoder_of_mine_seed_3=an_arm()
+    )
+    Metrics.validate(metrics)
+    UnitScores.validate(units)
+    facts = metrics.drop_duplicates("arm")[["arm", "method", "images"]]
+    assert facts.to_numpy().tolist() == [
+        ["mine", "simclr", "real"],
+        ["dinov3", "pretrained", "none"],
+        ["pixels", "none", "none"],
+    ]
+    encoder = load_pretrained("test_resnet", folder)
+    assert set(metrics["encoder"][metrics["arm"] == "dinov3"]) == {encoder_digest(*encoder)}
+    widths = sorted(np.load(path, mmap_mode="r").shape[1] for path in (tmp_path / "work").glob("*.train.npy"))
+    assert widths == sorted([build_encoder(CONFIG).num_features, encoder[0].num_features, 3072])
+
+
+def test_references_can_be_left_out(tmp_path: Path, table: pd.DataFrame) -> None:
+    metrics, _ = evaluated(tmp_path, table, references={}, encoder_of_mine_seed_3=an_arm())
+    assert set(metrics["arm"]) == {"mine"}
 
 
 def test_features_are_kept_for_the_next_run_and_no_others(
@@ -152,6 +201,25 @@ def test_arms_with_a_text_tower_are_classified_zero_shot_and_no_others(
     without, _ = evaluated(tmp_path, table, **arms)
     rest = metrics.query("evaluation != 'zero_shot'").reset_index(drop=True)
     pd.testing.assert_frame_equal(without, rest)
+
+
+def test_evaluations_that_need_images_are_given_them_and_their_features_are_kept(
+    tmp_path: Path, table: pd.DataFrame
+) -> None:
+    package = "stablerep.evaluation"
+    evaluation = {
+        "robustness": {"_target_": f"{package}.robustness.Robustness", "benchmark": "cifar10_c"},
+        "fine_tuning": {"_target_": f"{package}.fine_tuning.FineTuning", "shares": [0.2], "num_steps": 2},
+    }
+    metrics, units = evaluated(tmp_path, table, evaluation, encoder_of_mine_seed_3=an_arm())
+    Metrics.validate(metrics)
+    UnitScores.validate(units)
+    counted = metrics.groupby(["arm", "evaluation"])["metric"].nunique().to_dict()
+    arms = ("mine", "untrained", "raw_pixels")
+    assert counted == {
+        (arm, name): num for arm in arms for name, num in (("robustness", 26), ("fine_tuning", 1))
+    }
+    assert len(list(tmp_path.glob("*.test.npy"))) == 3 * 21
 
 
 def test_text_towers_are_not_built_where_no_evaluation_needs_them(

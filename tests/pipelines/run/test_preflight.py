@@ -389,6 +389,23 @@ def test_an_encoder_of_timm_is_looked_at_by_its_name() -> None:
     assert fault("training", encoder="vit_base_patch16_224") is None
 
 
+@pytest.mark.parametrize("pipeline", ["__default__", "evaluation"])
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("test_vit", "missing; must be a safetensors file or a folder with one"),
+        ("test_vitt", r"references\.dinov3\.model: got 'test_vitt'; must be a timm model"),
+    ],
+)
+def test_a_reference_that_cannot_be_loaded_is_told_before_anything_is_drawn(
+    model: str, told: str, pipeline: str, tmp_path: Path
+) -> None:
+    reference = {"model": model, "weights": str(tmp_path / "none.safetensors")}
+    with pytest.raises(StableRepError, match=told):
+        check(pipeline, **{"references.dinov3": reference})
+    assert fault("training", **{"references.dinov3": reference}) is None  # which evaluates nothing
+
+
 def test_a_fault_starts_no_tracked_run_and_no_node(bare_project: Path, tmp_path: Path) -> None:
     # in another process, for Kedro keeps the project that it was configured for
     code = (

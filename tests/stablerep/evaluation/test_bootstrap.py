@@ -6,7 +6,13 @@ import pytest
 
 from stablerep.errors import DataError
 from stablerep.evaluation import bootstrap
-from stablerep.evaluation.bootstrap import interval_over_units, mean_per_unit, paired_difference
+from stablerep.evaluation.bootstrap import (
+    interval_of_function,
+    interval_over_units,
+    mean_per_unit,
+    means_per_unit,
+    paired_difference,
+)
 from stablerep.seeding import numpy_generator
 
 
@@ -111,3 +117,19 @@ def test_a_unit_twice_is_an_error() -> None:
 def test_no_unit_is_an_error() -> None:
     with pytest.raises(DataError, match="no unit"):
         interval_over_units(_scores(np.array([])), 10, 0)
+
+
+def test_an_interval_of_a_function_of_means_is_that_of_a_mean_where_it_is_one() -> None:
+    rng = np.random.default_rng(0)
+    scores, units = rng.random(60), np.repeat([f"u{i:02d}" for i in range(20)], 3)
+    columns_BK = np.stack([scores, 2 * scores], axis=1)
+    means_UK = means_per_unit(columns_BK, units)
+    found = interval_of_function(means_UK, lambda means: means.sum(axis=-1) / 3, 500, 4)
+    alone = interval_over_units(mean_per_unit(scores, units), 500, 4)
+    assert (found.value, found.low, found.high) == pytest.approx((alone.value, alone.low, alone.high))
+    assert found.num_units == 20
+
+
+def test_an_interval_of_a_function_needs_a_unit() -> None:
+    with pytest.raises(DataError, match="scores of no unit"):
+        interval_of_function(np.empty((0, 2)), lambda means: means.sum(axis=-1), 10, 0)

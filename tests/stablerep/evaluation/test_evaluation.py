@@ -14,12 +14,14 @@ from stablerep.evaluation.evaluation import (
     UNIT_COLUMNS,
     Choice,
     Evaluation,
+    Measured,
     choose_all,
     evaluate,
+    scores_of_validation_units,
 )
 from stablerep.evaluation.knn import NearestNeighbours
 from stablerep.evaluation.linear_probe import LinearProbe
-from stablerep.evaluation.subject import Prompts, Split
+from stablerep.evaluation.subject import Prompts, Split, Unlabelled
 from tests.stablerep.evaluation.sets import NUM, labelled_set, perfect, random, subject
 
 EVALUATIONS = [LinearProbe(), NearestNeighbours(5)]
@@ -39,14 +41,28 @@ class Constant(Evaluation):
         self.seen.append(f"choose {len(train.features)} {len(validation.features)}")
         return {task: Choice(0.5, {"class": 2}, None) for task in train.tasks}
 
-    def score(self, choices: Mapping[str, Choice], features: np.ndarray) -> dict[str, np.ndarray]:
-        self.seen.append(f"score {len(features)}")
-        return {task: np.full(len(features), 2) for task in choices}
+    def score(self, choices: Mapping[str, Choice], images: Unlabelled) -> dict[str, np.ndarray]:
+        self.seen.append(f"score {len(images.features)}")
+        return {task: np.full(len(images.features), 2) for task in choices}
 
 
 class OfText(Constant):
     name = "of_text"
     needs_text = True
+
+
+class ByTwoMetrics(Constant):
+    """Also measures a share of wrong images, and the distance of the accuracy from one half."""
+
+    name = "by_two_metrics"
+
+    def measure(self, choice: Choice, predicted: np.ndarray, right: np.ndarray) -> dict[str, Measured]:
+        correct = (predicted == right).astype(float)
+        return {
+            "accuracy": Measured(correct),
+            "error": Measured(1 - correct),
+            "distance": Measured(correct[:, None] - 0.5, lambda means: np.abs(means).sum(axis=-1)),
+        }
 
 
 class Tower:
@@ -85,6 +101,41 @@ def test_a_row_per_task_and_evaluation_with_what_was_chosen() -> None:
     assert (scores.metrics["low"] <= scores.metrics["value"]).all()
     assert (scores.metrics["value"] <= scores.metrics["high"]).all()
     assert set(scores.metrics["metric"]) == {"accuracy"}
+
+
+def test_one_evaluation_gives_several_metrics_over_the_same_resamples() -> None:
+    arm = subject(SET, random(SET))
+    scores = evaluate(arm, [ByTwoMetrics(), Constant()], 200, 0)
+    assert scores.metrics["metric"].tolist() == ["accuracy", "error", "distance", "accuracy"]
+    accuracy, error, distance, alone = scores.metrics.to_dict("records")
+    same = ("value", "low", "high", "num_units", "num_images", "validation", "chosen")
+    assert [accuracy[name] for name in same] == [alone[name] for name in same]
+    assert error["value"] == pytest.approx(1 - accuracy["value"])
+    assert (error["low"], error["high"]) == pytest.approx((1 - accuracy["high"], 1 - accuracy["low"]))
+    # all resamples are below one half, so the distance is one half less the accuracy
+    assert accuracy["high"] < 0.5
+    assert distance["value"] == pytest.approx(0.5 - accuracy["value"])
+    assert (distance["low"], distance["high"]) == pytest.approx(
+        (0.5 - accuracy["high"], 0.5 - accuracy["low"])
+    )
+    assert np.isnan([error["validation"], distance["validation"]]).all()
+
+
+def test_metrics_that_are_means_have_a_score_of_each_unit() -> None:
+    scores = evaluate(subject(SET, random(SET)), [ByTwoMetrics()], 10, 0)
+    units = scores.units.pivot(index="unit", columns="metric", values="score")
+    assert list(units.columns) == ["accuracy", "error"]
+    assert np.allclose(units.sum(axis=1), 1)
+    assert len(units) == scores.metrics["num_units"].iloc[0]
+
+
+def test_the_scores_of_validation_units_are_of_the_first_metric() -> None:
+    arm = subject(SET, random(SET))
+    per_unit = scores_of_validation_units(
+        arm, ByTwoMetrics(), choose_all(arm, [ByTwoMetrics()])["by_two_metrics"]
+    )
+    right = (SET.table["label.shape"] == 2)[SET.rows("validation")]
+    assert per_unit.tolist() == right.groupby(SET.table["unit"]).mean().tolist()
 
 
 def test_values_are_the_means_of_the_unit_scores() -> None:

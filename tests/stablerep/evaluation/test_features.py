@@ -13,7 +13,6 @@ from stablerep.evaluation.feature_store import FeatureStore
 from stablerep.evaluation.features import (
     DTYPES,
     EncoderFeatures,
-    RawPixels,
     encoder_digest,
     encoder_subject,
     fit_size,
@@ -107,14 +106,6 @@ def test_features_too_large_for_half_precision_say_so(tmp_path: Path) -> None:
     nn.init.constant_(encoder.body[0].bias, 1e6)
     with pytest.raises(TrainingError, match="too large for float16. Store them as float32"):
         _features(tmp_path, encoder, RandomPixels(len(SET.table)), dtype="float16")("train")
-
-
-def test_raw_pixels_are_the_pixels_of_a_small_image(tmp_path: Path) -> None:
-    pixels = RandomPixels(len(SET.table), 32, 32)
-    found = _features(tmp_path, RawPixels(), pixels)("test")
-    assert found.shape == (90, 3 * 32 * 32) == (90, RawPixels().num_features)
-    expected = pixels.images[SET.rows("test")].reshape(90, -1) / 255
-    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_an_encoder_is_a_subject(tmp_path: Path) -> None:

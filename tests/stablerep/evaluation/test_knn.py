@@ -5,7 +5,7 @@ import pytest
 
 from stablerep.errors import ConfigError
 from stablerep.evaluation.knn import NearestNeighbours, NearestNeighboursSettings, find_neighbours
-from stablerep.evaluation.subject import Split
+from stablerep.evaluation.subject import Split, Unlabelled
 
 LABELS = np.repeat(np.arange(5), 40)
 
@@ -76,7 +76,7 @@ def test_the_evaluation_votes_as_by_hand() -> None:
     choices = knn.choose(train, _split([[1, 0], [0, 1]], [2, 0]), None)
     assert choices["shape"].validation == 0.5
     assert choices["shape"].chosen == {}
-    assert knn.score(choices, np.array([[2, 0], [0, 3]], np.float32))["shape"].tolist() == [2, 1]
+    assert knn.score(choices, Unlabelled(np.array([[2, 0], [0, 3]], np.float32)))["shape"].tolist() == [2, 1]
 
 
 def test_the_evaluation_equals_search_and_vote_on_half_precision_features() -> None:
@@ -87,7 +87,7 @@ def test_the_evaluation_equals_search_and_vote_on_half_precision_features() -> N
     tasks = {"shape": tuple("abcde")}
     split = Split(bank, {"shape": LABELS}, tasks)
     knn = NearestNeighbours(20)
-    predicted = knn.score(knn.choose(split, split, None), queries)["shape"]
+    predicted = knn.score(knn.choose(split, split, None), Unlabelled(queries))["shape"]
     found = find_neighbours(bank.astype(np.float32), queries.astype(np.float32), 20)
     assert predicted.tolist() == found.vote(LABELS, 5).tolist()
 

@@ -50,7 +50,7 @@ def test_the_kept_probe_is_the_one_that_was_scored() -> None:
     train, validation = _noisy(1, 0.8), _noisy(2, 0.8)
     probe = LinearProbe([1e-4, 1e-2, 1.0])
     choices = probe.choose(train, validation, None)
-    predicted = probe.score(choices, validation.features)["shape"]
+    predicted = probe.score(choices, validation.unlabelled())["shape"]
     assert (predicted == LABELS).mean() == choices["shape"].validation
 
 

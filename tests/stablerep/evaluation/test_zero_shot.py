@@ -7,7 +7,7 @@ import pytest
 from stablerep.errors import ConfigError
 from stablerep.evaluation.evaluation import evaluate
 from stablerep.evaluation.labelled_set import LabelledSet
-from stablerep.evaluation.subject import Prompts, Split, Subject
+from stablerep.evaluation.subject import Prompts, Split, Subject, Unlabelled
 from stablerep.evaluation.zero_shot import ZeroShot, embed_classes
 from tests.stablerep.evaluation.sets import CLASSES, labelled_set, subject
 
@@ -104,7 +104,7 @@ def test_every_task_has_its_own_prompts_and_images_are_embedded_once() -> None:
     assert choices["shape"].validation == pytest.approx(2 / 3)
     assert choices["size"].validation == 1, "an image of unknown label does not count"
     assert tower.num_embedded == 1
-    predicted = evaluation.score(choices, features)
+    predicted = evaluation.score(choices, Unlabelled(features))
     assert tower.num_embedded == 2
     assert {task: found.tolist() for task, found in predicted.items()} == {
         "shape": [0, 1, 0],

@@ -144,6 +144,14 @@ def test_an_evaluation_that_only_some_arms_take_leads_no_table(others):
     assert cell.difference is None, "the baseline has no text tower"
 
 
+def test_intervals_are_of_the_scores_of_the_metric_that_is_shown():
+    content = make_content((0, 1))
+    other = content.unit_scores.assign(metric="error", score=1 - content.unit_scores["score"])
+    more = replace(content, unit_scores=pd.concat([other, content.unit_scores]))
+    cells = [make_table(each, "zoo", "species").row("clip_real").cells for each in (content, more)]
+    assert cells[0] == cells[1]
+
+
 def test_accuracy_is_shown_where_there_are_several_metrics():
     content = make_content()
     other = content.metrics.assign(metric="mean_class_accuracy", value=0.5)
