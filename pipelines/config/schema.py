@@ -143,6 +143,15 @@ class Parameters(Settings):
                 raise SettingError(where, f"got {other!r}; a set must not need itself: {chain}")
             self._check_sets_needed_by(other, (*above, name))
 
+    def _check_compute_of(self, name: str) -> None:
+        """Raises SettingError where an arm follows one that is not there, or that follows another."""
+        other, key = self.arms[name].as_much_compute_as, f"arms.{name}.as_much_compute_as"
+        if other is None:
+            return
+        free = [each for each, arm in self.arms.items() if each != name and arm.as_much_compute_as is None]
+        if other not in free:
+            raise SettingError(key, f"got {other!r}; {must_be_one_of(other, free)}")
+
     def _check_reference(self, name: str) -> None:
         _check_name("references", name)
         if name in self.arms:
@@ -154,6 +163,7 @@ class Parameters(Settings):
             given = getattr(arm, field)
             if given not in known:
                 raise SettingError(f"{key}.{field}", f"got {given!r}; {must_be_one_of(given, known)}")
+        self._check_compute_of(name)
         head_of(name, arm.model_dump(), self.encoder.model_dump())
         training, method = self.training_of(name), f"method.{arm.method}"
         images = _count(method, self.method[arm.method], "images_per_caption")
@@ -168,7 +178,7 @@ class Parameters(Settings):
                 f"got {training.num_images!r}; must be >= {num_views}, the views of one step",
             )
         there = self.images_per_caption_of(arm.images)
-        if there is not None and images > there:
+        if there is not None and images > there and not arm.if_possible:
             raise SettingError(
                 f"{key}.images",
                 f"got {arm.images!r}, a set with {there} images per caption; {method}.images_per_caption is "

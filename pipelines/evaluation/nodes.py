@@ -73,21 +73,21 @@ def evaluate_encoders(
     import pandas as pd
 
     from stablerep.evaluation.evaluation import evaluate
-    from stablerep.evaluation.feature_store import FeatureStore
+    from stablerep.evaluation.feature_store import FeatureKey, FeatureStore
     from stablerep.evaluation.features import EncoderFeatures
     from stablerep.evaluation.subject import Subject
 
     arms = [value for name, value in others.items() if is_encoder(name)]
     evaluations = build_evaluations(evaluation)
     with_text = any(each.needs_text for each in evaluations)
-    store, keys = FeatureStore(features_work), []
+    store, keys = FeatureStore(features_work), list[FeatureKey]()
     metrics, units = [], []
     for name, entry in evaluation_sets.items():
         labelled, pixels = open_evaluation_set(name, entry, others[evaluation_set_of(name)])
         compared = _references(references, encoder["backbone"], seeds[0], labelled, pixels)
         for tested in chain(_trained(arms, with_text), compared):
             features = EncoderFeatures(tested.arm, tested.encoder, tested.config, labelled, pixels, store)
-            subject = Subject(tested.arm, labelled, features, tested.text)
+            subject = Subject(tested.arm, labelled, features, tested.text, features.images)
             scores = evaluate(subject, evaluations, reporting["num_bootstrap"], seeds[0])
             of_encoder: dict[str, Any] = {
                 "seed": tested.seed,
@@ -96,7 +96,7 @@ def evaluate_encoders(
             }
             metrics.append(scores.metrics.assign(**of_encoder, encoder=features.key.encoder))
             units.append(scores.units.assign(seed=tested.seed))
-            keys.append(features.key)
+            keys += features.used_keys
     store.prune(keys)
     return pd.concat(metrics, ignore_index=True), pd.concat(units, ignore_index=True)
 

@@ -193,7 +193,9 @@ def inspect_images(
     images = images.assign(wanted_size_px=settings.saved_size_px or settings.size_px)
     of_captions = of_captions.assign(num_wanted=settings.images_per_caption)
     gate = check_images(images, of_captions, validation, data_docs / name)
-    facts = {"generation": generation_ledger, "alignment": alignment_ledger, "gate": gate}
+    spent = image_manifest.attrs.get("ledger", {})  # in all runs, also where this one drew nothing
+    total = {"total_seconds": spent.get("seconds"), "total_made_images": spent.get("num_made_images")}
+    facts = {"generation": generation_ledger | total, "alignment": alignment_ledger, "gate": gate}
     health = images[["caption_id", "image_index", *_HEALTH]].astype(dict.fromkeys(_HEALTH, "float64"))
     amounts = amounts_of(image_set, as_many_as)
     labels = build_corpus(corpus).labels_of(list(captions["text"]))

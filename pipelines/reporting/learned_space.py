@@ -34,7 +34,8 @@ def show_learned_space(
         None where no arm was trained.
     """
     from stablerep.evaluation.feature_store import FeatureStore
-    from stablerep.evaluation.features import UNTRAINED, EncoderFeatures
+    from stablerep.evaluation.features import EncoderFeatures
+    from stablerep.reporting.content import UNTRAINED
     from stablerep.reporting.learned_space import show_space
     from stablerep.reporting.report import find_headline
     from stablerep.reporting.tables import list_tasks

@@ -31,12 +31,14 @@ class FeatureKey:
         labelled_set: digest of the set.
         size_px: side of the images that the encoder gets.
         dtype: float16 or float32.
+        change: what was done to the images; empty where nothing was.
     """
 
     encoder: str
     labelled_set: str
     size_px: int
     dtype: str
+    change: str = ""
 
     @property
     def digest(self) -> str:

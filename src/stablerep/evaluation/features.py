@@ -3,6 +3,7 @@
 Legend: B images of a batch, N images, F features, S side of an encoder's images in pixels.
 """
 
+import copy
 import hashlib
 import json
 import logging
@@ -10,7 +11,8 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from dataclasses import replace
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,7 +22,7 @@ from torch.nn import functional as F
 from stablerep.errors import ConfigError, DataError, TrainingError
 from stablerep.evaluation.feature_store import FeatureKey, FeatureStore
 from stablerep.evaluation.labelled_set import LabelledSet
-from stablerep.evaluation.subject import Subject, TextTower
+from stablerep.evaluation.subject import Change, Subject, TextTower
 from stablerep.models.encoder import Encoder
 from stablerep.storage.pixels import Pixels
 
@@ -69,32 +71,45 @@ class EncoderFeatures:
         self.name, self.encoder, self.labelled_set = name, encoder, labelled_set
         self.pixels, self.store, self.batch_size = pixels, store, batch_size
         self.key = FeatureKey(encoder_digest(encoder, config), labelled_set.digest, encoder.size_px, dtype)
+        self.used_keys = {self.key}
 
-    def __call__(self, split: str) -> np.ndarray:
+    def __call__(self, split: str, change: Change | None = None) -> np.ndarray:
         """Returns (N, F) memory-mapped features of a split, in the order of the table.
+
+        Args:
+            split: of the set.
+            change: what is done to its images before the encoder sees them; None: nothing.
 
         Raises:
             TrainingError: features are not finite.
         """
-        found = self.store.read(self.key, split)
+        key = self.key if change is None else replace(self.key, change=change.key)
+        self.used_keys.add(key)
+        found = self.store.read(key, split)
         if found is not None:
             return found
         started = time.monotonic()
         rows = self.labelled_set.rows(split)
-        found = self.store.write(self.key, split, len(rows), self._compute(rows))
+        pixels = self.pixels if change is None else _ChangedPixels(self.pixels, change)
+        found = self.store.write(key, split, len(rows), self._compute(pixels, rows))
         logger.info(
-            "%s: %d features of %d %s images of %s in %.1f s",
-            self.name, found.shape[1], len(rows), split, self.labelled_set.name, time.monotonic() - started,
+            "%s: %d features of %d %s images of %s%s in %.1f s",
+            self.name, found.shape[1], len(rows), split, self.labelled_set.name,
+            f", {key.change}" if change else "", time.monotonic() - started,
         )  # fmt: skip
         return found
 
+    def images(self, split: str) -> "SplitImages":
+        """Returns the images of a split, for evaluations that need more than features."""
+        return SplitImages(self, split)
+
     @torch.inference_mode()
-    def _compute(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+    def _compute(self, pixels: "Readable", rows: np.ndarray) -> Iterator[np.ndarray]:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         was_training = self.encoder.training
         self.encoder.eval().to(device)
         try:
-            for images in read_ahead(self.pixels, rows, self.batch_size):
+            for images in read_ahead(pixels, rows, self.batch_size):
                 features = self.encoder(fit_size(images, self.encoder.size_px, device)).flatten(1).float()
                 yield self._checked(features.cpu().numpy())
         finally:
@@ -115,6 +130,53 @@ class EncoderFeatures:
                 f"{self.key.dtype}. Store them as float32."
             )
         return stored
+
+
+class SplitImages:
+    """The images of one split, and the encoder that sees them; `stablerep.evaluation.subject.Images`.
+
+    Args:
+        features: of the encoder.
+        split: of its set.
+    """
+
+    def __init__(self, features: EncoderFeatures, split: str) -> None:
+        self._features, self._split = features, split
+        self._rows = features.labelled_set.rows(split)
+
+    def __len__(self) -> int:
+        """Returns N."""
+        return len(self._rows)
+
+    def read(self, places: np.ndarray) -> list[Tensor]:
+        """Returns the images at some places of the split, (3, H, W) uint8 each."""
+        return [self._features.pixels.read(row) for row in self._rows[places].tolist()]
+
+    def features_of(self, change: Change) -> np.ndarray:
+        """Returns (N, F) memory-mapped features of changed images; raises TrainingError as features do."""
+        return self._features(self._split, change)
+
+    def copy_of_encoder(self) -> Encoder:
+        """Returns the encoder on the CPU, to train further."""
+        return copy.deepcopy(self._features.encoder)
+
+
+class Readable(Protocol):
+    """What images are read from."""
+
+    def read(self, row: int) -> Tensor:
+        """Returns an image, (3, H, W) uint8."""
+        ...
+
+
+class _ChangedPixels:
+    """Images that are changed when they are read."""
+
+    def __init__(self, pixels: Pixels, change: Change) -> None:
+        self._pixels, self._change = pixels, change
+
+    def read(self, row: int) -> Tensor:
+        return self._change(self._pixels.read(row), self._pixels.name_of(row))
 
 
 def encoder_subject(
@@ -140,7 +202,7 @@ def encoder_subject(
         text: the encoder's text tower, if it has one.
     """
     features = EncoderFeatures(name, encoder, config, labelled_set, pixels, store, dtype)
-    return Subject(name, labelled_set, features, text)
+    return Subject(name, labelled_set, features, text, features.images)
 
 
 def encoder_digest(encoder: nn.Module, config: Mapping[str, Any]) -> str:
@@ -178,7 +240,7 @@ def fit_size(images: list[Tensor], size_px: int, device: torch.device) -> Tensor
     return batch[..., top : top + size_px, left : left + size_px].contiguous()
 
 
-def read_ahead(pixels: Pixels, rows: np.ndarray, batch_size: int) -> Iterator[list[Tensor]]:
+def read_ahead(pixels: Readable, rows: np.ndarray, batch_size: int) -> Iterator[list[Tensor]]:
     """Yields the images of rows in batches; threads read the next ones meanwhile."""
 
     def read(start: int) -> list[Tensor]:

@@ -5,12 +5,17 @@ Legend: N images, F features, D dimensions of an embedding shared by images and 
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from stablerep.evaluation.labelled_set import UNKNOWN, LabelledSet, label_column
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from stablerep.models.encoder import Encoder
 
 logger = logging.getLogger(__name__)
 
@@ -40,15 +45,57 @@ class Prompts:
     templates: Mapping[str, tuple[str, ...]]
 
 
+class Change(Protocol):
+    """What is done to an image before an encoder sees it: a function of the image and its name alone."""
+
+    @property
+    def key(self) -> str:
+        """What it does, with every number: changes of one key give one image."""
+        ...
+
+    def __call__(self, image: "Tensor", name: str) -> "Tensor":
+        """Maps an image, (3, H, W) uint8, to another."""
+        ...
+
+
+class Images(Protocol):
+    """The N images of one split, and the encoder that sees them."""
+
+    def __len__(self) -> int:
+        """Returns N."""
+        ...
+
+    def read(self, places: np.ndarray) -> "list[Tensor]":
+        """Returns the images at some places of the split, (3, H, W) uint8 each."""
+        ...
+
+    def features_of(self, change: Change) -> np.ndarray:
+        """Returns (N, F) features of changed images, kept as those of the images themselves are."""
+        ...
+
+    def copy_of_encoder(self) -> "Encoder":
+        """Returns the encoder on the CPU, to train further."""
+        ...
+
+
 @dataclass(frozen=True)
 class Unlabelled:
     """Images of a split as one encoder sees them, without their labels.
 
     Attributes:
         features: (N, F) float16 or float32, usually memory-mapped.
+        tasks: the class names of each task.
+        images: for what needs more than features; None where only these are known.
     """
 
     features: np.ndarray
+    tasks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    images: Images | None = None
+
+    @property
+    def pictures(self) -> Images:
+        """The images themselves; raises ValueError where only features are known."""
+        return _pictures(self.images)
 
 
 @dataclass(frozen=True)
@@ -59,15 +106,22 @@ class Split:
         features: (N, F) float16 or float32, usually memory-mapped.
         labels: by task (N,) int64, -1 where unknown.
         tasks: the class names of each task.
+        images: for what needs more than features; None where only these are known.
     """
 
     features: np.ndarray
     labels: Mapping[str, np.ndarray]
     tasks: Mapping[str, tuple[str, ...]]
+    images: Images | None = None
+
+    @property
+    def pictures(self) -> Images:
+        """The images themselves; raises ValueError where only features are known."""
+        return _pictures(self.images)
 
     def unlabelled(self) -> Unlabelled:
         """Returns the images without their labels."""
-        return Unlabelled(self.features)
+        return Unlabelled(self.features, self.tasks, self.images)
 
     def known(self, task: str) -> np.ndarray:
         """Returns (N,) bool: whether a task knows the label of an image."""
@@ -108,7 +162,13 @@ class TestSplit(Split):
 
     __test__ = False  # not a class of tests
 
-    units: np.ndarray
+    units: np.ndarray = field(kw_only=True)
+
+
+def _pictures(images: Images | None) -> Images:
+    if images is None:
+        raise ValueError("this evaluation needs the images; its subject has their features alone")
+    return images
 
 
 class Subject:
@@ -119,6 +179,7 @@ class Subject:
         labelled_set: the images.
         read_features: maps the name of a split to its (N, F) features, in the order of the table.
         text: the encoder's text tower, if it has one.
+        open_images: maps the name of a split to its images, for evaluations that need more than features.
     """
 
     def __init__(
@@ -127,12 +188,13 @@ class Subject:
         labelled_set: LabelledSet,
         read_features: Callable[[str], np.ndarray],
         text: TextTower | None = None,
+        open_images: Callable[[str], Images] | None = None,
     ) -> None:
         self.name = name
         self.labelled_set = labelled_set
         self.prompts = None if text is None else Prompts(text, labelled_set.prompts)
         self.opened_after: tuple[str, ...] = ()
-        self._read_features = read_features
+        self._read_features, self._open_images = read_features, open_images
 
     def open_train(self) -> Split:
         """Returns the split to learn from."""
@@ -171,7 +233,7 @@ class Subject:
             self.name, self.labelled_set.name, ", ".join(self.opened_after),
         )  # fmt: skip
         split = self._open("test")
-        return TestSplit(split.features, split.labels, split.tasks, self._units("test"))
+        return TestSplit(split.features, split.labels, split.tasks, split.images, units=self._units("test"))
 
     def _open(self, split: str) -> Split:
         rows = self.labelled_set.rows(split)
@@ -180,4 +242,5 @@ class Subject:
         features = self._read_features(split)
         if len(features) != len(rows):
             raise ValueError(f"{self.name}: {len(features)} features of {len(rows)} {split} images")
-        return Split(features, labels, tasks)
+        images = None if self._open_images is None else self._open_images(split)
+        return Split(features, labels, tasks, images)

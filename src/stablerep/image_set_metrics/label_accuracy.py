@@ -14,7 +14,7 @@ import numpy as np
 from stablerep.evaluation.evaluation import Choice
 from stablerep.evaluation.labelled_set import UNKNOWN
 from stablerep.evaluation.linear_probe import LinearProbe
-from stablerep.evaluation.subject import Split
+from stablerep.evaluation.subject import Split, Unlabelled
 from stablerep.image_set_metrics.metric import Comparison, Context, Measured, SetMetric
 
 
@@ -59,7 +59,7 @@ class LabelAccuracy(SetMetric):
     def measure(self, comparison: Comparison, prepared: Classifier) -> Iterator[Measured]:
         """Yields `label_accuracy.<task>` of each task that a caption names a class of."""
         context, sample = comparison.context, comparison.sample
-        predicted = prepared.probe.score(prepared.choices, context.features(sample))
+        predicted = prepared.probe.score(prepared.choices, Unlabelled(context.features(sample)))
         for task, classes in predicted.items():
             known = sample.labels[task] != UNKNOWN
             right = np.where(known, classes == sample.labels[task], np.nan)

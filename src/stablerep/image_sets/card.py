@@ -1,7 +1,7 @@
 """The data set card of an image set: what it is, how it was made, what its gate said, and its sources.
 
 In the form of huggingface.co (https://huggingface.co/docs/hub/datasets-cards). As on an encoder's model card
-the head names no licence: no one has chosen one for the images, and the table of sources says where to look.
+the head names no licence: no one has chosen one for the images; the table of sources says what to look at.
 """
 
 from collections.abc import Mapping

@@ -10,7 +10,7 @@ of the same ones, as far as both have them.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ class _Description(BaseModel):
     seconds: dict[str, float]
 
 
-def kept_captions(caption_ids: Sequence[str]) -> list[str]:
+def kept_captions(caption_ids: Iterable[str]) -> list[str]:
     """Returns the ids of the captions whose images are kept."""
     return sorted(set(caption_ids))[:NUM_CAPTIONS]
 

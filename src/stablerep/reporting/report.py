@@ -27,6 +27,7 @@ from stablerep.reporting.inline import svg_address
 from stablerep.reporting.pages import page_environment
 from stablerep.reporting.rejections import count_rejections
 from stablerep.reporting.tables import ArmRow, ArmsTable, list_tasks, make_table, title_of
+from stablerep.reporting.worth_it import EQUALS, answer, draw_worth
 
 # facts of an image set that have their own place on the page
 _NUM_PAIRS = 12  # of a kind and a set
@@ -69,7 +70,7 @@ def build_report(content: ReportContent) -> str:
     _check_every_arm_is_in(content)
     tasks = list_tasks(content.metrics)
     results = [make_section(content, name, of_set) for name, of_set in tasks.items()]
-    headline = write_headline(content, results[0].table)
+    headline, worth = write_headline(content, results[0].table), answer(content)
     galleries = {name: each.gallery for name, each in content.image_sets.items()}
     shared, own = share_galleries(galleries)
     guidance = _guidance_figures(content, results[0].table)
@@ -80,6 +81,9 @@ def build_report(content: ReportContent) -> str:
         .get_template("report.html.j2")
         .render(
             content=content,
+            worth=worth,
+            worth_figure="" if worth is None else svg_address(draw_worth(worth)),
+            worth_equals=EQUALS,
             colours=css_variables(),
             headline=headline,
             results=results,

@@ -55,6 +55,7 @@ REFERENCES = {
     "untrained": {"kind": "untrained"},
     "raw_pixels": {"kind": "raw_pixels", "num_components": 16},
 }
+CALIBRATION = {"calibration": {"_target_": "stablerep.evaluation.calibration.Calibration"}}
 ZERO_SHOT = {"zero_shot": {"_target_": "stablerep.evaluation.zero_shot.ZeroShot"}}
 
 
@@ -203,6 +204,25 @@ def test_arms_with_a_text_tower_are_classified_zero_shot_and_no_others(
     pd.testing.assert_frame_equal(without, rest)
 
 
+def test_evaluations_that_need_images_are_given_them_and_their_features_are_kept(
+    tmp_path: Path, table: pd.DataFrame
+) -> None:
+    package = "stablerep.evaluation"
+    evaluation = {
+        "robustness": {"_target_": f"{package}.robustness.Robustness", "benchmark": "cifar10_c"},
+        "fine_tuning": {"_target_": f"{package}.fine_tuning.FineTuning", "shares": [0.2], "num_steps": 2},
+    }
+    metrics, units = evaluated(tmp_path, table, evaluation, encoder_of_mine_seed_3=an_arm())
+    Metrics.validate(metrics)
+    UnitScores.validate(units)
+    counted = metrics.groupby(["arm", "evaluation"])["metric"].nunique().to_dict()
+    arms = ("mine", "untrained", "raw_pixels")
+    assert counted == {
+        (arm, name): num for arm in arms for name, num in (("robustness", 26), ("fine_tuning", 1))
+    }
+    assert len(list(tmp_path.glob("*.test.npy"))) == 3 * 21
+
+
 def test_text_towers_are_not_built_where_no_evaluation_needs_them(
     tmp_path: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,7 +270,7 @@ def test_a_trial_is_scored_by_the_first_evaluation_that_every_arm_can_take(
 ) -> None:
     arm, sets = an_arm_with_text(), {"own": SET}
     alone = validation_scores(arm, table, sets, EVALUATION, tmp_path)
-    both = validation_scores(arm, table, sets, ZERO_SHOT | EVALUATION, tmp_path)
+    both = validation_scores(arm, table, sets, ZERO_SHOT | CALIBRATION | EVALUATION, tmp_path)
     pd.testing.assert_series_equal(both, alone)
 
 

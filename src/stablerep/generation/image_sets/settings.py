@@ -28,6 +28,11 @@ class ImageSetSettings(Settings):
     of: dict[str, float] | None = Field(
         None, description="of a mixture: the share of each of its sets; they add up to 1"
     )
+    shares_of: Literal["images", "captions"] = Field(
+        "images",
+        description="what the shares of a mixture count, and as_many_as with them; captions: all images of "
+        "each, and no caption is taken from two parts",
+    )
     num_captions: int | None = Field(None, ge=1, description="only the first ones; null for all")
     images_per_caption: int | None = Field(
         None,
@@ -66,6 +71,10 @@ class ImageSetSettings(Settings):
         if self.images_per_caption is not None and self.source == "mixture":
             raise SettingError(
                 "images_per_caption", f"got {self.images_per_caption!r}; must be null for a mixture"
+            )
+        if self.shares_of != "images" and self.source != "mixture":
+            raise SettingError(
+                "shares_of", f"got {self.shares_of!r}; must be images for source: {self.source}"
             )
         if self.as_many_as is not None and self.num_images is not None:
             raise SettingError(
