@@ -61,11 +61,13 @@ class Split:
         features: (N, F) float16 or float32, usually memory-mapped.
         labels: by task (N,) int64, -1 where unknown.
         tasks: the class names of each task.
+        captions: of each of the N images, empty where it has none.
     """
 
     features: np.ndarray
     labels: Mapping[str, np.ndarray]
     tasks: Mapping[str, tuple[str, ...]]
+    captions: Sequence[tuple[str, ...]] = ()
 
     def unlabelled(self) -> Unlabelled:
         """Returns the images without their labels."""
@@ -110,7 +112,7 @@ class TestSplit(Split):
 
     __test__ = False  # not a class of tests
 
-    units: np.ndarray
+    units: np.ndarray = field(kw_only=True)
 
 
 class Subject:
@@ -173,7 +175,7 @@ class Subject:
             self.name, self.labelled_set.name, ", ".join(self.opened_after),
         )  # fmt: skip
         split = self._open("test")
-        return TestSplit(split.features, split.labels, split.tasks, self._units("test"))
+        return TestSplit(split.features, split.labels, split.tasks, split.captions, units=self._units("test"))
 
     def _open(self, split: str) -> Split:
         rows = self.labelled_set.rows(split)
@@ -182,4 +184,4 @@ class Subject:
         features = self._read_features(split)
         if len(features) != len(rows):
             raise ValueError(f"{self.name}: {len(features)} features of {len(rows)} {split} images")
-        return Split(features, labels, tasks)
+        return Split(features, labels, tasks, self.labelled_set.captions(split))
