@@ -82,6 +82,7 @@ class Parameters(Settings):
         for name in self.references:
             self._check_reference(name)
         for name in self.image_sets:
+            self._check_evaluation_set_of(name)
             self._check_sets_needed_by(name, ())
             if self.image_sets[name].source == "generated":
                 self.generator_of(name)
@@ -131,6 +132,18 @@ class Parameters(Settings):
                 chain = " needs ".join((*above, name, other))
                 raise SettingError(where, f"got {other!r}; a set must not need itself: {chain}")
             self._check_sets_needed_by(other, (*above, name))
+
+    def _check_evaluation_set_of(self, image_set: str) -> None:
+        """Raises SettingError for a set of an evaluation set that is not there, and for a mixture of such."""
+        settings, key = self.image_sets[image_set], f"image_sets.{image_set}"
+        named = settings.evaluation_set
+        if named is not None and named not in self.evaluation_sets:
+            must = must_be_one_of(named, self.evaluation_sets)
+            raise SettingError(f"{key}.evaluation_set", f"got {named!r}; {must}")
+        for part in settings.of or {}:
+            if part in self.image_sets and self.image_sets[part].evaluation_set is not None:
+                told = f"got {part!r}; must be without sets of an evaluation set, which cannot be mixed"
+                raise SettingError(f"{key}.of", told)
 
     def _check_reference(self, name: str) -> None:
         _check_name("references", name)

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.chosen_scorer import find_scorer
-from pipelines.config.corpus import build_corpus, build_evaluation_set, naming_evaluation_set
+from pipelines.config.corpus import (
+    build_corpus,
+    build_evaluation_set,
+    corpus_of_set,
+    naming_evaluation_set,
+)
 from pipelines.run.items import arm_and_seed, evaluation_set_of, image_set_of, is_encoder
 
 if TYPE_CHECKING:
@@ -129,7 +134,7 @@ def _describe_sets(
     described = {}
     for name, image_set in sets.items():
         rows = pick_images(image_set.images, shown[name])
-        pictures = _read(image_set, rows, corpus, size_px)
+        pictures = _read(image_set, rows, corpus_of_set(name, configuration, corpus), size_px)
         described[name] = image_set_facts(
             image_set.source,
             image_set.images,

@@ -28,6 +28,11 @@ class ImageSetSettings(Settings):
     of: dict[str, float] | None = Field(
         None, description="of a mixture: the share of each of its sets; they add up to 1"
     )
+    evaluation_set: str | None = Field(
+        None,
+        description="with source: corpus, the evaluation set whose train images are taken, in place of the "
+        "corpus's",
+    )
     num_captions: int | None = Field(None, ge=1, description="only the first ones; null for all")
     images_per_caption: int | None = Field(
         None,
@@ -71,6 +76,10 @@ class ImageSetSettings(Settings):
             raise SettingError(
                 "as_many_as",
                 f"got {self.as_many_as!r}; must be null where num_images is set, or the other way",
+            )
+        if self.evaluation_set is not None and self.source != "corpus":
+            raise SettingError(
+                "evaluation_set", f"got {self.evaluation_set!r}; must be null for source: {self.source}"
             )
         self._check_shares()
         return self
