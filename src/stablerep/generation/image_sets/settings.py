@@ -33,6 +33,11 @@ class ImageSetSettings(Settings):
         description="what the shares of a mixture count, and as_many_as with them; captions: all images of "
         "each, and no caption is taken from two parts",
     )
+    evaluation_set: str | None = Field(
+        None,
+        description="with source: corpus, the evaluation set whose train images are taken, in place of the "
+        "corpus's",
+    )
     num_captions: int | None = Field(None, ge=1, description="only the first ones; null for all")
     images_per_caption: int | None = Field(
         None,
@@ -80,6 +85,10 @@ class ImageSetSettings(Settings):
             raise SettingError(
                 "as_many_as",
                 f"got {self.as_many_as!r}; must be null where num_images is set, or the other way",
+            )
+        if self.evaluation_set is not None and self.source != "corpus":
+            raise SettingError(
+                "evaluation_set", f"got {self.evaluation_set!r}; must be null for source: {self.source}"
             )
         self._check_shares()
         return self
