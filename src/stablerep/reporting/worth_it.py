@@ -200,6 +200,7 @@ def _arm(content: ReportContent, table: ArmsTable, name: str, kind: str) -> Wort
         & (metrics["set"] == table.set_name)
         & (metrics["task"] == table.task)
         & (metrics["evaluation"] == table.leading)
+        & (metrics["metric"] == table.evaluations[table.leading])
     ]
     views = [float(each["images"].iloc[-1]) for (arm, _), each in content.histories.items() if arm == name]
     return WorthArm(
