@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator, Field, model_validator
 
 from pipelines.config.arm_plan import head_of, training_of
-from stablerep.alignment.settings import AlignmentSettings, ScorerRecipe
+from stablerep.alignment.settings import AlignmentPolicy, AlignmentSettings, ScorerRecipe
 from stablerep.curation.settings import CurationSettings
 from stablerep.errors import shortened
 from stablerep.evaluation.reference_settings import ReferenceSettings
@@ -91,6 +91,7 @@ class Parameters(Settings):
             self._check_sets_needed_by(name, ())
             if self.image_sets[name].source == "generated":
                 self.generator_of(name)
+                self._check_policy_of(name)
         for name in self.training.augmentation_by_method:
             if name not in self.method:
                 key = f"training.augmentation_by_method.{name}"
@@ -113,6 +114,17 @@ class Parameters(Settings):
         """
         values = self.generator.model_dump() | self.image_sets[image_set].generator_overrides
         return GeneratorSettings.read(values, f"image_sets.{image_set}")
+
+    def _check_policy_of(self, image_set: str) -> None:
+        """Raises ConfigError where a set changes an unknown key of the policy, or beyond its range."""
+        own = self.image_sets[image_set].policy
+        policy = AlignmentPolicy.read(
+            self.alignment.policy.model_dump() | own, f"image_sets.{image_set}.policy"
+        )
+        if policy.rejects and self.alignment.scorer is None:
+            raise SettingError(
+                f"image_sets.{image_set}.policy", f"got {own!r}; must reject nothing, as no scorer is chosen"
+            )
 
     def training_of(self, arm: str) -> TrainingSettings:
         """Returns the training's settings for an arm: those of `training`, its method's views, its own keys.

@@ -38,6 +38,10 @@ class ImageSetSettings(Settings):
         description="with source: corpus, the evaluation set whose train images are taken, in place of the "
         "corpus's",
     )
+    policy: dict[str, Any] = Field(
+        default_factory=dict,
+        description="of a generated set: keys of alignment.policy that are different for it",
+    )
     num_captions: int | None = Field(None, ge=1, description="only the first ones; null for all")
     images_per_caption: int | None = Field(
         None,
@@ -76,6 +80,10 @@ class ImageSetSettings(Settings):
         if self.images_per_caption is not None and self.source == "mixture":
             raise SettingError(
                 "images_per_caption", f"got {self.images_per_caption!r}; must be null for a mixture"
+            )
+        if self.policy and self.source != "generated":
+            raise SettingError(
+                "policy", f"got {self.policy!r}; only a set with source: generated has images to reject"
             )
         if self.shares_of != "images" and self.source != "mixture":
             raise SettingError(
