@@ -6,17 +6,19 @@ code chooses the probe's learning rate on the test set; here the test set is sco
 Legend: N images, F features.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from stablerep.errors import DataError
-from stablerep.evaluation.evaluation import Choice, Evaluation
+from stablerep.evaluation.evaluation import Choice, Evaluation, check_several_classes
 from stablerep.evaluation.standardiser import Standardiser
 from stablerep.evaluation.subject import Prompts, Split, Unlabelled
 from stablerep.settings import Settings, Values
+
+if TYPE_CHECKING:
+    from stablerep.evaluation.logistic_regression import LinearClassifier
 
 
 class LinearProbeSettings(Settings):
@@ -71,12 +73,7 @@ class LinearProbe(Evaluation):
         """
         from stablerep.evaluation.logistic_regression import fit_classifiers
 
-        for task, labels in train.labels.items():
-            if len(np.unique(labels[labels >= 0])) < 2:
-                raise DataError(
-                    f"{self.name}, task {task!r}: the train images are all of one class; there must be at "
-                    "least two. Remove the task or change the split."
-                )
+        check_several_classes(self.name, train)
         choices: dict[str, Choice] = {}
         for features, known in train.labelled_together():
             standardise = Standardiser(features)
@@ -94,11 +91,23 @@ class LinearProbe(Evaluation):
 
     def score(self, choices: Mapping[str, Choice], images: Unlabelled) -> dict[str, np.ndarray]:
         """Predicts with the probe that was kept for each task."""
-        predictions = {}
-        standard: dict[int, np.ndarray] = {}
-        for task, choice in choices.items():
-            standardise, classifier = choice.state
-            if id(standardise) not in standard:
-                standard[id(standardise)] = standardise(images.features)
-            predictions[task] = classifier.predict(standard[id(standardise)])
-        return predictions
+        return {
+            task: classifier.predict(features) for task, classifier, features in standardised(choices, images)
+        }
+
+
+def standardised(
+    choices: Mapping[str, Choice], images: Unlabelled
+) -> Iterator[tuple[str, "LinearClassifier", np.ndarray]]:
+    """Yields each task, its classifier, and the (N, F) features as the classifier takes them.
+
+    Args:
+        choices: of a `LinearProbe`.
+        images: to classify.
+    """
+    standard: dict[int, np.ndarray] = {}
+    for task, choice in choices.items():
+        standardise, classifier = choice.state
+        if id(standardise) not in standard:
+            standard[id(standardise)] = standardise(images.features)
+        yield task, classifier, standard[id(standardise)]

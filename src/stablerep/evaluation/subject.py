@@ -84,10 +84,12 @@ class Unlabelled:
 
     Attributes:
         features: (N, F) float16 or float32, usually memory-mapped.
+        tasks: the class names of each task.
         images: for what needs more than features; None where only these are known.
     """
 
     features: np.ndarray
+    tasks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     images: Images | None = None
 
     @property
@@ -104,12 +106,14 @@ class Split:
         features: (N, F) float16 or float32, usually memory-mapped.
         labels: by task (N,) int64, -1 where unknown.
         tasks: the class names of each task.
+        captions: of each of the N images, empty where it has none.
         images: for what needs more than features; None where only these are known.
     """
 
     features: np.ndarray
     labels: Mapping[str, np.ndarray]
     tasks: Mapping[str, tuple[str, ...]]
+    captions: Sequence[tuple[str, ...]] = ()
     images: Images | None = None
 
     @property
@@ -119,26 +123,29 @@ class Split:
 
     def unlabelled(self) -> Unlabelled:
         """Returns the images without their labels."""
-        return Unlabelled(self.features, self.images)
+        return Unlabelled(self.features, self.tasks, self.images)
 
     def known(self, task: str) -> np.ndarray:
         """Returns (N,) bool: whether a task knows the label of an image."""
         return self.labels[task] != UNKNOWN
 
-    def labelled_together(self) -> list[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    def rows_known_together(self) -> list[tuple[np.ndarray, list[str]]]:
         """Groups tasks that know the labels of the same images.
 
         Returns:
-            For each group the features and the labels by task, of the images whose labels are known.
+            For each group the rows of the images whose labels are known, and the tasks.
         """
         groups: dict[bytes, list[str]] = {}
-        for task, labels in self.labels.items():
-            groups.setdefault((labels != UNKNOWN).tobytes(), []).append(task)
+        for task in self.labels:
+            groups.setdefault(self.known(task).tobytes(), []).append(task)
+        return [(np.flatnonzero(self.known(tasks[0])), tasks) for tasks in groups.values()]
+
+    def labelled_together(self) -> list[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """Returns for each group of `rows_known_together` the features and the labels by task."""
         found = []
-        for tasks in groups.values():
-            known = self.known(tasks[0])
-            features = self.features if known.all() else self.features[known]
-            found.append((features, {task: self.labels[task][known] for task in tasks}))
+        for rows, tasks in self.rows_known_together():
+            features = self.features if len(rows) == len(self.features) else self.features[rows]
+            found.append((features, {task: self.labels[task][rows] for task in tasks}))
         return found
 
     def accuracy(self, task: str, predicted: np.ndarray) -> float:
@@ -228,7 +235,8 @@ class Subject:
             self.name, self.labelled_set.name, ", ".join(self.opened_after),
         )  # fmt: skip
         split = self._open("test")
-        return TestSplit(split.features, split.labels, split.tasks, split.images, units=self._units("test"))
+        units = self._units("test")
+        return TestSplit(split.features, split.labels, split.tasks, split.captions, split.images, units=units)
 
     def _open(self, split: str) -> Split:
         rows = self.labelled_set.rows(split)
@@ -238,4 +246,4 @@ class Subject:
         if len(features) != len(rows):
             raise ValueError(f"{self.name}: {len(features)} features of {len(rows)} {split} images")
         images = None if self._open_images is None else self._open_images(split)
-        return Split(features, labels, tasks, images)
+        return Split(features, labels, tasks, self.labelled_set.captions(split), images)

@@ -56,6 +56,7 @@ REFERENCES = {
     "untrained": {"kind": "untrained"},
     "raw_pixels": {"kind": "raw_pixels", "num_components": 16},
 }
+CALIBRATION = {"calibration": {"_target_": "stablerep.evaluation.calibration.Calibration"}}
 ZERO_SHOT = {"zero_shot": {"_target_": "stablerep.evaluation.zero_shot.ZeroShot"}}
 
 
@@ -273,7 +274,7 @@ def test_a_trial_is_scored_by_the_first_evaluation_that_every_arm_can_take(
 ) -> None:
     arm, sets = an_arm_with_text(), {"own": SET}
     alone = validation_scores(arm, table, sets, EVALUATION, tmp_path)
-    both = validation_scores(arm, table, sets, ZERO_SHOT | EVALUATION, tmp_path)
+    both = validation_scores(arm, table, sets, ZERO_SHOT | CALIBRATION | EVALUATION, tmp_path)
     pd.testing.assert_series_equal(both, alone)
 
 

@@ -509,6 +509,8 @@ def test_evaluations_that_all_need_text_are_told(pipeline: str) -> None:
     told = r"evaluation: got zero_shot; at least one .*--params evaluation=\[linear_probe,zero_shot\]\."
     with pytest.raises(ConfigError, match=told):
         check(pipeline, evaluation=["zero_shot"])
+    with pytest.raises(ConfigError, match="got zero_shot, calibration; at least one evaluation must give an"):
+        check(pipeline, evaluation=["zero_shot", "calibration"])
     assert fault(pipeline, evaluation=["zero_shot", "knn"]) is None
 
 

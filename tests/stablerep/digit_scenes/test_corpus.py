@@ -180,3 +180,13 @@ def test_scenes_of_other_settings_than_the_tables_are_refused(table):
 def test_no_scenes_are_refused(name):
     with pytest.raises(ConfigError, match=rf"evaluation_sets\.scenes\.{name}: got 0; must be >= 1"):
         EvaluationScenes(**{name: 0})
+
+
+def test_each_evaluation_scene_has_one_caption_that_names_all_that_it_shows(evaluation):
+    table = evaluation.index()
+    tasks = evaluation.tasks()
+    for texts, *labels in zip(table["captions"], *(table[f"label.{task}"] for task in tasks), strict=True):
+        assert len(texts) == 1
+        assert read_caption(texts[0]).named() == dict(zip(tasks, labels, strict=True))
+    again = evaluation.index()["captions"].tolist()
+    assert again == table["captions"].tolist()
