@@ -179,6 +179,7 @@ def generation(sizes: Sizes, peak_flops: float) -> Iterator[Row]:
         ddim = {"_target_": "diffusers.DDIMScheduler"}
         solver = {"_target_": "diffusers.DPMSolverMultistepScheduler"}
         yield _ours(sizes, folder, ddim, steps, compiled=False)
+        yield _ours(sizes, folder, ddim, steps, compiled=False, contiguous=True)
         yield _ours(sizes, folder, solver, sizes.short_steps, compiled=False)
 
 
@@ -201,7 +202,17 @@ def _random_model(sizes: Sizes) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _ours(sizes: Sizes, folder: Path, scheduler: dict[str, str], steps: int, compiled: bool) -> Row:
+def _ours(
+    sizes: Sizes,
+    folder: Path,
+    scheduler: dict[str, str],
+    steps: int,
+    compiled: bool,
+    contiguous: bool = False,
+) -> Row:
+    """Draws two batches and times the second; `contiguous` takes channels_last away from the networks."""
+    import torch
+
     from stablerep.generation.diffusion.generator import DiffusersGenerator, ImageRequest
     from stablerep.generation.diffusion.settings import GeneratorSettings
 
@@ -210,6 +221,9 @@ def _ours(sizes: Sizes, folder: Path, scheduler: dict[str, str], steps: int, com
         scheduler=scheduler, batch_size=sizes.batch, dtype="bfloat16", compile=compiled,
     )  # fmt: skip
     generator = DiffusersGenerator(folder, settings)
+    if contiguous:
+        for network in (generator.pipeline.unet, generator.pipeline.vae):
+            network.to(memory_format=torch.contiguous_format)
     requests = [ImageRequest(f"c-{row}", f"a dog, number {row}", 0) for row in range(sizes.batch)]
     started = time.monotonic()
     for _ in generator.draw(requests, 0):  # kernels are chosen, and compiled
@@ -221,7 +235,8 @@ def _ours(sizes: Sizes, folder: Path, scheduler: dict[str, str], steps: int, com
     rate = len(requests) / (time.monotonic() - started)
     name = f"ours, batches of {sizes.batch}, {scheduler['_target_'].rpartition('.')[2]} {steps} steps"
     note = f"the first batch took {first:.0f} s"
-    return _row(name + (", compile" if compiled else ""), rate, "images/s", gib=_peak_gib(), note=note)
+    name += (", compile" if compiled else "") + (", contiguous memory" if contiguous else "")
+    return _row(name, rate, "images/s", gib=_peak_gib(), note=note)
 
 
 def _views(sizes: Sizes) -> Iterator[Row]:

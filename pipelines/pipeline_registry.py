@@ -7,6 +7,7 @@ from pipelines import (
     curation,
     evaluation,
     evaluation_sets,
+    image_set_metrics,
     image_sets,
     pretraining,
     reporting,
@@ -34,6 +35,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "training": training.create_pipeline(parameters),
         "evaluation_sets": evaluation_sets.create_pipeline(parameters),
         "evaluation": evaluation.create_pipeline(parameters),
+        "image_set_metrics": image_set_metrics.create_pipeline(parameters),
         "reporting": reporting.create_pipeline(parameters),
     }
     captions = {"curation": curation.create_pipeline(), "validation": validation.create_pipeline()}

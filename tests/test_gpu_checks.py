@@ -49,7 +49,7 @@ def test_every_check_gives_figures_at_miniature_size(tmp_path):
     assert list(found) == list(gpu.CHECKS)
     assert all(math.isfinite(value) for values in found.values() for value in values), table
     assert {check: len(values) for check, values in found.items()} == {
-        "peak": 1, "training": 9, "loss": 6, "step": 1, "generation": 4,
+        "peak": 1, "training": 9, "loss": 6, "step": 1, "generation": 5,
         "training_compiled": 1, "step_compiled": 1, "generation_compiled": 1,
     }  # fmt: skip
     assert "share" in json.loads(out.read_text())["rows"][2]

@@ -5,8 +5,10 @@ well.
 """
 
 from pipelines.commands.attribution import attribution as stablerep
+from pipelines.commands.compare import compare
 from pipelines.commands.encoders import export_encoder
 
+stablerep.add_command(compare)
 stablerep.add_command(export_encoder)
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from stablerep.nearest_name import must_be_one_of
 _OPEN = {
     "method": "_target_",
     "evaluation": "_target_",
+    "set_metrics": "_target_",
     "evaluation_sets": "_target_",
     "references": "model",
     "image_sets": "source",
@@ -96,7 +97,7 @@ class Given:
         known = [path.stem for path in (self.folder / group).glob("*.yaml")]
         names = value if isinstance(value, list) else [value]
         if isinstance(value, list) and group not in self._lists():
-            several = " and ".join(f"`{name}`" for name in self._lists())
+            several = ", ".join(f"`{name}`" for name in self._lists())
             raise ConfigError(f"{group}: got a list; must be one name. Only {several} take several.")
         for name in names:
             if name not in known:

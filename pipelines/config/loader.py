@@ -24,6 +24,7 @@ from stablerep.storage.whole_files import written_whole
 
 PARAMS_FOLDER = "params"
 _NO_ENVIRONMENTS = (PARAMS_FOLDER, "words")
+_EXPERIMENT = "experiment="
 _TWICE = "Duplicate keys found in"  # how Kedro begins to say that two files have one entry
 _HEADER = "# Composed from conf/params/: edit that instead, then run `make compose`.\n"
 
@@ -161,13 +162,35 @@ def _with_lists(value: Any) -> Any:
 
 
 def _compose_chosen(folder: Path, overrides: list[str]) -> DictConfig:
-    """Composes the groups; `with_generator` names the experiment to take where a generator is chosen."""
+    """Composes the groups, and follows what the experiments' files say of each other.
+
+    `on_top_of` names the experiment that another one is added to where it is chosen alone; `with_generator`
+    the one to take in place of the first where a generator is chosen; `replacing_arms` is what the arms are
+    then, whatever the experiments before had.
+    """
     config = _compose_groups(folder, overrides)
-    with_images = config.pop("with_generator", None)
-    if with_images and any(each.startswith("generator=") for each in overrides):
-        others = [each for each in overrides if not each.startswith("experiment=")]
-        config = _compose_groups(folder, [*others, f"experiment={with_images}"])
-        config.pop("with_generator", None)
+    chosen = _experiments_in(overrides)
+    below, with_images = config.pop("on_top_of", None), config.pop("with_generator", None)
+    if below and len(chosen) == 1:
+        chosen = [below, *chosen]
+    elif with_images and any(each.startswith("generator=") for each in overrides):
+        chosen = [with_images, *chosen[1:]]
+    else:
+        return _with_replaced_arms(config)
+    others = [each for each in overrides if not each.startswith(_EXPERIMENT)]
+    return _compose_chosen(folder, [*others, f"{_EXPERIMENT}[{','.join(chosen)}]"])
+
+
+def _experiments_in(overrides: list[str]) -> list[str]:
+    """Returns the experiments that are chosen; none where config.yaml's are."""
+    found = [each.removeprefix(_EXPERIMENT) for each in overrides if each.startswith(_EXPERIMENT)]
+    return found[-1].strip("[]").split(",") if found else []
+
+
+def _with_replaced_arms(config: DictConfig) -> DictConfig:
+    arms = config.pop("replacing_arms", None)
+    if arms is not None:
+        config["arms"] = arms
     return config
 
 

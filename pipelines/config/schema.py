@@ -11,13 +11,14 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator, Field, model_validator
 
 from pipelines.config.arm_plan import head_of, training_of
-from stablerep.alignment.settings import AlignmentSettings, ScorerRecipe
+from stablerep.alignment.settings import AlignmentPolicy, AlignmentSettings, ScorerRecipe
 from stablerep.curation.settings import CurationSettings
 from stablerep.errors import shortened
 from stablerep.evaluation.reference_settings import ReferenceSettings
 from stablerep.generation.diffusion.settings import GeneratorSettings
 from stablerep.generation.image_sets.settings import ImageSetSettings
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
+from stablerep.image_set_metrics.settings import SetComparisonSettings
 from stablerep.models.settings import EncoderSettings
 from stablerep.nearest_name import must_be_one_of
 from stablerep.reporting.settings import ReportingSettings
@@ -62,6 +63,9 @@ class Parameters(Settings):
     training: TrainingSettings
     evaluation: Named[Target]
     references: Named[ReferenceSettings]
+    set_metrics: Named[Target]
+    set_comparison: SetComparisonSettings
+    extractor: Target
     reporting: ReportingSettings
     tuning: TuningSettings
     pretraining: PretrainingRecipe
@@ -81,11 +85,13 @@ class Parameters(Settings):
             _check_names(section, getattr(self, section))
         for name in self.references:
             self._check_reference(name)
+        self._check_reference_set()
         for name in self.image_sets:
             self._check_evaluation_set_of(name)
             self._check_sets_needed_by(name, ())
             if self.image_sets[name].source == "generated":
                 self.generator_of(name)
+                self._check_policy_of(name)
         for name in self.training.augmentation_by_method:
             if name not in self.method:
                 key = f"training.augmentation_by_method.{name}"
@@ -93,6 +99,12 @@ class Parameters(Settings):
         for name in self.arms:
             self._check_arm(name)
         return self
+
+    def _check_reference_set(self) -> None:
+        reference = self.set_comparison.reference.evaluation_set
+        if reference is not None and reference not in self.evaluation_sets:
+            known = must_be_one_of(reference, self.evaluation_sets)
+            raise SettingError("set_comparison.reference.evaluation_set", f"got {reference!r}; {known}")
 
     def generator_of(self, image_set: str) -> GeneratorSettings:
         """Returns the generator's settings for an image set: those of `generator`, with the set's own keys.
@@ -102,6 +114,17 @@ class Parameters(Settings):
         """
         values = self.generator.model_dump() | self.image_sets[image_set].generator_overrides
         return GeneratorSettings.read(values, f"image_sets.{image_set}")
+
+    def _check_policy_of(self, image_set: str) -> None:
+        """Raises ConfigError where a set changes an unknown key of the policy, or beyond its range."""
+        own = self.image_sets[image_set].policy
+        policy = AlignmentPolicy.read(
+            self.alignment.policy.model_dump() | own, f"image_sets.{image_set}.policy"
+        )
+        if policy.rejects and self.alignment.scorer is None:
+            raise SettingError(
+                f"image_sets.{image_set}.policy", f"got {own!r}; must reject nothing, as no scorer is chosen"
+            )
 
     def training_of(self, arm: str) -> TrainingSettings:
         """Returns the training's settings for an arm: those of `training`, its method's views, its own keys.
@@ -133,6 +156,15 @@ class Parameters(Settings):
                 raise SettingError(where, f"got {other!r}; a set must not need itself: {chain}")
             self._check_sets_needed_by(other, (*above, name))
 
+    def _check_compute_of(self, name: str) -> None:
+        """Raises SettingError where an arm follows one that is not there, or that follows another."""
+        other, key = self.arms[name].as_much_compute_as, f"arms.{name}.as_much_compute_as"
+        if other is None:
+            return
+        free = [each for each, arm in self.arms.items() if each != name and arm.as_much_compute_as is None]
+        if other not in free:
+            raise SettingError(key, f"got {other!r}; {must_be_one_of(other, free)}")
+
     def _check_evaluation_set_of(self, image_set: str) -> None:
         """Raises SettingError for a set of an evaluation set that is not there, and for a mixture of such."""
         settings, key = self.image_sets[image_set], f"image_sets.{image_set}"
@@ -156,6 +188,7 @@ class Parameters(Settings):
             given = getattr(arm, field)
             if given not in known:
                 raise SettingError(f"{key}.{field}", f"got {given!r}; {must_be_one_of(given, known)}")
+        self._check_compute_of(name)
         head_of(name, arm.model_dump(), self.encoder.model_dump())
         training, method = self.training_of(name), f"method.{arm.method}"
         images = _count(method, self.method[arm.method], "images_per_caption")
@@ -170,7 +203,7 @@ class Parameters(Settings):
                 f"got {training.num_images!r}; must be >= {num_views}, the views of one step",
             )
         there = self.images_per_caption_of(arm.images)
-        if there is not None and images > there:
+        if there is not None and images > there and not arm.if_possible:
             raise SettingError(
                 f"{key}.images",
                 f"got {arm.images!r}, a set with {there} images per caption; {method}.images_per_caption is "

@@ -13,8 +13,9 @@ from pipelines.datasets.inputs import (
 )
 from pipelines.datasets.path import FolderDataset, PathDataset
 from pipelines.datasets.pictures import FigureDataset, ImageDataset
+from pipelines.datasets.records import RunRecordDataset
 from pipelines.datasets.tables import LazyParquetDataset, ParquetDataset, PreviousParquetDataset
-from pipelines.datasets.texts import JSONDataset, SecondsDataset, TextDataset
+from pipelines.datasets.texts import JSONDataset, PreviousJSONDataset, SecondsDataset, TextDataset
 from pipelines.datasets.whole import WholeFileDataset, WholeFolderDataset
 from pipelines.datasets.work import WithWorkFolderDataset, WorkFolderDataset
 
@@ -31,7 +32,9 @@ __all__ = [
     "LazyParquetDataset",
     "ParquetDataset",
     "PathDataset",
+    "PreviousJSONDataset",
     "PreviousParquetDataset",
+    "RunRecordDataset",
     "SecondsDataset",
     "TakedownsCSVDataset",
     "TextDataset",

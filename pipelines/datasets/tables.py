@@ -1,18 +1,15 @@
 """Tables as Parquet files: whole in memory with pandas, or a part at a time with polars."""
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NewType
 
+from pipelines.datasets.previous import Previous
 from pipelines.datasets.whole import WholeFileDataset
 from stablerep.errors import DataError
-from stablerep.storage.outages import refuse_outage
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
-
-logger = logging.getLogger(__name__)
 
 # kedro-viz tells a preview's kind from the name of this type
 TablePreview = NewType("TablePreview", dict[str, Any])
@@ -63,29 +60,5 @@ class LazyParquetDataset(_ParquetFileDataset):
         return table
 
 
-class PreviousParquetDataset(ParquetDataset):
-    """The table that an earlier run left, for a node that goes on from it; never written under this name."""
-
-    def load(self) -> "pd.DataFrame | None":
-        """Returns the table; None where there is none, or it cannot be read."""
-        if not self._filepath.exists():
-            return None
-        # not super().load(): Kedro wraps what that raises in an error of its own
-        try:
-            return self._read(self._filepath)
-        except (OSError, DataError) as error:
-            refuse_outage(self._filepath, error)
-            logger.warning(
-                "%s: cannot be read as %s (%s); it is made again from the start.",
-                self._filepath,
-                self.form,
-                error,
-            )
-            return None
-
-    def _exists(self) -> bool:
-        return True
-
-    def save(self, data: "pd.DataFrame") -> None:
-        """Raises DataError."""
-        self._refuse()
+class PreviousParquetDataset(Previous, ParquetDataset):
+    """A table that an earlier run left, for a node that goes on from it."""

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any, NewType
 
+from pipelines.datasets.previous import Previous
 from pipelines.datasets.whole import WholeFileDataset
 from stablerep.errors import DataError
 from stablerep.storage.json_files import read_json
@@ -46,6 +47,10 @@ class JSONDataset(WholeFileDataset):
     def preview(self) -> JSONPreview:
         """Returns the data as a string for kedro-viz."""
         return JSONPreview(json.dumps(self._read(self._filepath)))
+
+
+class PreviousJSONDataset(Previous, JSONDataset):
+    """JSON that an earlier run left."""
 
 
 class SecondsDataset(JSONDataset):

@@ -39,9 +39,16 @@ class Datasets:
         return without_wildcards(str(self._raw_path(dataset)))
 
     def options(self, dataset: str) -> dict[str, Any]:
-        """Returns `metadata.dvc` of a dataset: DVC's options, and `stage` where a room fills an input."""
+        """Returns `metadata.dvc` of a dataset: DVC's options, and ours.
+
+        Ours are `stage`, where a room fills an input, and `kind`.
+        """
         options = self._metadata(dataset)
         return dict(options) if isinstance(options, Mapping) else {}
+
+    def kind(self, dataset: str) -> str:
+        """Returns the list of a stage in which a dataset stands: `outs`, or `metrics` for `dvc metrics`."""
+        return str(self.options(dataset).get("kind", "outs"))
 
     def filled_by(self, room: str) -> list[str]:
         """Returns the datasets whose `metadata.dvc.stage` is this room."""

@@ -13,6 +13,7 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from pipelines.dvc.datasets import Datasets
+from pipelines.dvc.plots import plots_of
 from pipelines.dvc.sources import Sources, without_nested
 from stablerep.errors import ConfigError
 
@@ -28,6 +29,7 @@ UNTRACKED_KEYS = {"executor"}
 # So that `dvc repro` finds the project's programs without an activated environment.
 _PATH = 'PATH="$PWD/.venv/bin:$PATH"'
 _DEFAULT = "__default__"
+_OURS = {"stage", "kind"}  # keys of `metadata.dvc` that are no options of DVC's outputs
 _PARAMETERS = "parameters"
 _PREFIX = "params:"
 # The characters that DVC allows in the name of a stage.
@@ -62,7 +64,8 @@ def dvc_yaml(
                 if stage in stages:
                     raise ConfigError(f"dvc.yaml: two stages are named {stage!r}. Rename one of the items.")
                 stages[stage] = content
-    return {"stages": stages}
+    plots = plots_of(datasets, parameters) if "reporting" in stages else []
+    return {"stages": stages} | ({"plots": plots} if plots else {})
 
 
 def stages_of_room(
@@ -159,7 +162,9 @@ def _stage(
         stage["deps"] = sorted([*stage["deps"], PARAMS_FILE])
     elif taken:
         stage["params"] = sorted(without_inner_keys(taken))
-    stage["outs"] = [_out(each, datasets) for each in outs]
+    for kind in ("outs", "metrics"):
+        if of_kind := [_out(each, datasets) for each in outs if datasets.kind(each) == kind]:
+            stage[kind] = of_kind
     return stage
 
 
@@ -184,7 +189,7 @@ def _command(choice: str) -> str:
 
 
 def _out(dataset: str, datasets: Datasets) -> str | dict[str, Any]:
-    options = {key: value for key, value in datasets.options(dataset).items() if key != "stage"}
+    options = {key: value for key, value in datasets.options(dataset).items() if key not in _OURS}
     return {datasets.path(dataset): options} if options else datasets.path(dataset)
 
 

@@ -73,7 +73,8 @@ def mix_image_sets(
     from stablerep.image_sets.mixture import mix
 
     sets = {part: parts[f"part_{part}"] for part in image_set["of"]}
-    return mix(name, sets, image_set["of"], place, amounts_of(image_set, as_many_as), seeds[0])
+    amounts = amounts_of(image_set, as_many_as)
+    return mix(name, sets, image_set["of"], place, amounts, seeds[0], image_set.get("shares_of", "images"))
 
 
 def _through_the_gate(

@@ -14,17 +14,26 @@ from pipelines.config.corpus import (
     corpus_of_set,
     naming_evaluation_set,
 )
-from pipelines.run.items import arm_and_seed, evaluation_set_of, image_set_of, is_encoder
+from pipelines.reporting.learned_space import show_learned_space
+from pipelines.reporting.record import read_images_of, record_run
+from pipelines.run.items import arm_and_seed, arm_namespace, evaluation_set_of, image_set_of, is_encoder
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import Tensor
 
     from stablerep.corpora.corpus import Corpus
     from stablerep.image_sets.image_set import ImageSet
     from stablerep.reporting.alignment import AlignmentSection
     from stablerep.reporting.content import EvaluationSetFacts, ImageSetFacts
+    from stablerep.reporting.guidance import GuidanceStudy
+    from stablerep.reporting.record import RunRecord
+    from stablerep.training.arms import TrainedArm
 
+# pages beside the report
+_LINKS = {
+    "all of curation and its audit": "curation.html",
+    "the gate in full": "data_docs/captions/index.html",
+}
 # What the page shows of the configuration: all that shapes a figure on it.
 CONFIGURATION_KEYS = (
     "experiment_name",
@@ -72,14 +81,24 @@ def build_report(
     metrics: pd.DataFrame,
     unit_scores: pd.DataFrame,
     stage_seconds: dict[str, float],
+    image_set_metrics: pd.DataFrame,
+    near_images: pd.DataFrame,
+    features_work: Path,
+    previous_guidance_trials: pd.DataFrame | None,
+    previous_guidance_recommendation: dict[str, Any] | None,
     **others: Any,
-) -> str:
-    """Writes the page.
+) -> tuple[str, RunRecord]:
+    """Writes the page, and keeps what a comparison with other runs needs.
 
     Args:
         metrics: of every encoder.
         unit_scores: likewise.
         stage_seconds: node -> seconds.
+        image_set_metrics: of every image set and the reference.
+        near_images: pairs of images that are near each other.
+        features_work: features that the evaluation computed.
+        previous_guidance_trials: of the last study of the guidance scale; None where there was none.
+        previous_guidance_recommendation: likewise.
         others: the configuration by key, image sets, evaluation sets and encoders by their datasets' names,
             and, where there are any, the captions' tables and the audit's.
     """
@@ -93,6 +112,7 @@ def build_report(
     sets = {name: others[image_set_of(name)] for name in configuration["image_sets"]}
     tables = {name: others[evaluation_set_of(name)] for name in configuration["evaluation_sets"]}
     curated = others.get("curated_captions")
+    encoders = {arm_and_seed(name): encoder for name, encoder in others.items() if is_encoder(name)}
     audits = {key: others[key] for key in ("image_audit", "image_audit_pairs") if key in others}
     content = ReportContent(
         experiment_name=configuration["experiment_name"],
@@ -104,19 +124,73 @@ def build_report(
         image_sets=_describe_sets(sets, corpus, configuration),
         evaluation_sets=_describe_evaluation_sets(tables, configuration["evaluation_sets"]),
         arms=configuration["arms"],
-        histories={
-            arm_and_seed(name): encoder.history for name, encoder in others.items() if is_encoder(name)
-        },
+        histories={key: encoder.history for key, encoder in encoders.items()},
         class_mentions=_class_mentions(sets, configuration["evaluation_sets"]),
         num_curated_captions=None if curated is None else num_rows(curated),
         rejected_captions=others.get("rejected_captions"),
         caption_gate=others.get("caption_gate"),
+        set_metrics=image_set_metrics,
+        near_images=near_images,
+        guidance_study=_guidance_study(previous_guidance_trials, previous_guidance_recommendation),
+        drawing_costs=_drawing_costs(sets),
+        links=_LINKS if curated is not None else {},
         stage_seconds=stage_seconds,
+        training_seconds=_training_seconds(stage_seconds, encoders),
         machine=describe_machine(),
         configuration=configuration,
         **audits,
     )
-    return build(content)
+    learned = show_learned_space(content, encoders, tables, features_work)
+    return build(replace(content, learned=learned)), record_run(content, sets, corpus)
+
+
+def _guidance_study(
+    trials: pd.DataFrame | None, recommendation: dict[str, Any] | None
+) -> GuidanceStudy | None:
+    from stablerep.reporting.guidance import GuidanceStudy
+
+    if trials is None or recommendation is None:
+        return None
+    complete = trials[trials["state"] == "complete"]
+    num_units = int(complete["unit_scores"].map(len).min())
+    return GuidanceStudy(recommendation, len(complete), int(complete["seed"].nunique()), num_units)
+
+
+def _drawing_costs(sets: Mapping[str, ImageSet]) -> dict[str, dict[str, Any]]:
+    """Returns what the images of each generated set cost in all runs, from the ledger beside it."""
+    from stablerep.generation.accounts.ledger import Ledger
+
+    return {
+        name: Ledger(image_set.folder, None).total(image_set.facts["generation"]["generator_id"])
+        for name, image_set in sets.items()
+        if "generation" in image_set.facts
+    }
+
+
+def _training_seconds(
+    stage_seconds: Mapping[str, float], encoders: Mapping[tuple[str, int], TrainedArm]
+) -> dict[tuple[str, int], float]:
+    """Returns (arm, seed) -> seconds of its node, where that was timed."""
+    nodes = {key: f"{arm_namespace(*key)}.train_arm" for key in encoders}
+    return {key: stage_seconds[name] for key, name in nodes.items() if name in stage_seconds}
+
+
+def compare_versions(metrics: pd.DataFrame, **encoders: TrainedArm) -> tuple[dict[str, Any], str, str]:
+    """Makes what DVC compares between versions of the experiment.
+
+    Args:
+        metrics: of every encoder.
+        encoders: by the names of their datasets.
+
+    Returns:
+        Figures by arm, the same as CSV, and the losses of all arms as CSV.
+    """
+    from stablerep.reporting.tracked import curves_of, figures_by_arm, table_of_figures
+
+    figures = figures_by_arm(metrics)
+    histories = {arm_and_seed(name): encoder.history for name, encoder in encoders.items()}
+    table, losses = table_of_figures(figures), curves_of(histories, "loss")
+    return figures, table.to_csv(index=False), losses.to_csv(index=False)
 
 
 def _texts(image_set: ImageSet) -> dict[str, str]:
@@ -134,7 +208,8 @@ def _describe_sets(
     described = {}
     for name, image_set in sets.items():
         rows = pick_images(image_set.images, shown[name])
-        pictures = _read(image_set, rows, corpus_of_set(name, configuration, corpus), size_px)
+        own = corpus_of_set(name, configuration, corpus)
+        pictures = read_images_of(image_set, rows, own, size_px)
         described[name] = image_set_facts(
             image_set.source,
             image_set.images,
@@ -145,14 +220,6 @@ def _describe_sets(
             _alignment_section(image_set),
         )
     return described
-
-
-def _read(image_set: ImageSet, rows: pd.DataFrame, corpus: Corpus, size_px: int) -> list[Tensor]:
-    """Reads some images of a set."""
-    from stablerep.image_sets.opening import open_image_set
-
-    source = open_image_set(replace(image_set, images=rows), corpus, size_px, 0.0)
-    return [source.images.read(row) for row in range(len(rows))]
 
 
 def _alignment_section(image_set: ImageSet) -> AlignmentSection | None:

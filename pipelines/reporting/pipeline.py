@@ -4,7 +4,7 @@ from typing import Any
 
 from kedro.pipeline import Pipeline, node
 
-from pipelines.reporting.nodes import CONFIGURATION_KEYS, audit_images, build_report
+from pipelines.reporting.nodes import CONFIGURATION_KEYS, audit_images, build_report, compare_versions
 from pipelines.run.items import (
     encoder_names,
     evaluation_set_of,
@@ -26,6 +26,11 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
         "metrics": "metrics",
         "unit_scores": "unit_scores",
         "stage_seconds": "stage_seconds",
+        "image_set_metrics": "image_set_metrics",
+        "near_images": "near_images",
+        "features_work": "features_work",
+        "previous_guidance_trials": "previous_guidance_trials",
+        "previous_guidance_recommendation": "previous_guidance_recommendation",
         **{key: f"params:{key}" for key in CONFIGURATION_KEYS},
         **{dataset: dataset for dataset in encoder_names(parameters)},
         **{image_set_of(name): image_set_of(name) for name in parameters["image_sets"]},
@@ -39,5 +44,8 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
         audits = ["image_audit", "image_audit_pairs"]
         nodes.append(node(audit_images, auditing, audits, name="audit_images"))
         inputs |= {name: name for name in audits}
-    nodes.append(node(build_report, inputs, "report", name="build_report"))
+    nodes.append(node(build_report, inputs, ["report", "run_record"], name="build_report"))
+    compared = {name: name for name in ("metrics", *encoder_names(parameters))}
+    outputs = ["metrics_by_arm", "figures", "training_losses"]
+    nodes.append(node(compare_versions, compared, outputs, name="compare_versions"))
     return Pipeline(nodes)

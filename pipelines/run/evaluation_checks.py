@@ -9,12 +9,14 @@ from stablerep.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kedro.io import DataCatalog
     from kedro.pipeline import Pipeline
 
     from stablerep.corpora.corpus import Corpus
 
-# The last part of the names of the nodes that open evaluation sets.
+# The last part of the names of the nodes that evaluate encoders, and of one that compares image sets.
 EVALUATING = {"evaluate_encoders", "tune_guidance"}
+MEASURING = "measure_image_sets"
 _SETS = "conf/params/experiment/<name>.yaml"
 
 
@@ -38,7 +40,7 @@ def check_evaluation_sets(
     """
     used = pipeline.all_outputs()
     for node in pipeline.nodes:
-        if node.name.rsplit(".", 1)[-1] in EVALUATING:
+        if node.name.rsplit(".", 1)[-1] in {*EVALUATING, MEASURING}:
             used |= set(node.inputs)
     checked = {}
     for name, entry in parameters["evaluation_sets"].items():
@@ -90,6 +92,19 @@ def check_evaluations(evaluation: dict[str, Any], sets: "Mapping[str, Corpus]") 
                 each.check_train_labels(
                     labels[labels != UNKNOWN_LABEL], f"task {task!r} of evaluation set {name!r}"
                 )
+
+
+def check_set_metrics(catalog: "DataCatalog", parameters: dict[str, Any]) -> None:
+    """Builds the image-set metrics, and loads the extractor of their features.
+
+    Raises:
+        ConfigError: an entry is no metric or no extractor, or refuses its settings.
+        DataError: the extractor's model is missing or damaged.
+    """
+    from pipelines.config.set_metrics import build_extractor, build_set_metrics
+
+    build_set_metrics(parameters["set_metrics"])
+    build_extractor(parameters["extractor"], catalog.load("scorer_folder")).check()
 
 
 def _check_labelled_images(name: str, corpus: "Corpus") -> None:

@@ -82,6 +82,8 @@ class _Sets:
         if made is not None:
             return len(made.images)
         settings = self._parameters["image_sets"][name]
+        if settings["shares_of"] == "captions":
+            return None
         shares = settings.get("of") or {}
         most = {part: self.most_images(part) for part in shares}
         total = sum(shares.values())
@@ -106,7 +108,9 @@ class _Sets:
         if settings["source"] == "mixture":
             parts = {part: self.made_of_corpus(part) for part in settings["of"]}
             known = {part: each for part, each in parts.items() if each is not None}
-            return mix(name, known, settings["of"], Path(), amounts, seed) if known == parts else None
+            if known != parts:
+                return None
+            return mix(name, known, settings["of"], Path(), amounts, seed, settings["shares_of"])
         corpus = corpus_of_set(name, self._parameters, self._corpus)
         listing = corpus.listing()
         if listing is None:

@@ -118,7 +118,13 @@ def check_before_run(
             on captions or images that are too few, images cannot be made of the captions, or a generator is
             to learn from a corpus without captioned images.
     """
-    from pipelines.run.evaluation_checks import EVALUATING, check_evaluation_sets, check_evaluations
+    from pipelines.run.evaluation_checks import (
+        EVALUATING,
+        MEASURING,
+        check_evaluation_sets,
+        check_evaluations,
+        check_set_metrics,
+    )
     from pipelines.run.output_checks import check_outputs
 
     corpus: Corpus | None = None
@@ -143,6 +149,8 @@ def check_before_run(
     evaluation_sets = check_evaluation_sets(pipeline, parameters, corpus)
     if not nodes.isdisjoint(EVALUATING):
         check_evaluations(parameters["evaluation"], evaluation_sets)
+    if MEASURING in nodes:
+        check_set_metrics(catalog, parameters)
     _check_drawing_and_scoring(catalog, parameters, nodes, taken)
     if corpus and any(map(is_encoder, pipeline.all_outputs())) and "curate_captions" in nodes:
         _check_captions(corpus, parameters)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 
+from pipelines.tracking.values import metrics_of
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -19,6 +21,15 @@ def log_image_set(image_set: "ImageSet") -> None:
     if image_set.manifest is not None:
         _log_grid(image_set)
         _log_extremes(image_set, image_set.manifest)
+
+
+def log_set_metrics(metrics: "pd.DataFrame") -> None:
+    """Logs the metrics of whole image sets to the active run, and the table with their groups as a file."""
+    whole = metrics[metrics["group"] == "all"]
+    values = {f"{row['image_set']}.{row['metric']}": row["value"] for row in whole.to_dict("records")}
+    finite = {metric.key: metric.value for metric in metrics_of(values)}
+    mlflow.log_metrics(finite)
+    mlflow.log_text(metrics.to_csv(index=False), "image_set_metrics.csv")
 
 
 def _numbers(image_set: "ImageSet") -> Iterator[tuple[str, float]]:

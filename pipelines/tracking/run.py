@@ -16,10 +16,12 @@ from pipelines.config.loader import write_parameters
 from pipelines.run.causes import first_cause
 from pipelines.run.items import image_set_of, is_encoder
 from pipelines.tracking.arms import TrackedArms
-from pipelines.tracking.image_sets import log_image_set
+from pipelines.tracking.image_sets import log_image_set, log_set_metrics
+from pipelines.tracking.over_seeds import figures_over_seeds
 from pipelines.tracking.store import EXPERIMENT, point_to_store
-from pipelines.tracking.values import flatten, in_calls, log_params, metrics_of
+from pipelines.tracking.values import in_calls, log_params, metrics_of
 from stablerep.errors import ConfigError, GateError, StoppedError
+from stablerep.reporting.parameters import flatten
 
 # it logs a traceback of each fault that it raises
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
@@ -30,8 +32,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from kedro.io import DataCatalog
 
+    from stablerep.reporting.record import RunRecord
+
 logger = logging.getLogger(__name__)
 
+RECORD_FOLDER = "record"  # among a run's artifacts
 _MAX_TAG_CHARS = 5000  # below MLflow's limit of 8,000
 
 
@@ -156,10 +161,13 @@ class Tracker:
             "curation_page": lambda page: mlflow.log_text(page, "curation.html"),
             "caption_audit": self._log_audit,
             "metrics": self._log_scores,
+            "unit_scores": self._log_scores_over_seeds,
+            "image_set_metrics": log_set_metrics,
             "guidance_trials": self._log_trials,
             "guidance_recommendation": lambda found: mlflow.log_dict(found, "guidance_recommendation.json"),
             "guidance_curve": lambda figure: mlflow.log_figure(figure, "guidance_curve.png"),
             "report": lambda page: mlflow.log_text(page, "report.html"),
+            "run_record": log_record,
         }
         if is_encoder(name):
             self._arms.log(data)
@@ -223,6 +231,16 @@ class Tracker:
             for part in in_calls(metrics_of(values)):
                 self._client.log_batch(own or self._run.info.run_id, metrics=part)
 
+    def _log_scores_over_seeds(self, unit_scores: "pd.DataFrame") -> None:
+        num_bootstrap = int(self._parameters["reporting"]["num_bootstrap"])
+        figures = figures_over_seeds(unit_scores, num_bootstrap, self._parameters["seeds"][0])
+        for arm, values in figures.items():
+            own = self._arms.run_over_seeds(arm)
+            # as with a seed's figures
+            named = values if own else {f"{arm}.{name}": value for name, value in values.items()}
+            for part in in_calls(metrics_of(named)):
+                self._client.log_batch(own or self._run.info.run_id, metrics=part)
+
     def _log_trials(self, trials: "pd.DataFrame") -> None:
         for number, row in enumerate(trials.to_dict("records")):
             with mlflow.start_run(run_name=f"trial {row.get('trial', number)}", nested=True):
@@ -232,6 +250,15 @@ class Tracker:
                 # a score of each unit is too long for a parameter; its mean is among the numbers
                 texts = {str(name): str(value) for name, value in rest.items() if name != "unit_scores"}
                 mlflow.log_params(texts)
+
+
+def log_record(record: "RunRecord") -> None:
+    """Logs what `stablerep compare` reads."""
+    from stablerep.reporting.record import write_record
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_record(Path(folder), record)
+        mlflow.log_artifacts(folder, RECORD_FOLDER)
 
 
 def _place_of_page(page: Path) -> str:

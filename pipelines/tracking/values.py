@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
@@ -13,21 +12,12 @@ _MAX_PARAMS = 100  # of one call, MLflow's limit
 _MAX_PARAM_CHARS = 6000  # MLflow's limit
 
 
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Returns `a.b` -> text; long texts are cut to what MLflow takes (params.yaml has the whole)."""
-    flat: dict[str, str] = {}
-    for name, value in values.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{key}.")
-        else:
-            flat[key] = str(value)[:_MAX_PARAM_CHARS]
-    return flat
-
-
 def log_params(client: MlflowClient, run_id: str, flat: Mapping[str, str]) -> None:
-    """Logs parameters to a run, as many calls as it takes."""
-    params = [Param(name, value) for name, value in flat.items()]
+    """Logs parameters to a run, as many calls as it takes.
+
+    Long texts are cut to what MLflow takes; params.yaml has the whole.
+    """
+    params = [Param(name, value[:_MAX_PARAM_CHARS]) for name, value in flat.items()]
     for start in range(0, len(params), _MAX_PARAMS):
         client.log_batch(run_id, params=params[start : start + _MAX_PARAMS])
 

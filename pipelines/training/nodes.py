@@ -43,11 +43,28 @@ def train_arm(
     method: dict[str, Any],
     encoder: dict[str, Any],
     training: dict[str, Any],
+    **compute: Any,
 ) -> TrainedArm:
-    """Trains one arm of the experiment on its images, with one seed."""
+    """Trains one arm of the experiment on its images, with one seed.
+
+    Args:
+        name: of the arm.
+        seed: of weights, order and views.
+        images: of its set, opened.
+        training_work: checkpoints are kept in it.
+        arm: its entry.
+        method: the entry of its method.
+        encoder: the section.
+        training: the section.
+        compute: of an arm with `as_much_compute_as`: `own_set`, `other_set` and the arm `other`.
+    """
     from stablerep.training.arms import train_arm as train
+    from stablerep.training.equal_compute import views_of_equal_compute
 
     settings = training_of(name, arm, training)
+    if compute:
+        views = views_of_equal_compute(**compute, views_per_step=settings.batch.num_views)
+        settings = settings.changed(num_images=views, epochs=None)
     plan = plan_arm(name, arm, method, encoder, settings, seed, find_kedro_project(training_work) or Path())
     on_row = partial(CURRENT.tell, name, seed)
     return train(plan, images, training_work / f"seed_{seed}", on_row, CURRENT.stop)

@@ -31,6 +31,7 @@ def create_arm_pipeline(name: str, seed: int, parameters: dict[str, Any]) -> Pip
     arm = parameters["arms"][name]
     read = update_wrapper(partial(open_images, name), open_images)
     train = update_wrapper(partial(train_arm, name, seed), train_arm)
+    compute = _compute_inputs(arm, seed, parameters)
     graph = Pipeline(
         [
             node(
@@ -41,14 +42,12 @@ def create_arm_pipeline(name: str, seed: int, parameters: dict[str, Any]) -> Pip
             ),
             node(
                 train,
-                [
-                    "images",
-                    "training_work",
-                    "params:arm",
-                    "params:method",
-                    "params:encoder",
-                    "params:training",
-                ],
+                {
+                    "images": "images",
+                    "training_work": "training_work",
+                    **{each: f"params:{each}" for each in ("arm", "method", "encoder", "training")},
+                    **({"own_set": "image_set"} | {each: each for each in compute} if compute else {}),
+                },
                 "encoder",
                 name="train_arm",
             ),
@@ -64,6 +63,7 @@ def create_arm_pipeline(name: str, seed: int, parameters: dict[str, Any]) -> Pip
         inputs={
             "image_set": image_set_of(arm["images"]),
             "training_work": "training_work",
+            **compute,
         },
         outputs={"encoder": encoder_of(name, seed)},
         parameters={
@@ -72,3 +72,12 @@ def create_arm_pipeline(name: str, seed: int, parameters: dict[str, Any]) -> Pip
         },
         namespace=arm_namespace(name, seed),
     )
+
+
+def _compute_inputs(arm: dict[str, Any], seed: int, parameters: dict[str, Any]) -> dict[str, str]:
+    """Returns what an arm's number of views follows from where it is given another arm's compute."""
+    other = arm.get("as_much_compute_as")
+    if not other:
+        return {}
+    images = parameters["arms"][other]["images"]
+    return {"other": encoder_of(other, seed), "other_set": image_set_of(images)}

@@ -48,12 +48,23 @@ CASES = [
         for path, head in _HEAD.items()
         for what, spoil in (
             ("empty", write(path, "")),
-            ("UTF-16", recode(path, "utf-16", head)),
-            ("UTF-32", recode(path, "utf-32", head)),
             ("binary", write(path, bytes(range(256)) * 8)),
             ("another header", write(path, "one,two\n1,2\n")),
             ("a header twice", write(path, head.strip() + "," + head.split(",")[0].strip() + "\n")),
             ("a folder", as_folder(path)),
+        )
+    ),
+    *(
+        Case(
+            f"{encoding}: {_file(path)}",
+            _READ_BY[path],
+            f"{_file(path)}: line 1, byte 1: is {encoding}",
+            spoil,
+        )
+        for path, head in _HEAD.items()
+        for encoding, spoil in (
+            ("UTF-16", recode(path, "utf-16", head)),
+            ("UTF-32", recode(path, "utf-32", head)),
         )
     ),
     # captions are counted, not refused: there may be a thousand million of them
@@ -82,6 +93,7 @@ CASES = [
     Case(
         "a takedown of an unknown source",
         _CURATION,
+        "takedown of source 'no such source'",
         spoil=append(_TAKEDOWNS, "no such source,source,reason,2026-01-01,me\n"),
         expected=SURVIVED,
         rewrites=OF_CURATION,

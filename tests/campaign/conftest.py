@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -13,6 +14,7 @@ from filelock import FileLock
 from tests.campaign.outcome import FAULTS, GOOD, environment_of, kedro_run
 
 ROOT = Path(__file__).parents[2]
+_SECONDS = "finished.seconds"  # a file beside the project, written last
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,23 +36,31 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shared = shared.parent
     target = shared / "finished"
     with FileLock(shared / "finished.lock"):
-        if not (shared / "finished.ok").exists():
-            _make(target)
-            (shared / "finished.ok").touch()
+        if not (shared / _SECONDS).exists():
+            seconds = _make(target)
+            (shared / _SECONDS).write_text(str(seconds))
     return target
 
 
-def _make(target: Path) -> None:
+@pytest.fixture(scope="session")
+def seconds_of_run(finished: Path) -> float:
+    """What the run took that made the finished project."""
+    return float((finished.parent / _SECONDS).read_text())
+
+
+def _make(target: Path) -> float:
     names = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
     listed = subprocess.run(names, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)
+    started = time.monotonic()
     made = subprocess.run(
         kedro_run(), cwd=target, env=environment_of(target, {}), capture_output=True, text=True, check=False
     )
     assert made.returncode == 0, made.stderr[-4000:]
+    return time.monotonic() - started
 
 
 @pytest.fixture

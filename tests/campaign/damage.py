@@ -3,11 +3,15 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 Spoil = Callable[[Path], None]
+# lasts as long as the command
+Meanwhile = Callable[[Path], AbstractContextManager[Any]]
 
 
 def write(path: str, content: str | bytes) -> Spoil:
@@ -147,3 +151,20 @@ def all_of(*spoils: Spoil) -> Spoil:
             each(project)
 
     return spoil
+
+
+def forbidden(path: str, what: Literal["read", "write"] = "write") -> Meanwhile:
+    """Forbids to write to a file or a folder, or to read it; commands after OBEYING_MODES keep to it."""
+    bits = {"read": 0o444, "write": 0o222}[what]
+
+    @contextmanager
+    def meanwhile(project: Path) -> Iterator[None]:
+        target = project / path
+        mode = stat.S_IMODE(target.stat().st_mode)
+        target.chmod(mode & ~bits)
+        try:
+            yield
+        finally:
+            target.chmod(mode)
+
+    return meanwhile

@@ -112,6 +112,7 @@ CASES = [
     Case(
         "no filters",
         params("curation.filters=[]", "--pipelines", "curation"),
+        "curation.filters is empty",
         expected=SURVIVED,
         rewrites=OF_CURATION,
     ),

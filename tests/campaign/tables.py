@@ -72,6 +72,7 @@ CASES = [
     *_damages(f"{_ENCODER}/encoder.safetensors", _EVALUATION),
     *_damages(f"{_ENCODER}/history.parquet", _REPORT),
     *_damages("data/07_model_output/metrics.parquet", _REPORT),
+    *_damages("data/07_model_output/unit_scores.parquet", _REPORT),
     Case(
         "a caption set without captions of the images",
         _ARM,
@@ -103,44 +104,50 @@ CASES = [
     ),
     # a ledger of speed and a cache are no results: they are begun again, with a word
     *(
-        Case(f"{what}: the ledger of an image set", _SET, expected=SURVIVED, rewrites=_OF_SET, spoil=spoil)
-        for what, spoil in (
-            ("missing", remove("data/05_model_input/synthetic.ledger.json")),
-            ("half", truncate("data/05_model_input/synthetic.ledger.json")),
-            ("garbage", write("data/05_model_input/synthetic.ledger.json", b"\xff\x00")),
+        Case(f"{what}: the ledger of an image set", _SET, says, spoil, SURVIVED, rewrites=_OF_SET)
+        for what, says, spoil in (
+            ("missing", "", remove("data/05_model_input/synthetic.ledger.json")),
+            ("half", "ledger.json: cannot be read", truncate("data/05_model_input/synthetic.ledger.json")),
+            (
+                "garbage",
+                "ledger.json: cannot be read",
+                write("data/05_model_input/synthetic.ledger.json", b"\xff\x00"),
+            ),
         )
     ),
     Case(
         "half: the seconds of the stages",
         _REPORT,
+        "stage_seconds.json: cannot be read",
         expected=SURVIVED,
         spoil=truncate("data/08_reporting/stage_seconds.json"),
         rewrites=("08_reporting/",),
     ),
     # shards: the damaged images are made again, and no others
     *(
-        Case(f"{what}: a shard", _SET, expected=SURVIVED, rewrites=_OF_SET, restores=_SHARDS, spoil=spoil)
-        for what, spoil in (
-            ("missing", remove(_SHARD)),
-            ("empty", write(_SHARD, "")),
-            ("half", truncate(_SHARD)),
-            ("a flipped byte", flip(_SHARD, 0.3)),
-            ("garbage", write(_SHARD, b"\xff" * 4096)),
-            ("a link in", _link_in_shard),
+        Case(f"{what}: a shard", _SET, says, spoil, SURVIVED, rewrites=_OF_SET, restores=_SHARDS)
+        for what, says, spoil in (
+            ("missing", "", remove(_SHARD)),
+            ("empty", "made again", write(_SHARD, "")),
+            ("half", "made again", truncate(_SHARD)),
+            ("a flipped byte", "made again", flip(_SHARD, 0.3)),
+            ("garbage", "made again", write(_SHARD, b"\xff" * 4096)),
+            ("a link in", "made again", _link_in_shard),
         )
     ),
     Case("a half shard met by a training", _ARM, "images-00000-of-00002.tar", truncate(_SHARD)),
     Case("no shard met by a training", _ARM, "images-00000-of-00002.tar", remove(_SHARD)),
     *(
-        Case(f"{what}: the manifest of an image set", _SET, expected=SURVIVED, rewrites=_OF_SET, spoil=spoil)
-        for what, spoil in (
-            ("missing", remove("data/05_model_input/synthetic/manifest.parquet")),
-            ("half", truncate("data/05_model_input/synthetic/manifest.parquet")),
+        Case(f"{what}: the manifest of an image set", _SET, says, spoil, SURVIVED, rewrites=_OF_SET)
+        for what, says, spoil in (
+            ("missing", "", remove("data/05_model_input/synthetic/manifest.parquet")),
+            ("half", "manifest.parquet", truncate("data/05_model_input/synthetic/manifest.parquet")),
         )
     ),
     Case(
         "a feature that is half there",
         _EVALUATION,
+        "its features are computed again",
         expected=SURVIVED,
         rewrites=("07_model_output/",),
         spoil=_halve_features,

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaign import captions, configuration, options, tables, tracking, weights
+from tests.campaign import captions, configuration, disks, options, tables, tracking, weights
 from tests.campaign.outcome import Case, outcome_of
 
 pytestmark = pytest.mark.campaign
 CASES = [
     pytest.param(cases := module.__name__.rpartition(".")[2], case, id=f"{cases}: {case.name}")
-    for module in (options, configuration, captions, tables, weights, tracking)
+    for module in (options, configuration, captions, tables, weights, tracking, disks)
     for case in module.CASES
 ]
 

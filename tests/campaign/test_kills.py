@@ -1,6 +1,7 @@
 """Runs that are killed at random moments, several times each, end as a run that was not killed."""
 
 import hashlib
+import json
 import os
 import random
 import signal
@@ -14,8 +15,9 @@ import pytest
 from tests.campaign.outcome import environment_of, kedro_run
 
 pytestmark = pytest.mark.campaign
-_KILLS = 4  # of each run, each within the seconds below after a start
-_SECONDS = (3.0, 25.0)
+_KILLS = 4  # of each run
+# of a whole run's time, after a start: four of them together are about one run
+_SHARES = (0.05, 0.5)
 
 
 def _killed_after(seconds: float, project: Path) -> bool:
@@ -47,6 +49,12 @@ def _results(project: Path) -> dict[str, str]:
     }
 
 
+def _num_drawn(project: Path) -> int:
+    """Returns how many images the ledger counts, each once however often a run was killed."""
+    ledger = json.loads((project / "data/05_model_input/synthetic.ledger.json").read_text())
+    return sum(totals["num_made_images"] for totals in ledger["totals"].values())
+
+
 def _leftovers(project: Path) -> list[str]:
     kept = {".gitkeep", ".run.lock"}
     return [
@@ -59,7 +67,7 @@ def _leftovers(project: Path) -> list[str]:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(
-    seed: int, finished: Path, project: Path, record_property
+    seed: int, finished: Path, seconds_of_run: float, project: Path, record_property
 ):
     record_property("cases", f"kills ({_KILLS} each)")
     record_property("outcome", "lost")
@@ -67,7 +75,9 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(
     # the copy is a finished project: what the run makes is removed, as `make clean` does
     subprocess.run(["make", "clean"], cwd=project, check=True, capture_output=True)
     subprocess.run(["rm", "-rf", "data/02_intermediate"], cwd=project, check=True)
-    killed = sum(_killed_after(moments.uniform(*_SECONDS), project) for _ in range(_KILLS))
+    shares = [moments.uniform(*_SHARES) for _ in range(_KILLS)]
+    killed = sum(_killed_after(share * seconds_of_run, project) for share in shares)
+    record_property("kills", killed)
     assert killed, "no kill met a run"
     ended = subprocess.run(
         kedro_run(), cwd=project, env=environment_of(project, {}), capture_output=True, text=True, check=False
@@ -75,4 +85,5 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(
     assert ended.returncode == 0, ended.stderr[-4000:]
     assert _results(project) == _results(finished)
     assert not _leftovers(project)
+    assert _num_drawn(project) == _num_drawn(finished)
     record_property("outcome", "survived")

@@ -1,10 +1,12 @@
-"""MLflow's store and server, and folders and disks that cannot be written."""
+"""MLflow's store and server."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from tests.campaign.damage import as_file, as_folder, truncate, write
-from tests.campaign.outcome import Case, kedro_run
+from tests.campaign.damage import as_file, as_folder, forbidden, truncate, write
+from tests.campaign.outcome import OBEYING_MODES, Case, kedro_run
 
 _CURATION = kedro_run("--pipelines", "curation")
 _STORE = "mlflow/mlflow.db"
@@ -22,6 +24,13 @@ def _of_another_schema(project: Path) -> None:
         store.execute("insert into alembic_version values ('nosuch')")
 
 
+@contextmanager
+def _locked(project: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(project / _STORE)) as store:
+        store.execute("BEGIN EXCLUSIVE")
+        yield
+
+
 CASES = [
     Case("a store of garbage", _CURATION, "mlflow.db", write(_STORE, b"garbage" * 1000)),
     Case("half a store", _CURATION, "mlflow.db", truncate(_STORE)),
@@ -34,7 +43,11 @@ CASES = [
     _uri("an address that is no address", "::::", "::::"),
     _uri("a dead port", "http://127.0.0.1:9", "127.0.0.1:9"),
     Case("an unknown run", _CURATION, "nosuchrun", environment={"MLFLOW_RUN_ID": "nosuchrun"}),
-    Case("data/ that is a file", _CURATION, "data", as_file("data")),
-    Case("a lock that is a folder", _CURATION, ".run.lock", as_folder("data/.run.lock")),
-    Case("a room's folder that is a file", _CURATION, "03_primary", as_file("data/03_primary")),
+    Case("a store that another program has locked", _CURATION, "mlflow.db", meanwhile=_locked),
+    Case(
+        "a store that may not be written",
+        (*OBEYING_MODES, *_CURATION),
+        "mlflow.db",
+        meanwhile=forbidden(_STORE),
+    ),
 ]

@@ -20,6 +20,13 @@ def test_an_edit_or_a_takedown_costs_its_own_images_and_no_other(checkout, run):
     assert json.loads(described.read_text())["facts"]["generation"]["num_made_images"] == 96 * 2
     assert generator.stat().st_mtime_ns == born, "the shipped generator must not be trained again"
 
+    shown = run("dvc", "metrics", "show", "--json")
+    figures = json.loads(shown.stdout)[""]["data"]["data/08_reporting/metrics.json"]["data"]
+    assert figures["stablerep"]["scenes.linear_probe.accuracy"].keys() == {"seed_0"}
+    plotted = run("dvc", "plots", "show", "--json")
+    assert plotted.returncode == 0, plotted.stdout[-2000:] + plotted.stderr[-4000:]
+    assert json.loads(plotted.stdout)["data"].keys() == {"training loss", "linear_probe on scenes"}
+
     second = run("dvc", "repro")
     assert second.returncode == 0
     assert "Running stage" not in second.stdout

@@ -17,7 +17,7 @@ from pipelines.run.current import CURRENT
 from pipelines.run.items import needs_captions, needs_corpus_images
 
 PROJECT = Path(__file__).parents[2]
-ROOMS = ["image_sets", "training", "evaluation_sets", "evaluation", "reporting"]
+ROOMS = ["image_sets", "training", "evaluation_sets", "evaluation", "image_set_metrics", "reporting"]
 PATH = ["curation", "validation", *ROOMS]
 APART = {"tuning", "pretraining", "scorer"}
 HEAVY = [

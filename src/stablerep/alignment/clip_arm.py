@@ -125,7 +125,7 @@ class ClipArmScorer:
     def check(self) -> None:
         """Loads the model and has it embed two texts and an image; see `Scorer.check`."""
         warn_without_digests(self.folder)
-        check_embeddings(self.folder, self._embed_images, self._embed_texts)
+        check_embeddings(self.folder, self.embed_images, self._embed_texts)
 
     def score(self, images: Tensor, texts: Sequence[str]) -> Tensor:
         """Returns the cosines: (N,) float32.
@@ -137,14 +137,15 @@ class ClipArmScorer:
         Raises:
             DataError: see `load_clip_arm`.
         """
-        return score_pairs(images, texts, self._embed_images, self._embed_texts, self.batch_size)
+        return score_pairs(images, texts, self.embed_images, self._embed_texts, self.batch_size)
 
     def _parts(self) -> tuple[ClipArm, Any]:
         if self._loaded is None:
             self._loaded = load_clip_arm(self.folder)
         return self._loaded
 
-    def _embed_images(self, images: Tensor) -> Tensor:
+    def embed_images(self, images: Tensor) -> Tensor:
+        """Maps (N, 3, H, W) uint8 images to (N, D) of length 1, all at once."""
         model, _ = self._parts()
         pixels = images.float() / 255
         size = model.encoder.size_px

@@ -70,7 +70,7 @@ class TransformersClipScorer:
 
     def check(self) -> None:
         """Loads the model and has it embed two texts and an image; see `Scorer.check`."""
-        check_embeddings(self.folder, self._embed_images, self._embed_texts)
+        check_embeddings(self.folder, self.embed_images, self._embed_texts)
 
     def score(self, images: Tensor, texts: Sequence[str]) -> Tensor:
         """Returns the cosines: (N,) float32.
@@ -82,7 +82,7 @@ class TransformersClipScorer:
         Raises:
             DataError: transformers cannot load the model, or it is none of images and texts.
         """
-        return score_pairs(images, texts, self._embed_images, self._embed_texts, self.batch_size)
+        return score_pairs(images, texts, self.embed_images, self._embed_texts, self.batch_size)
 
     def _parts(self) -> tuple[Any, Any, Any]:
         if self._loaded is None:
@@ -114,7 +114,8 @@ class TransformersClipScorer:
             raise DataError(f"{self.folder}: not a whole model: {'; '.join(faults)}. {_AGAIN}")
         return model.eval().to(self.device), tokenizer, processor
 
-    def _embed_images(self, images: Tensor) -> Tensor:
+    def embed_images(self, images: Tensor) -> Tensor:
+        """Maps (N, 3, H, W) uint8 images to (N, D) of length 1, all at once."""
         model, _, processor = self._parts()
         pixels = processor(images=list(images), return_tensors="pt")["pixel_values"]
         return _unit(model.get_image_features(pixel_values=pixels.to(self.device)))

@@ -7,9 +7,10 @@ Legend: I images, T texts.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from stablerep.corpora.corpus import SPLITS, WHERE, Corpus, Rendered, Task, label_column
+from stablerep.corpora.splits import uniform_of
 from stablerep.curation.reading.engine import BATCH_SIZE, CaptionFiles
 from stablerep.curation.settings import Reading
 from stablerep.digit_scenes.foreign_captions import (
@@ -17,7 +18,8 @@ from stablerep.digit_scenes.foreign_captions import (
     check_captions_tell_of_digits,
     warn_of_unknown_words,
 )
-from stablerep.digit_scenes.grammar import VOCABULARIES
+from stablerep.digit_scenes.grammar import VOCABULARIES, leave_digit_open
+from stablerep.digit_scenes.styles import HARD, USUAL, Style
 from stablerep.errors import DataError, check_range
 
 if TYPE_CHECKING:
@@ -47,13 +49,21 @@ class DigitScenes(Corpus):
 
     Attributes:
         path: of the captions file, or a glob.
+        open_share: share of the captions, chosen by a hash of their text, that are read with "digit" in the
+            place of the digit that they name. At 0.5 half of the captions do not say which class is probed,
+            so that methods that read text are not favoured.
     """
 
     path: str
+    open_share: float = 0.0
 
     name = "digit_scenes"
     mirrorable = False  # a mirrored two is no two
     can_render = True
+
+    def __post_init__(self) -> None:
+        """Checks the share; raises ConfigError."""
+        check_range("corpus.open_share", self.open_share, 0, 1)
 
     def inputs(self) -> list[str]:
         """Returns the captions file."""
@@ -84,7 +94,18 @@ class DigitScenes(Corpus):
     def caption_batches(self, reading: Reading, batch_size: int = BATCH_SIZE) -> "Iterator[pl.DataFrame]":
         """Reads the captions file; see `stablerep.curation.reading.engine.CaptionFiles.batches`."""
         self.check()
-        return CaptionFiles(self.path).batches(reading, batch_size)
+        batches = CaptionFiles(self.path).batches(reading, batch_size)
+        return map(self._leave_digits_open, batches) if self.open_share else batches
+
+    def _leave_digits_open(self, batch: "pl.DataFrame") -> "pl.DataFrame":
+        import polars as pl
+
+        def read(text: str) -> str:
+            return (
+                leave_digit_open(text) if uniform_of(f"digit left open in {text}") < self.open_share else text
+            )
+
+        return batch.with_columns(pl.col("caption").map_elements(read, return_dtype=pl.String))
 
     def render(self, texts: Sequence[str], images_per_caption: int, name: str, seed: int) -> Rendered:
         """Draws scenes of the fit hands that show what captions say; the rest is random.
@@ -148,11 +169,13 @@ class EvaluationScenes(Corpus):
 
     name = "scenes"
     mirrorable = False
+    _style: ClassVar[Style] = USUAL
+    _stream: ClassVar[str] = "probe"
 
     def __post_init__(self) -> None:
         """Checks ranges; raises ConfigError."""
         for name in ("num_train", "num_validation_per_hand", "num_test_per_hand"):
-            check_range(f"evaluation_sets.scenes.{name}", getattr(self, name), 1)
+            check_range(f"evaluation_sets.{self.name}.{name}", getattr(self, name), 1)
 
     def tasks(self) -> dict[str, Task]:
         """Returns the tasks digit, ink, ground and texture."""
@@ -210,12 +233,15 @@ class EvaluationScenes(Corpus):
         """Draws a split; the seeds are frozen: other ones are another benchmark."""
         from stablerep.digit_scenes.scenes import draw_scenes, draw_scenes_per_hand
 
+        seed = self._stream, self.seed
         drawn: dict[str, Callable[[], Scenes]] = {
-            "train": lambda: draw_scenes(self.num_train, "fit", "probe", self.seed),
+            "train": lambda: draw_scenes(self.num_train, "fit", *seed, style=self._style),
             "validation": lambda: draw_scenes_per_hand(
-                self.num_validation_per_hand, "validation", "probe", self.seed
+                self.num_validation_per_hand, "validation", *seed, style=self._style
             ),
-            "test": lambda: draw_scenes_per_hand(self.num_test_per_hand, "held_out", "probe", self.seed),
+            "test": lambda: draw_scenes_per_hand(
+                self.num_test_per_hand, "held_out", *seed, style=self._style
+            ),
         }
         return drawn[split]()
 
@@ -254,3 +280,19 @@ class EvaluationScenes(Corpus):
         }
         labels = {label_column(name): values.numpy() for name, values in scenes.labels.items()}
         return pd.DataFrame(columns | labels)
+
+
+@dataclass
+class HardScenes(EvaluationScenes):
+    """Labelled real scenes that vary further than those of captions, with fewer labels to learn from.
+
+    On `EvaluationScenes` most encoders are at 95 %, also that of a perfect generator. Here digits are smaller
+    and turned and sheared further, on grounds of more contrast and noise than in any training image, so that
+    encoders stay apart.
+    """
+
+    num_train: int = 500
+
+    name = "hard_scenes"
+    _style: ClassVar[Style] = HARD
+    _stream: ClassVar[str] = "hard probe"

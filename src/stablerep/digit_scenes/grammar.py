@@ -3,6 +3,7 @@
 What a caption leaves open varies among its images: that is what StableRep learns to ignore.
 """
 
+import re
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -20,6 +21,8 @@ NAMING_PROBABILITY = {"digit": 0.95, "ink": 0.4, "ground": 0.4, "texture": 0.4}
 _UNNAMED_DIGIT = ("digit", "number")
 _BACKGROUNDS = ("background", "paper")
 _OPENINGS = ("", "a picture of ", "a drawing of ")
+# with the article that another word would have
+_NAMED_DIGIT = re.compile(rf"(?i:\b(?P<article>an?\s+)?(?:{'|'.join(DIGITS)})\b)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,11 @@ def hide_attributes(scene: SceneAttributes, rng: np.random.Generator) -> SceneAt
     """Returns the attributes of a whole scene that a caption of it names, drawn from rng."""
     kept = {k: v for k, v in scene.named().items() if rng.random() < NAMING_PROBABILITY[k]}
     return SceneAttributes(**kept)
+
+
+def leave_digit_open(text: str) -> str:
+    """Returns a caption with `digit` in the place of each digit that it names: `an eight` is `a digit`."""
+    return _NAMED_DIGIT.sub(lambda found: "a digit" if found["article"] else "digit", text)
 
 
 def _words_of(text: str) -> list[str]:

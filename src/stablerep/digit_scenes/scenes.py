@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from stablerep.digit_scenes.grammar import GROUNDS, INKS, TEXTURES, SceneAttributes, read_caption
 from stablerep.digit_scenes.hands import Hands, load_hands
+from stablerep.digit_scenes.styles import USUAL, Style
 from stablerep.seeding import seed_of, torch_generator
 
 SIZE_PX = 32
@@ -43,13 +44,6 @@ _GROUND_RGB = {
     "sky": (146, 196, 250),
     "lavender": (206, 184, 248),
 }
-_SCALE = (0.58, 0.90)  # the digit's share of the image's side
-_ROTATION_RAD = math.radians(15)
-_SHEAR = 0.2
-_INK_JITTER = 0.05  # standard deviation, of 1
-_GROUND_JITTER = 0.035
-_SHADE = (0.70, 0.80)  # the texture's second colour: the ground darkened to this
-_NOISE = 0.015
 
 
 @dataclass(frozen=True)
@@ -75,15 +69,15 @@ def _uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.G
     return torch.rand(shape, generator=generator) * (high - low) + low
 
 
-def _stroke_masks(strokes: Tensor, generator: torch.Generator) -> Tensor:
+def _stroke_masks(strokes: Tensor, style: Style, generator: torch.Generator) -> Tensor:
     """Rotates, shears, scales and moves (B, 8, 8) strokes into (B, 1, 32, 32) masks of ink."""
     num = len(strokes)
     # a border of one pixel, so that ink at an edge of the 8x8 image fades instead of being cut
     padded = F.pad(strokes[:, None], (1, 1, 1, 1))
     sharp = F.interpolate(padded, size=(40, 40), mode="bicubic", align_corners=False)
-    scale = _uniform((num,), *_SCALE, generator)
-    angle = _uniform((num,), -_ROTATION_RAD, _ROTATION_RAD, generator)
-    shear = _uniform((num,), -_SHEAR, _SHEAR, generator)
+    scale = _uniform((num,), *style.scale, generator)
+    angle = _uniform((num,), -style.rotation_rad, style.rotation_rad, generator)
+    shear = _uniform((num,), -style.shear, style.shear, generator)
     room = 1 - scale
     shift = _uniform((num, 2), -1, 1, generator) * room[:, None]
     cos, sin = angle.cos(), angle.sin()
@@ -129,7 +123,12 @@ def _palette(colours: dict[str, tuple[int, int, int]]) -> Tensor:
 
 
 def render(
-    strokes: Tensor, ink: Tensor, ground: Tensor, texture: Tensor, generator: torch.Generator
+    strokes: Tensor,
+    ink: Tensor,
+    ground: Tensor,
+    texture: Tensor,
+    generator: torch.Generator,
+    style: Style = USUAL,
 ) -> Tensor:
     """Draws scenes.
 
@@ -139,30 +138,32 @@ def render(
         ground: (B,) index into `grammar.GROUNDS`.
         texture: (B,) index into `grammar.TEXTURES`.
         generator: of every random number drawn.
+        style: how far scenes vary.
 
     Returns:
         (B, 3, 32, 32) float32 in [0, 1].
     """
     num = len(strokes)
-    mask = _stroke_masks(strokes, generator)
+    mask = _stroke_masks(strokes, style, generator)
     shade = _shade_masks(texture, generator)
-    ink_rgb = _palette(_INK_RGB)[ink] + _INK_JITTER * torch.randn((num, 3), generator=generator)
+    ink_rgb = _palette(_INK_RGB)[ink] + style.ink_jitter * torch.randn((num, 3), generator=generator)
     light = _palette(_GROUND_RGB)[ground]
-    light = light + _GROUND_JITTER * torch.randn((num, 3), generator=generator)
-    depth = _uniform((num, 1), *_SHADE, generator)
+    light = light + style.ground_jitter * torch.randn((num, 3), generator=generator)
+    depth = _uniform((num, 1), *style.shade, generator)
     back = torch.lerp(light[:, :, None, None], (light * depth)[:, :, None, None], shade)
     images = torch.lerp(back, ink_rgb[:, :, None, None], mask)
-    images = images + _NOISE * torch.randn(images.shape, generator=generator)
+    images = images + style.noise * torch.randn(images.shape, generator=generator)
     return images.clamp(0, 1)
 
 
-def draw_scenes(num_scenes: int, split: str, *seed: int | str) -> Scenes:
+def draw_scenes(num_scenes: int, split: str, *seed: int | str, style: Style = USUAL) -> Scenes:
     """Draws scenes of a split, every attribute and hand uniform, as a function of the seed.
 
     Args:
         num_scenes: B.
         split: one of `hands.SPLITS`.
         *seed: parts of the seed.
+        style: how far scenes vary.
     """
     hands = load_hands(split)
     generator = torch_generator("scenes", split, *seed)
@@ -170,10 +171,10 @@ def draw_scenes(num_scenes: int, split: str, *seed: int | str) -> Scenes:
     labels = {"digit": hands.digits[rows]}
     for name in ATTRIBUTES[1:]:
         labels[name] = torch.randint(NUM_CLASSES[name], (num_scenes,), generator=generator)
-    return _render_rows(hands, rows, labels, generator)
+    return _render_rows(hands, rows, labels, generator, style)
 
 
-def draw_scenes_per_hand(scenes_per_hand: int, split: str, *seed: int | str) -> Scenes:
+def draw_scenes_per_hand(scenes_per_hand: int, split: str, *seed: int | str, style: Style = USUAL) -> Scenes:
     """Draws the same number of scenes of every hand of a split: a test set that weighs hands alike."""
     hands = load_hands(split)
     generator = torch_generator("scenes per hand", split, *seed)
@@ -181,7 +182,7 @@ def draw_scenes_per_hand(scenes_per_hand: int, split: str, *seed: int | str) -> 
     labels = {"digit": hands.digits[rows]}
     for name in ATTRIBUTES[1:]:
         labels[name] = torch.randint(NUM_CLASSES[name], (len(rows),), generator=generator)
-    return _render_rows(hands, rows, labels, generator)
+    return _render_rows(hands, rows, labels, generator, style)
 
 
 def draw_scenes_of_captions(
@@ -224,7 +225,13 @@ def _fill_open(
     return labels, rows
 
 
-def _render_rows(hands: Hands, rows: Tensor, labels: dict[str, Tensor], generator: torch.Generator) -> Scenes:
+def _render_rows(
+    hands: Hands,
+    rows: Tensor,
+    labels: dict[str, Tensor],
+    generator: torch.Generator,
+    style: Style = USUAL,
+) -> Scenes:
     strokes = hands.strokes[rows]
-    images = render(strokes, labels["ink"], labels["ground"], labels["texture"], generator)
+    images = render(strokes, labels["ink"], labels["ground"], labels["texture"], generator, style)
     return Scenes(images, labels, hands.hand_ids[rows])

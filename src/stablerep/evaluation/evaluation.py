@@ -290,7 +290,7 @@ def evaluate(subject: Subject, evaluations: Sequence[Evaluation], num_bootstrap:
         test = subject.open_test(choices)
     for evaluation in (each for each in evaluations if each.name in choices):
         for found in _measured(evaluation, choices[evaluation.name], test):
-            key = {
+            key: dict[str, str] = {
                 "arm": subject.name,
                 "set": subject.labelled_set.name,
                 "task": found.task,

@@ -241,7 +241,7 @@ def fit_size(images: list[Tensor], size_px: int, device: torch.device) -> Tensor
 
 
 def read_ahead(pixels: Readable, rows: np.ndarray, batch_size: int) -> Iterator[list[Tensor]]:
-    """Yields batches of images; threads read the next ones meanwhile."""
+    """Yields the images of rows in batches; threads read the next ones meanwhile."""
 
     def read(start: int) -> list[Tensor]:
         return [pixels.read(row) for row in rows[start : start + batch_size].tolist()]

@@ -106,8 +106,8 @@ class Split:
         features: (N, F) float16 or float32, usually memory-mapped.
         labels: by task (N,) int64, -1 where unknown.
         tasks: the class names of each task.
-        captions: of each of the N images, empty where it has none.
         images: for what needs more than features; None where only these are known.
+        captions: of each of the N images, empty where it has none.
     """
 
     features: np.ndarray

@@ -1,5 +1,6 @@
 """The image set of source `mixture`: shares of other sets, such as half real and half synthetic."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,7 @@ def mix(
     folder: Path,
     amounts: dict[str, int | None],
     seed: int,
+    shares_of: str = "images",
 ) -> ImageSet:
     """Makes a set of shares of others.
 
@@ -27,9 +29,12 @@ def mix(
         parts: the sets by name.
         shares: part -> share of the images; relative to their sum.
         folder: of the mixture.
-        amounts: `num_images` in all; as many as the scarcest part allows where it is None. `num_captions` and
+        amounts: `num_images` in all; as many as the scarcest part allows where it is None. `most` in all, or
+            as many as the scarcest part allows where these are fewer. `num_captions` and
             `images_per_caption` are applied to each part first.
         seed: of the choice.
+        shares_of: `images`, or `captions`: then `shares` and `most` count captions, a caption comes with all
+            images that its part has of it, and no caption is taken from two parts.
     """
     total = sum(shares.values())
     ordered = {
@@ -41,10 +46,10 @@ def mix(
         )
         for part, each in parts.items()
     }
-    limit = min(int(len(ordered[part]) * total / share) for part, share in shares.items())
-    num_images = amounts.get("num_images") or limit
-    numbers = _split(num_images, {part: share / total for part, share in shares.items()})
-    chosen = {part: cut(ordered[part], part, num_images=number) for part, number in numbers.items()}
+    relative = {part: share / total for part, share in shares.items()}
+    take = _take_captions if shares_of == "captions" else _take_images
+    chosen = take(ordered, relative, amounts)
+    numbers = {part: len(each) for part, each in chosen.items()}
     images = _joined([chosen[part].assign(image_id=_named(part, chosen[part])) for part in parts])
     captions = pd.concat([each.captions for each in parts.values()])
     captions = captions[captions["caption_id"].isin(images["caption_id"])]
@@ -67,6 +72,35 @@ def mix(
             },
         },
     )
+
+
+def _take_images(
+    ordered: Mapping[str, pd.DataFrame], shares: Mapping[str, float], amounts: Mapping[str, int | None]
+) -> dict[str, pd.DataFrame]:
+    """Takes the first images of each part; `shares` add up to 1."""
+    limit = min(int(len(ordered[part]) / share) for part, share in shares.items())
+    wanted = amounts.get("num_images") or min(limit, amounts.get("most") or limit)
+    return {
+        part: cut(ordered[part], part, num_images=number) for part, number in _split(wanted, shares).items()
+    }
+
+
+def _take_captions(
+    ordered: Mapping[str, pd.DataFrame], shares: Mapping[str, float], amounts: Mapping[str, int | None]
+) -> dict[str, pd.DataFrame]:
+    """Takes all images of the first captions of each part, first those that no other part has."""
+    captions = {part: list(dict.fromkeys(images["caption_id"])) for part, images in ordered.items()}
+    in_parts = Counter(each for of_part in captions.values() for each in of_part)
+    limit = min(int(len(captions[part]) / share) for part, share in shares.items())
+    limit = min(limit, len(in_parts))
+    taken: set[str] = set()
+    chosen = {}
+    for part, number in _split(min(limit, amounts.get("most") or limit), shares).items():
+        free = [each for each in captions[part] if each not in taken]
+        own = set(sorted(free, key=lambda each: in_parts[each])[:number])
+        taken |= own
+        chosen[part] = ordered[part][ordered[part]["caption_id"].isin(own)].reset_index(drop=True)
+    return chosen
 
 
 def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import polars as pl
@@ -10,6 +10,10 @@ import polars as pl
 from stablerep.errors import DataError
 from stablerep.reporting.alignment import AlignmentSection
 from stablerep.reporting.gallery import GalleryEntry
+
+if TYPE_CHECKING:
+    from stablerep.reporting.guidance import GuidanceStudy
+    from stablerep.reporting.learned_space import LearnedSpace
 
 NONE = "none"  # images of references, and the method of those without training: what an arm has to beat
 UNTRAINED, RAW_PIXELS = "untrained", "raw_pixels"
@@ -145,7 +149,15 @@ class ReportContent:
         caption_gate: the report of the gate on captions.
         image_audit: see `stablerep.alignment.audit.audit_terms`; empty where images were not audited.
         image_audit_pairs: see `stablerep.alignment.audit.audit_pairs`.
+        set_metrics: see `stablerep.validation.schemas.ImageSetMetrics`; empty where nothing was measured.
+        near_images: see `stablerep.validation.schemas.NearImages`; empty likewise.
+        guidance_study: the last study of the guidance scale; None where there was none.
+        learned: neighbours and map; None where they were not made.
+        drawing_costs: generated set -> what its images cost in all runs, see
+            `stablerep.generation.accounts.ledger.Ledger.total`.
+        links: title -> address of pages beside this one.
         stage_seconds: node -> seconds; empty where nothing was measured.
+        training_seconds: (arm, seed) -> seconds of its training, where it was timed.
         machine: see `environment.describe_machine`.
         configuration: what the nodes were given.
     """
@@ -166,7 +178,14 @@ class ReportContent:
     caption_gate: Mapping[str, Any] | None = None
     image_audit: pd.DataFrame = field(default_factory=pd.DataFrame)
     image_audit_pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    set_metrics: pd.DataFrame = field(default_factory=pd.DataFrame)
+    near_images: pd.DataFrame = field(default_factory=pd.DataFrame)
+    guidance_study: "GuidanceStudy | None" = None
+    learned: "LearnedSpace | None" = None
+    drawing_costs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    training_seconds: Mapping[tuple[str, int], float] = field(default_factory=dict)
     machine: Mapping[str, str] = field(default_factory=dict)
     configuration: Mapping[str, Any] = field(default_factory=dict)
 
@@ -184,6 +203,15 @@ class ReportContent:
                 f"{', '.join(self.image_sets) or 'none'}. Run the evaluation again."
             )
         return self.image_sets[images].source
+
+    def guidance_of(self, images: str) -> float | None:
+        """Returns the guidance scale of a generated image set; None for others, and where it is not known."""
+        image_set = self.image_sets.get(images)
+        if image_set is None or image_set.source != GENERATED:
+            return None
+        of_all = self.configuration.get("generator", {}).get("guidance_scale")
+        scale = image_set.settings.get("guidance_scale", of_all)
+        return None if scale is None else float(scale)
 
     def is_reference(self, method: str, images: str) -> bool:
         """Whether an arm is no part of the comparison, but a bound to compare with.

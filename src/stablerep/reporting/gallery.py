@@ -135,12 +135,12 @@ def share_galleries(
     return [SharedEntry(text, by_set) for text, by_set in pictures.items()], own
 
 
-def scale_image(image: Image.Image) -> Image.Image:
-    """Brings an image to about the page's size: small ones by whole pixels, large ones smoothly."""
+def scale_image(image: Image.Image, shown_px: int = _SHOWN_PX) -> Image.Image:
+    """Brings the longer side to about the page's size: small images by whole pixels, large ones smoothly."""
     longest = max(image.size)
-    if longest > _SHOWN_PX:
-        share = _SHOWN_PX / longest
+    if longest > shown_px:
+        share = shown_px / longest
         size = (max(1, round(image.width * share)), max(1, round(image.height * share)))
         return image.resize(size, Image.Resampling.LANCZOS)
-    factor = _SHOWN_PX // longest
+    factor = shown_px // longest
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)

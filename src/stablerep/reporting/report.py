@@ -1,26 +1,41 @@
 """The report: one self-contained page that shows what a run found."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from stablerep.errors import DataError
 from stablerep.reporting.audit import draw_gaps, skewed_pairs
 from stablerep.reporting.axes import css_variables
-from stablerep.reporting.compact_tables import CompactTable, other_metrics, other_tasks
+from stablerep.reporting.compact_tables import CompactTable, each_seed, other_metrics, other_tasks
 from stablerep.reporting.content import ImageSetFacts, ReportContent
+from stablerep.reporting.cost import add_up
 from stablerep.reporting.figures import SOURCE_TITLES, draw_accuracies, draw_training
 from stablerep.reporting.gallery import share_galleries
-from stablerep.reporting.headline import bounds, percent, points, write_headline
+from stablerep.reporting.guidance import (
+    accuracy_over_guidance,
+    alignment_over_guidance,
+    draw_over_guidance,
+    draw_study,
+    set_metric_over_guidance,
+)
+from stablerep.reporting.headline import Headline, write_headline
+from stablerep.reporting.image_set_metrics import NearPair, near_pairs, table_of_groups, table_of_set_metrics
 from stablerep.reporting.inline import svg_address
+from stablerep.reporting.pages import page_environment
 from stablerep.reporting.rejections import count_rejections
 from stablerep.reporting.tables import ArmRow, ArmsTable, list_tasks, make_table, title_of
+from stablerep.reporting.worth_it import EQUALS, answer, draw_worth
 
 # facts of an image set that have their own place on the page
+_NUM_PAIRS = 12  # of a kind and a set
+_NEAR_TITLES = {
+    "training_image": "beside the nearest image that the generator learned from",
+    "near_duplicate": "near-duplicates within the set",
+    "overlap": "images that are in an evaluation set, or nearly",
+}
 _PLACED_FACTS = ("generation", "alignment", "gate")
 
 
@@ -34,6 +49,7 @@ class ResultSection:
         figures: evaluation -> address of its figure.
         other_tasks: all tasks by the leading evaluation; None where there is one.
         other_metrics: metrics that the table leaves out; None where there are none.
+        each_seed: the leading figure with each seed; None where there is one seed.
     """
 
     name: str
@@ -41,6 +57,7 @@ class ResultSection:
     figures: dict[str, str]
     other_tasks: CompactTable | None
     other_metrics: CompactTable | None
+    each_seed: CompactTable | None
 
 
 def build_report(content: ReportContent) -> str:
@@ -51,23 +68,34 @@ def build_report(content: ReportContent) -> str:
             not known.
     """
     _check_every_arm_is_in(content)
-    results = [make_section(content, name, tasks) for name, tasks in list_tasks(content.metrics).items()]
-    headline = write_headline(content, results[0].table)
+    tasks = list_tasks(content.metrics)
+    results = [make_section(content, name, of_set) for name, of_set in tasks.items()]
+    headline, worth = write_headline(content, results[0].table), answer(content)
     galleries = {name: each.gallery for name, each in content.image_sets.items()}
     shared, own = share_galleries(galleries)
+    guidance = _guidance_figures(content, results[0].table)
     gaps = draw_gaps(content.image_audit) if len(content.image_audit) else {}
     rejected = content.rejected_captions
     return (
-        _environment()
+        page_environment()
         .get_template("report.html.j2")
         .render(
             content=content,
+            worth=worth,
+            worth_figure="" if worth is None else svg_address(draw_worth(worth)),
+            worth_equals=EQUALS,
             colours=css_variables(),
             headline=headline,
             results=results,
             leading=results[0].table,
             rivals=find_rivals(results[0].table, headline.best),
+            guidance=guidance,
+            set_metrics=table_of_set_metrics(content.set_metrics) if len(content.set_metrics) else None,
+            set_groups=table_of_groups(content.set_metrics) if len(content.set_metrics) else None,
+            near_images=group_pairs(content),
+            near_titles=_NEAR_TITLES,
             training=_training_figures(content),
+            cost=add_up(content),
             shared_gallery=shared,
             own_galleries=own,
             image_set_facts={name: listed_facts(each) for name, each in content.image_sets.items()},
@@ -80,9 +108,56 @@ def build_report(content: ReportContent) -> str:
             skewed_pairs=skewed_pairs(content.image_audit_pairs) if len(content.image_audit_pairs) else [],
             rejections=count_rejections(rejected) if rejected is not None else [],
             stages=stage_rows(content.stage_seconds),
+            sections=list_sections(content, list(tasks), bool(guidance), bool(shared)),
             source_titles=SOURCE_TITLES,
         )
     )
+
+
+def group_pairs(content: ReportContent) -> dict[str, dict[str, list[NearPair]]]:
+    """Returns image set -> kind -> the nearest pairs."""
+    grouped: dict[str, dict[str, list[NearPair]]] = {}
+    for name, pairs in (near_pairs(content.near_images) if len(content.near_images) else {}).items():
+        for pair in pairs:
+            of_kind = grouped.setdefault(name, {}).setdefault(pair.kind, [])
+            if len(of_kind) < _NUM_PAIRS:
+                of_kind.append(pair)
+    return grouped
+
+
+def list_sections(
+    content: ReportContent, evaluation_sets: list[str], has_guidance: bool, has_shared_captions: bool
+) -> list[tuple[str, str]]:
+    """Returns (anchor, title) of each section, in the order of the page."""
+    maybe = [
+        *((True, f"results-{name}", f"Results on {name.replace('_', ' ')}") for name in evaluation_sets),
+        (True, "intervals", "Intervals"),
+        (content.learned is not None, "learned", "Neighbours and map"),
+        (has_guidance, "guidance", "Guidance"),
+        (bool(content.histories), "training", "Training"),
+        (has_shared_captions, "shared", "Captions and images"),
+        *((True, f"set-{name}", f"Image set {name.replace('_', ' ')}") for name in content.image_sets),
+        (bool(len(content.set_metrics)), "set-metrics", "Diversity, coverage, copies"),
+        (bool(len(content.image_audit)), "audit", "Audit"),
+        (
+            content.num_curated_captions is not None or bool(content.caption_gate),
+            "captions",
+            "Curation and gate",
+        ),
+        (True, "cost", "Cost"),
+        (True, "run", "Configuration"),
+    ]
+    return [(anchor, title) for is_there, anchor, title in maybe if is_there]
+
+
+def find_headline(content: ReportContent) -> Headline:
+    """Returns the headline alone, without the page.
+
+    Raises:
+        DataError: see `build_report`.
+    """
+    set_name, tasks = next(iter(list_tasks(content.metrics).items()))
+    return write_headline(content, make_table(content, set_name, tasks[0]))
 
 
 def make_section(content: ReportContent, set_name: str, tasks: list[str]) -> ResultSection:
@@ -101,7 +176,7 @@ def make_section(content: ReportContent, set_name: str, tasks: list[str]) -> Res
         evaluation: svg_address(draw_accuracies(table, evaluation, chance))
         for evaluation in table.evaluations
     }
-    further = other_tasks(content, table, tasks), other_metrics(content, table)
+    further = other_tasks(content, table, tasks), other_metrics(content, table), each_seed(content, table)
     return ResultSection(set_name, table, figures, *further)
 
 
@@ -143,6 +218,27 @@ def _check_every_arm_is_in(content: ReportContent) -> None:
             )
 
 
+def _guidance_figures(content: ReportContent, table: ArmsTable) -> dict[str, str]:
+    """Returns text for those who cannot see it -> address of each figure over the guidance scale."""
+    figures = {}
+    if series := accuracy_over_guidance(content, table):
+        metric = table.evaluations[table.leading]
+        title = f"{title_of(table.leading)}, {metric.replace('_', ' ')}, n = {table.num_units:,}"
+        figures[f"{title}, over the guidance scale"] = draw_over_guidance(series, metric, title)
+    if series := alignment_over_guidance(content):
+        number = min(point.interval.num_units for points in series.values() for point in points)
+        title = f"mean alignment with quartiles, n = {number:,} images of a set"
+        figures[f"{title}, over the guidance scale"] = draw_over_guidance(series, "alignment", title)
+    for metric, what in (("vendi", "diversity"), ("coverage", "coverage of the reference")):
+        if series := set_metric_over_guidance(content, metric):
+            number = min(point.interval.num_units for point in series[metric])
+            title = f"{what}, n = {number:,} images of a set"
+            figures[f"{title}, over the guidance scale"] = draw_over_guidance(series, metric, title)
+    if content.guidance_study is not None:
+        figures["Validation score over the guidance scale, by the study"] = draw_study(content.guidance_study)
+    return {alt: svg_address(figure) for alt, figure in figures.items()}
+
+
 def _training_figures(content: ReportContent) -> dict[str, str]:
     """Returns arm -> address of its training curves, in the order of the metrics."""
     images = {arm: str(each["images"]) for arm, each in content.arms.items()}
@@ -161,47 +257,3 @@ def stage_rows(seconds: Mapping[str, float]) -> list[tuple[str, float, float]]:
     """Returns (stage, seconds, share of the longest) in the order in which stages ran."""
     longest = max(seconds.values(), default=0.0)
     return [(name, value, value / longest if longest else 0.0) for name, value in seconds.items()]
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("stablerep.reporting"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=percent,
-        points=points,
-        bounds=bounds,
-        title=title_of,
-        words=lambda name: str(name).replace("_", " "),
-        label=lambda key: key.removeprefix("num_").replace("_", " "),
-        number=lambda value: f"{value:,}",
-        counted=lambda number, noun: f"{number:,} {noun}{'' if number == 1 else 's'}",
-        duration=_duration,
-        brief=_brief,
-        json=lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str),
-    )
-    return environment
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min"
-
-
-def _brief(value: Any, num_characters: int = 90) -> str:
-    if isinstance(value, Mapping):
-        text = ", ".join(f"{name} {_brief(each)}" for name, each in value.items())
-    elif isinstance(value, int) and not isinstance(value, bool):
-        text = f"{value:,}"
-    else:
-        text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= num_characters else text[:num_characters] + "…"

@@ -9,6 +9,7 @@ from stablerep.errors import DataError
 from stablerep.evaluation.bootstrap import Interval
 from stablerep.reporting.content import NONE, ReportContent
 from stablerep.reporting.intervals import Resampled
+from stablerep.reporting.metric_names import lower_is_better
 
 LINEAR_PROBE = "linear_probe"
 ACCURACY = "accuracy"
@@ -46,6 +47,12 @@ class Cell:
         if self.difference.low > 0:
             return "above"
         return "below" if self.difference.high < 0 else "level"
+
+    def judged(self, metric: str) -> str:
+        """Returns `good` or `bad` where the verdict is above or below, by what is better of the metric."""
+        if self.verdict not in ("above", "below"):
+            return "level"
+        return "good" if (self.verdict == "below") == lower_is_better(metric) else "bad"
 
 
 @dataclass(frozen=True)
@@ -128,8 +135,13 @@ def list_tasks(metrics: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def _choose_leading(shown: pd.DataFrame) -> str:
-    """Returns the linear probe where there is one, else the evaluation of most arms, the first of equals."""
-    num_arms = shown.groupby("evaluation", sort=False)["arm"].nunique()
+    """Returns the linear probe where there is one, else the evaluation of most arms, the first of equals.
+
+    One that is shown by an accuracy goes before others.
+    """
+    accuracies = shown[shown["metric"] == ACCURACY]
+    rows = shown if accuracies.empty else accuracies
+    num_arms = rows.groupby("evaluation", sort=False)["arm"].nunique()
     return LINEAR_PROBE if LINEAR_PROBE in num_arms.index else str(num_arms.idxmax())
 
 
@@ -174,39 +186,47 @@ def make_table(content: ReportContent, set_name: str, task: str) -> ArmsTable:
 
 def _order(content: ReportContent, rows: pd.DataFrame, leading: str) -> list[str]:
     """Returns the arms by their mean over seeds, the best first; references come last."""
-    means = rows[rows["evaluation"] == leading].groupby("arm")["value"].mean().to_dict()
+    of_leading = rows[rows["evaluation"] == leading]
+    sign = -1.0 if lower_is_better(str(of_leading["metric"].iloc[0])) else 1.0
+    means = (sign * of_leading.groupby("arm")["value"].mean()).to_dict()
     keys = []
     for place, row in enumerate(rows.drop_duplicates("arm").to_dict("records")):
         arm = str(row["arm"])
         is_reference = content.is_reference(str(row["method"]), str(row["images"]))
-        keys.append((is_reference, -means.get(arm, -1.0), place, arm))
+        keys.append((is_reference, -means.get(arm, -math.inf), place, arm))
     return [arm for *_, arm in sorted(keys)]
 
 
 def _row(content: ReportContent, table: ArmsTable, rows: pd.DataFrame) -> ArmRow:
     arm, method, images = (str(rows[name].iloc[0]) for name in ("arm", "method", "images"))
     cells = {
-        str(evaluation): _cell(table, arm, str(evaluation), group)
+        str(evaluation): make_cell(group, arm, table.baseline, table.resampled.get(str(evaluation)))
         for evaluation, group in rows.groupby("evaluation", sort=False)
     }
     reference = content.is_reference(method, images)
     return ArmRow(arm, method, images, content.source_of(images), reference, cells)
 
 
-def _cell(table: ArmsTable, arm: str, evaluation: str, rows: pd.DataFrame) -> Cell:
-    """Makes a cell of the rows of an arm and evaluation, one for each seed."""
+def make_cell(rows: pd.DataFrame, name: str, baseline: str, resampled: Resampled | None) -> Cell:
+    """Makes a cell.
+
+    Args:
+        rows: of the metrics, one for each seed.
+        name: of the arm, as `resampled` has it.
+        baseline: that it is compared with.
+        resampled: the scores by unit; None where there are none.
+    """
     values = tuple(float(value) for value in rows.sort_values("seed")["value"])
     first, num_units = rows.iloc[0], int(rows["num_units"].iloc[0])
-    resampled = table.resampled.get(evaluation)
-    mean, known = sum(values) / len(values), resampled is not None and arm in resampled
+    mean, known = sum(values) / len(values), resampled is not None and name in resampled
     if len(values) == 1:
         interval = Interval(mean, float(first["low"]), float(first["high"]), num_units)
     elif resampled is not None and known:
-        found = resampled.interval(arm)
+        found = resampled.interval(name)
         interval = Interval(mean, min(found.low, mean), max(found.high, mean), num_units)
     else:
         interval = Interval(mean, math.nan, math.nan, num_units)
     difference = None
-    if resampled is not None and arm != table.baseline:
-        difference = resampled.difference(arm, table.baseline)
+    if resampled is not None and name != baseline:
+        difference = resampled.difference(name, baseline)
     return Cell(interval, difference, values)

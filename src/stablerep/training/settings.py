@@ -257,6 +257,13 @@ class ArmSettings(Settings):
     head: dict[str, Any] = Field(
         default_factory=dict, description="keys of `encoder.head` that are different for this arm"
     )
+    as_much_compute_as: str | None = Field(
+        None,
+        description="another arm: this one sees as many views as fit into the seconds in which the other "
+        "one's images were drawn and it was trained, in place of training.num_images",
+    )
     if_possible: bool = Field(
-        False, description="where its images have no captions and the method needs them, leave it out, warn"
+        False,
+        description="where its images have no captions, or too few images of a caption, and the method needs "
+        "them, leave it out, warn",
     )

@@ -423,6 +423,40 @@ class UnitScores(Table):
         unique = [*_ENCODER_KEY, "metric", "unit"]
 
 
+class ImageSetMetrics(Table):
+    """What each image set is like, against the reference; see stablerep.image_set_metrics.metric.Measured."""
+
+    image_set: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    metric: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    group: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    value: Series[float]
+    num_images: Series[int] = pa.Field(ge=1)
+    reference: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    reference_digest: Series[str] = pa.Field(str_matches=_DIGEST)
+    num_reference: Series[int] = pa.Field(ge=0)
+    extractor: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    version: Series[int] = pa.Field(ge=1)  # of the metric's protocol
+
+    class Config(Table.Config):
+        """One row per set, metric and group."""
+
+        unique = ["image_set", "metric", "group"]
+
+
+class NearImages(Table):
+    """Images that are near each other, with pictures as PNG files."""
+
+    image_set: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    kind: Series[str] = pa.Field(isin=["near_duplicate", "training_image", "overlap"])
+    image_id: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    other_set: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    other_id: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    similarity: Series[float] = pa.Field(ge=-1, le=1)
+    extractor: Series[str] = pa.Field(str_length=_NOT_EMPTY)
+    picture: Series[object]
+    other_picture: Series[object]
+
+
 class GuidanceTrials(Table):
     """The trials of the guidance scale's study; what failed has no accuracy."""
 

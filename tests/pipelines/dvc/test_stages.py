@@ -238,3 +238,12 @@ def test_two_items_whose_stages_have_one_name_are_refused(tmp_path: Path) -> Non
     everything = {**rooms, "__default__": sum(rooms.values(), Pipeline([]))}
     with pytest.raises(ConfigError, match="two stages are named 'training-a'"):
         dvc_yaml(everything, Datasets(CATALOG), PARAMETERS, Sources(tmp_path))
+
+
+def test_a_dataset_of_kind_metrics_stands_among_the_metrics_of_its_stage(tmp_path: Path) -> None:
+    metadata = {"dvc": {"kind": "metrics"}}
+    entry = {"type": "x", "filepath": "data/metrics.json", "metadata": metadata}
+    datasets = Datasets({**CATALOG, "metrics": entry})
+    stage = stages_of_room("evaluation", evaluation(), datasets, PARAMETERS, Sources(tmp_path))["evaluation"]
+    assert stage["metrics"] == ["data/metrics.json"]
+    assert "outs" not in stage

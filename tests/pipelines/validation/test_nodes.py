@@ -77,7 +77,7 @@ def test_one_caption_fewer_than_the_widest_batch_is_refused_and_nothing_written(
     message = str(caught.value)
     assert message.startswith("captions: got 15; must be at least 16")
     assert "arm 'wide'" in message
-    assert "of 16 views" in message
+    assert "takes for its 16 views" in message
     assert not (tmp_path / "docs").exists()
 
 

@@ -10,8 +10,8 @@ import torch
 from stablerep.corpora.corpus import IMAGE_COLUMNS, SPLITS, Corpus
 from stablerep.curation.settings import Reading
 from stablerep.digit_scenes.captions_file import SOURCE
-from stablerep.digit_scenes.corpus import DigitScenes, EvaluationScenes
-from stablerep.digit_scenes.grammar import VOCABULARIES, read_caption, unknown_words
+from stablerep.digit_scenes.corpus import DigitScenes, EvaluationScenes, HardScenes
+from stablerep.digit_scenes.grammar import VOCABULARIES, leave_digit_open, read_caption, unknown_words
 from stablerep.digit_scenes.hands import load_hands
 from stablerep.digit_scenes.scenes import (
     ATTRIBUTES,
@@ -19,6 +19,7 @@ from stablerep.digit_scenes.scenes import (
     draw_scenes_of_captions,
     draw_scenes_per_hand,
 )
+from stablerep.digit_scenes.styles import HARD, USUAL
 from stablerep.errors import ConfigError, DataError
 from stablerep.storage.pixels import ImagesInMemory
 from stablerep.validation.schemas import CorpusImages
@@ -27,6 +28,7 @@ CAPTIONS = Path(__file__).parents[3] / "data/01_raw/captions.csv"
 TEXTS = ["a nine", "a teal two", "a number on a striped background"]
 # mean of all bytes of the first 40 captions' images, from the release before the corpus had this class;
 # a mean and no digest: processors may round the last bit of a float differently
+MEAN_BYTES_OF_HARD = 156.8288
 MEAN_BYTES = {("real", 1): 158.9546, ("drawn", 4): 161.6204}
 
 
@@ -180,6 +182,68 @@ def test_scenes_of_other_settings_than_the_tables_are_refused(table):
 def test_no_scenes_are_refused(name):
     with pytest.raises(ConfigError, match=rf"evaluation_sets\.scenes\.{name}: got 0; must be >= 1"):
         EvaluationScenes(**{name: 0})
+
+
+def test_hard_scenes_are_frozen_and_other_ones_than_the_usual():
+    hard = HardScenes(num_train=200, num_validation_per_hand=1, num_test_per_hand=1)
+    table = hard.index()
+    CorpusImages.validate(table)
+    assert hard.name == "hard_scenes" and hard.tasks() == EvaluationScenes().tasks()
+    assert HardScenes().num_train == 500
+    drawn = draw_scenes_per_hand(1, "held_out", "hard probe", 0, style=HARD)
+    part = table[table["split"] == "test"]
+    assert torch.equal(hard.pixels(part).images, (drawn.images * 255).round().to(torch.uint8))
+    # another mean is another evaluation set: give it another name
+    assert hard.pixels(table).images.float().mean() == pytest.approx(MEAN_BYTES_OF_HARD, abs=0.02)
+    usual = EvaluationScenes(num_train=200, num_validation_per_hand=1, num_test_per_hand=1).index()
+    assert not set(table["digest"]) & set(usual["digest"])
+
+
+def test_hard_scenes_vary_further_than_the_usual_in_every_range():
+    ranges = [(style.scale[0] - 1, style.rotation_rad, style.shear, -style.shade[0], style.noise)
+              for style in (USUAL, HARD)]  # fmt: skip
+    assert abs(ranges[1][0]) > abs(ranges[0][0])
+    assert all(hard > usual for usual, hard in zip(ranges[0][1:], ranges[1][1:], strict=True))
+
+
+@pytest.mark.parametrize("name", ["num_train", "num_test_per_hand"])
+def test_no_hard_scenes_are_refused_by_their_own_name(name):
+    with pytest.raises(ConfigError, match=rf"evaluation_sets\.hard_scenes\.{name}: got 0; must be >= 1"):
+        HardScenes(**{name: 0})
+
+
+def test_half_of_the_captions_can_leave_the_digit_open(corpus):
+    opened = DigitScenes(str(CAPTIONS), open_share=0.5)
+    (named,), (read,) = (each.caption_batches(Reading()) for each in (corpus, opened))
+    pairs = list(zip(named["caption"], read["caption"], strict=True))
+    changed = [(own, text) for own, text in pairs if own != text]
+    naming = [own for own, _ in pairs if own and read_caption(own).digit is not None]
+    assert 0.45 < len(changed) / len(naming) < 0.55
+    for own, text in changed:
+        assert read_caption(text).digit is None
+        named_rest = {name: value for name, value in read_caption(own).named().items() if name != "digit"}
+        assert read_caption(text).named() == named_rest
+
+
+@pytest.mark.parametrize(
+    ("text", "opened"),
+    [
+        ("an eight", "a digit"),
+        ("a one on a white background", "a digit on a white background"),
+        ("an aqua handwritten eight", "an aqua handwritten digit"),
+        ("a drawing of a brown Zero", "a drawing of a brown digit"),
+        ("a number on a striped paper", "a number on a striped paper"),
+        ("someone's tone", "someone's tone"),
+    ],
+)
+def test_a_digit_is_left_open_with_its_article(text, opened):
+    assert leave_digit_open(text) == opened
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5])
+def test_a_share_of_open_captions_outside_its_range_is_refused(share):
+    with pytest.raises(ConfigError, match=r"corpus\.open_share: got .*must be >= 0 and <= 1"):
+        DigitScenes(str(CAPTIONS), open_share=share)
 
 
 def test_each_evaluation_scene_has_one_caption_that_names_all_that_it_shows(evaluation):

@@ -17,6 +17,7 @@ from stablerep.digit_scenes.scenes import (
     draw_scenes_per_hand,
     render,
 )
+from stablerep.digit_scenes.styles import HARD
 
 
 def _same(first: Scenes, second: Scenes) -> bool:
@@ -131,3 +132,14 @@ def test_textures_differ_from_plain_ground() -> None:
         deviation.append(float(images.flatten(2).std(dim=2).mean()))
     assert deviation[0] < 0.02  # plain: noise alone
     assert min(deviation[1:]) > 0.04
+
+
+def test_a_style_changes_how_far_scenes_vary_and_not_what_they_show() -> None:
+    usual = draw_scenes(200, "fit", "a")
+    hard = draw_scenes(200, "fit", "a", style=HARD)
+    assert all(torch.equal(usual.labels[name], hard.labels[name]) for name in ATTRIBUTES)
+    assert torch.equal(usual.hand_ids, hard.hand_ids)
+    plain = usual.labels["texture"] == 0
+    # the corner of a plain ground varies by noise alone
+    noise = [float(each.images[plain, :, :3, :3].flatten(2).std(dim=2).mean()) for each in (usual, hard)]
+    assert noise[1] > 1.5 * noise[0]

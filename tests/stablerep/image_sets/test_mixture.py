@@ -44,3 +44,38 @@ def test_a_mixture_of_a_mixture_opens_every_part(tmp_path: Path) -> None:
     source = open_image_set(both, Colours(), 4, 1.0)
     assert len(source.images) == len(both.images)
     assert [tuple(source.images.read(row).shape) for row in range(len(both.images))] == [(3, 4, 4)] * 6
+
+
+def test_shares_of_captions_take_all_images_of_each_and_no_caption_twice(tmp_path: Path) -> None:
+    one, other = rendered(tmp_path, "one", 1), rendered(tmp_path, "other", 3)
+    assert set(one.captions["caption_id"]) == set(other.captions["caption_id"])
+    number = len(one.captions)
+    made = mix(
+        "half",
+        {"one": one, "other": other},
+        {"one": 0.5, "other": 0.5},
+        tmp_path,
+        amounts(),
+        0,
+        shares_of="captions",
+    )
+    of_captions = made.images.groupby("caption_id")
+    assert len(of_captions) == number
+    assert (of_captions["part"].nunique() == 1).all()
+    sizes = made.images.groupby(["part", "caption_id"]).size()
+    assert set(sizes["one"]) == {1} and set(sizes["other"]) == {3}
+    assert abs(len(sizes["one"]) - len(sizes["other"])) <= 1
+
+
+def test_at_most_as_many_captions_or_images_as_another_set_has(tmp_path: Path) -> None:
+    parts_of = {"other": rendered(tmp_path, "other", 3)}
+    number = len(parts_of["other"].captions)
+    for shares_of, most, expected in (
+        ("captions", 2, (2, 6)),
+        ("captions", 100, (number, 3 * number)),
+        ("images", 4, (2, 4)),
+        ("images", 100, (number, 3 * number)),
+    ):
+        wanted = amounts() | {"most": most}
+        made = mix("some", parts_of, {"other": 1.0}, tmp_path, wanted, 0, shares_of=shares_of)
+        assert (made.images["caption_id"].nunique(), len(made.images)) == expected

@@ -7,9 +7,14 @@ import torch
 
 from stablerep.alignment.policy import reject
 from stablerep.alignment.remake import summarise
+from stablerep.evaluation.labelled_set import LabelledSet
 from stablerep.reporting.alignment import AlignmentSection, make_section, pick_extremes
 from stablerep.reporting.content import EvaluationSetFacts, ImageSetFacts, ReportContent
 from stablerep.reporting.gallery import GalleryEntry, make_gallery
+from stablerep.reporting.guidance import GuidanceStudy
+from stablerep.reporting.learned_space import LearnedSpace, show_space
+from stablerep.reporting.record import RunRecord
+from stablerep.storage.pixels import ImagesInMemory
 
 # arm -> (method, images, accuracy of the linear probe, accuracy of nearest neighbours)
 ARMS = {
@@ -179,4 +184,84 @@ def make_content(seeds: tuple[int, ...] = (0,)) -> ReportContent:
         stage_seconds={"generate_images": 44.2, "train_arm": 312.7},
         machine={"processor": "made up", "torch": "2.15.0"},
         configuration={"seeds": list(seeds), "reporting": {"num_bootstrap": 200}},
+    )
+
+
+CLASSES = ("cow", "horse", "cat")
+
+
+def make_labelled(num_train: int = 60, num_test: int = 30) -> LabelledSet:
+    """Returns a set of animals, the classes in turn."""
+    number = num_train + 3 + num_test
+    table = pd.DataFrame(
+        {
+            "key": [f"k-{row:03d}" for row in range(number)],
+            "split": ["train"] * num_train + ["validation"] * 3 + ["test"] * num_test,
+            "unit": [f"u-{row:03d}" for row in range(number)],
+            "digest": "d",
+            "label.species": np.arange(number, dtype=np.int64) % 3,
+        }
+    )
+    return LabelledSet("zoo", {"species": CLASSES}, {"species": ("a {}",)}, table)
+
+
+def features_by_class(labelled: LabelledSet, noise: float = 0.1) -> dict[str, np.ndarray]:
+    """Returns features of each split that lie around a direction for each class."""
+    rng = np.random.default_rng(0)
+    found = {}
+    for split in ("train", "test"):
+        labels = labelled.table["label.species"].to_numpy()[labelled.rows(split)]
+        found[split] = np.eye(8)[labels] + noise * rng.standard_normal((len(labels), 8))
+    return found
+
+
+def make_learned() -> LearnedSpace:
+    """Returns neighbours and map of an encoder that knows the classes, beside one that does not."""
+    labelled = make_labelled()
+    known, noise = features_by_class(labelled), features_by_class(labelled, 100.0)
+    pixels = ImagesInMemory(make_images(len(labelled.table), 3))
+    features = {"stablerep": known.__getitem__, "untrained": noise.__getitem__}
+    return show_space(features, labelled, pixels, "species", 0)
+
+
+def make_study() -> GuidanceStudy:
+    """Returns what a study of three scales found."""
+    points = [
+        {
+            "guidance_scale": scale,
+            "num_inference_steps": 10,
+            "accuracy": {"value": value, "low": value - 0.05, "high": value + 0.05},
+        }
+        for scale, value in ((1.0, 0.6), (3.0, 0.8), (8.0, 0.7))
+    ]
+    recommendation = {
+        "sentences": ["guidance scale 3.0 (2.1 to 4.4); no evidence against 2.5"],
+        "current": 2.5,
+        "guidance_scale": {"10": {"value": 3.0, "low": 2.1, "high": 4.4}},
+        "points": points,
+    }
+    return GuidanceStudy(recommendation, 6, 2, 200)
+
+
+def make_record(seeds: tuple[int, ...] = (0,)) -> RunRecord:
+    """Returns the record of a run on the image set `synthetic`."""
+    metrics, unit_scores = make_tables(seeds)
+    images = pd.DataFrame(
+        [
+            {"set": "synthetic", "caption_id": f"c-{number}", "text": text, "picture": picture}
+            for number, text in enumerate(TEXTS)
+            for picture in gallery_of([text], 2, number)[0].pictures
+        ]
+    )
+    return RunRecord(
+        "animals",
+        list(seeds),
+        "StableRep+ reaches 95 %",
+        ["One seed."],
+        {"seeds": list(seeds), "generator": {"guidance_scale": 2.0}, "reporting": {"num_bootstrap": 200}},
+        {"synthetic": {"source": "generated", "num_images": 4096, "guidance_scale": None}},
+        {"train_arm": 312.7},
+        metrics,
+        unit_scores,
+        images,
     )

@@ -37,8 +37,8 @@ def test_the_page_shows_counts_threshold_and_both_galleries(scored):
     assert "Do the images show what their captions say?" in page
     assert "0.120 were rejected and not used for training" in page
     assert "a-0123456789abcdef" in page
-    assert '<td>rejected: misaligned</td><td class="n">3</td>' in page
-    assert '<td>rejected: blanked by the safety checker</td><td class="n">1</td>' in page
+    assert 'rejected: misaligned</th><td class="n">3</td>' in page
+    assert 'rejected: blanked by the safety checker</th><td class="n">1</td>' in page
     assert page.count("&lt;i&gt;text&lt;/i&gt;") == 6
     assert page.count('<span class="fail">rejected</span>') == 2
     assert build_report(scored) == page
@@ -48,7 +48,7 @@ def test_each_scored_set_has_a_histogram(scored):
     both = {**scored.image_sets, "half": replace(scored.image_sets["half"], alignment=make_alignment())}
     page = build_report(replace(scored, image_sets=both))
     for name in ("synthetic", "half"):
-        assert f'alt="Distribution of the alignment scores of {name}"' in page
+        assert f'alt="Distribution of the alignment scores of {name}, n = ' in page and f'set-{name}"' in page
 
 
 def test_a_page_without_scores_has_no_section():

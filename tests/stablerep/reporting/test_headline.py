@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from stablerep.reporting.headline import write_headline
@@ -99,16 +100,27 @@ def test_without_a_linear_probe_the_first_evaluation_counts():
     ],
 )
 def test_captions_that_do_not_name_the_classes_are_a_caution(share, caution):
-    _, cautions = headline_of(content_with(seeds=(0, 1), class_mentions={("zoo", "species"): share}))
+    _, cautions = headline_of(content_with(seeds=(0, 1, 2), class_mentions={("zoo", "species"): share}))
     assert cautions == caution
 
 
 def test_a_smoke_run_says_that_its_figures_say_nothing():
-    _, cautions = headline_of(content_with(seeds=(0, 1), size="smoke"))
+    _, cautions = headline_of(content_with(seeds=(0, 1, 2), size="smoke"))
     assert cautions == ["A smoke run: its figures say nothing about accuracy."]
 
 
-def test_one_seed_is_a_caution_and_two_are_not():
-    _, cautions = headline_of(make_content())
-    assert cautions == ["One seed: differences between seeds are not in the intervals."]
-    assert headline_of(content_with(seeds=(0, 1)))[1] == []
+@pytest.mark.parametrize(
+    ("seeds", "start"),
+    [((0,), "One seed: differences between seeds"), ((0, 1), "Two seeds: they say little")],
+)
+def test_fewer_than_three_seeds_are_a_caution(seeds, start):
+    _, (caution,) = headline_of(content_with(seeds=seeds))
+    assert caution.startswith(start)
+    assert headline_of(content_with(seeds=(0, 1, 2)))[1] == []
+
+
+def test_a_reference_of_another_origin_is_not_taken_for_a_trained_arm():
+    content = content_with(arms=["untrained", "raw_pixels"])
+    other = content.metrics[content.metrics["arm"] == "untrained"].assign(arm="dinov3", value=0.99)
+    sentence, _ = headline_of(replace(content, metrics=pd.concat([content.metrics, other])))
+    assert sentence.startswith("No arm was trained.")

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from stablerep.errors import DataError
 from stablerep.evaluation.bootstrap import paired_difference
-from stablerep.reporting.intervals import Resampled, resample_units
+from stablerep.reporting.intervals import Resampled, resample_units, variance_of
 
 
 def frame_of(scores):
@@ -56,23 +57,105 @@ def test_seeds_that_differ_widen_the_interval(scores):
     assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
 
 
-def test_the_variance_is_that_of_seeds_and_units_drawn_independently():
+def test_the_variance_is_that_of_the_mean_squares_of_two_crossed_factors():
     rng = np.random.default_rng(1)
-    table = 0.3 * rng.standard_normal((8, 1)) + rng.standard_normal((1, 50))
-    interval = Resampled(frame_of({"arm": table}), 4000, 0).interval("arm")
-    expected = np.sqrt(table.mean(axis=1).var() / 8 + table.mean(axis=0).var() / 50)
-    assert interval.high - interval.low == pytest.approx(2 * 1.96 * expected, rel=0.08)
+    table = 0.3 * rng.standard_normal((8, 1)) + rng.standard_normal((1, 50)) + rng.standard_normal((8, 50))
+    of_units = sum((table[:, u].mean() - table.mean()) ** 2 for u in range(50)) * 8 / 49
+    of_seeds = sum((table[s].mean() - table.mean()) ** 2 for s in range(8)) * 50 / 7
+    rest = sum(
+        (table[s, u] - table[s].mean() - table[:, u].mean() + table.mean()) ** 2
+        for s in range(8)
+        for u in range(50)
+    ) / (7 * 49)  # fmt: skip
+    found = variance_of(table)
+    assert found.units == pytest.approx(of_units / 400)
+    assert found.seeds == pytest.approx((of_seeds - rest) / 400)
+    assert (found.units_degrees, found.seeds_degrees) == (49, pytest.approx(7))
+    half = np.sqrt(stats.t.ppf(0.975, 49) ** 2 * found.units + stats.t.ppf(0.975, 7) ** 2 * found.seeds)
+    interval = Resampled(frame_of({"arm": table}), 10, 0).interval("arm")
+    assert (interval.low, interval.high) == pytest.approx((table.mean() - half, table.mean() + half))
 
 
-def test_a_difference_draws_the_same_units_for_both_arms(scores):
+def test_few_seeds_that_differ_count_as_few():
+    far_apart = np.array([[0.0], [0.5], [1.0]]) + np.zeros((3, 100))
+    assert variance_of(far_apart).half_width == pytest.approx(4.303 * 0.5 / np.sqrt(3), rel=1e-3)
+    assert variance_of(far_apart[:2]).half_width == pytest.approx(12.706 * 0.25, rel=1e-3)
+
+
+def test_the_seeds_of_two_arms_share_their_degrees_of_freedom():
+    far_apart = np.array([[0.0], [0.5], [1.0]]) + np.zeros((3, 100))
+    assert variance_of(far_apart, far_apart).seeds_degrees == pytest.approx(4)
+    assert variance_of(far_apart, far_apart).seeds == pytest.approx(2 * variance_of(far_apart).seeds)
+    assert variance_of(far_apart, 0 * far_apart).seeds_degrees == pytest.approx(2)
+    assert variance_of(far_apart, far_apart[:1]).seeds_degrees == pytest.approx(2)
+
+
+def test_no_variance_between_seeds_is_below_none():
+    # means of seeds that are equal while units differ by seed: the estimate of the seeds' part is negative
+    table = np.array([[0.0, 1.0, 0.0, 1.0], [1.0, 0.0, 0.0, 1.0]])
+    found = variance_of(table)
+    assert found.seeds == 0
+    assert found.units > 0
+
+
+def simulated(rng, num_seeds, num_units, of_seeds, of_units, of_rest):
+    """Returns two arms on the same units, with true means 0; each with seeds of its own."""
+    shared = of_units * rng.standard_normal((1, num_units))
+    return [
+        of_seeds * rng.standard_normal((num_seeds, 1))
+        + shared
+        + of_rest * rng.standard_normal((num_seeds, num_units))
+        + 0.3 * of_units * rng.standard_normal((1, num_units))
+        for _ in range(2)
+    ]
+
+
+# standard deviations of seeds, units and rest; in the first, 200 units say as little as two seeds do
+SIMULATIONS = [(0.07, 1.0, 0.5), (0.3, 1.0, 0.5), (0.0, 1.0, 1.0), (0.02, 0.3, 0.3)]
+
+
+@pytest.mark.parametrize("num_seeds", [2, 3, 5])
+@pytest.mark.parametrize("deviations", SIMULATIONS)
+def test_intervals_cover_at_their_nominal_rate_over_seeds_and_units(num_seeds, deviations):
+    rng = np.random.default_rng(num_seeds)
+    covered = {"arm": 0, "difference": 0}
+    for _ in range(1500):
+        one, other = simulated(rng, num_seeds, 200, *deviations)
+        covered["arm"] += abs(one.mean()) <= variance_of(one).half_width
+        covered["difference"] += abs(one.mean() - other.mean()) <= variance_of(one, other).half_width
+    rates = {name: number / 1500 for name, number in covered.items()}
+    # nominal 95 %; a little more where the seeds' part is near 0, as an estimate below 0 counts as 0
+    assert all(0.93 <= rate <= 0.98 for rate in rates.values()), rates
+
+
+def test_intervals_of_accuracies_cover_at_their_nominal_rate():
+    # right and wrong answers to images of 150 units, around 90 %, three seeds
+    rng = np.random.default_rng(4)
+    truth = stats.norm.cdf(1.6 / np.sqrt(1 + 0.8**2 + 0.15**2))
+    covered = 0
+    for _ in range(600):
+        hard = 1.6 + 0.8 * rng.standard_normal((1, 150)) + 0.15 * rng.standard_normal((3, 1))
+        correct = (hard[..., None] + rng.standard_normal((3, 150, 4)) > 0).mean(axis=2)
+        covered += abs(correct.mean() - truth) <= variance_of(correct).half_width
+    assert 0.925 <= covered / 600 <= 0.985
+
+
+def test_an_interval_of_shares_ends_at_one(scores):
+    table = np.ones((3, 50))
+    table[0, :20] = 0.0
+    found = Resampled(frame_of({"arm": table}), 10, 0).interval("arm")
+    assert found.low < found.value < found.high == 1.0
+
+
+def test_a_difference_takes_the_same_units_for_both_arms(scores):
     # the arms differ by a constant, so which units are drawn does not matter
     shifted = {"one": scores["one"], "other": scores["one"] - 0.25}
     found = Resampled(frame_of(shifted), 500, 0).difference("one", "other")
     assert (found.low, found.value, found.high) == pytest.approx((0.25, 0.25, 0.25))
 
 
-def test_the_seeds_of_two_arms_are_drawn_apart(scores):
-    # equal arms whose seeds differ: with equal draws of seeds the difference would be 0 in each resample
+def test_the_seeds_of_two_arms_vary_apart(scores):
+    # equal arms whose seeds differ: paired by seed, the difference would be 0 for certain
     table = np.repeat(scores["one"], 4, axis=0) + np.array([[0.0], [0.1], [0.2], [0.3]])
     found = Resampled(frame_of({"one": table, "other": table}), 500, 0).difference("one", "other")
     assert found.value == 0

@@ -28,10 +28,19 @@ class ImageSetSettings(Settings):
     of: dict[str, float] | None = Field(
         None, description="of a mixture: the share of each of its sets; they add up to 1"
     )
+    shares_of: Literal["images", "captions"] = Field(
+        "images",
+        description="what the shares of a mixture count, and as_many_as with them; captions: all images of "
+        "each, and no caption is taken from two parts",
+    )
     evaluation_set: str | None = Field(
         None,
         description="with source: corpus, the evaluation set whose train images are taken, in place of the "
         "corpus's",
+    )
+    policy: dict[str, Any] = Field(
+        default_factory=dict,
+        description="of a generated set: keys of alignment.policy that are different for it",
     )
     num_captions: int | None = Field(None, ge=1, description="only the first ones; null for all")
     images_per_caption: int | None = Field(
@@ -71,6 +80,14 @@ class ImageSetSettings(Settings):
         if self.images_per_caption is not None and self.source == "mixture":
             raise SettingError(
                 "images_per_caption", f"got {self.images_per_caption!r}; must be null for a mixture"
+            )
+        if self.policy and self.source != "generated":
+            raise SettingError(
+                "policy", f"got {self.policy!r}; only a set with source: generated has images to reject"
+            )
+        if self.shares_of != "images" and self.source != "mixture":
+            raise SettingError(
+                "shares_of", f"got {self.shares_of!r}; must be images for source: {self.source}"
             )
         if self.as_many_as is not None and self.num_images is not None:
             raise SettingError(

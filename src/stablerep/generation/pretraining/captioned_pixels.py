@@ -6,17 +6,21 @@ Legend: B images, N of a fixed set, K numbers of a key, S side in pixels.
 """
 
 import pkgutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
 from stablerep.caption_ids import caption_id_of
+from stablerep.curation.people.takedowns import CAPTION, SOURCE, taken_down
 from stablerep.errors import ConfigError, DataError
 from stablerep.seeding import torch_generator
+
+_CHUNK = 512  # of a stream a part of what an image follows from: another number, other images
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,11 @@ class TakenDown:
 
 
 NOTHING_TAKEN_DOWN = TakenDown()
+
+
+def taken_down_in(takedowns: pd.DataFrame) -> TakenDown:
+    """Returns what the table of takedowns covers."""
+    return TakenDown(*(frozenset(taken_down(takedowns, kind)) for kind in (CAPTION, SOURCE)))
 
 
 @runtime_checkable
@@ -156,6 +165,19 @@ class FixedPixels:
         if self.mirrored:
             pixels = torch.where(second[:, None, None, None], pixels.flip(-1), pixels)
         return pixels, rows[:, None]
+
+
+def in_chunks(images: CaptionedPixels, pool_size: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yields the images that a denoiser learns from, some hundred at a time, with their keys.
+
+    Args:
+        images: a fixed set, of which all are taken, or a stream.
+        pool_size: images that are taken of a stream.
+        seed: of a stream's images.
+    """
+    num = images.count() or pool_size
+    for start in range(0, num, _CHUNK):
+        yield images.take(start, min(_CHUNK, num - start), seed)
 
 
 def build_captioned_pixels(entry: Mapping[str, Any], size_step_px: int = 1) -> CaptionedPixels:

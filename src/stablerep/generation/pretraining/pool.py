@@ -3,7 +3,6 @@
 Legend: P images of the pool, C channels and L side of what is denoised, K numbers of a key.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,10 @@ from accelerate import PartialState
 from safetensors.torch import load_file
 from torch import Tensor
 
-from stablerep.generation.pretraining.captioned_pixels import CaptionedPixels
+from stablerep.generation.pretraining.captioned_pixels import CaptionedPixels, in_chunks
 from stablerep.generation.pretraining.recipe import PretrainingRecipe
 from stablerep.storage.tensors import save_tensors
 
-_CHUNK = 512  # images encoded at once
 _NUM_MEASURED = 4096  # images whose deviation is taken for that of all
 
 
@@ -45,7 +43,8 @@ class Pool:
 
 def pixel_pool(recipe: PretrainingRecipe, images: CaptionedPixels, device: torch.device) -> Pool:
     """Takes the images themselves."""
-    chunks = [((pixels * 255).round().to(torch.uint8), keys) for pixels, keys in _chunks(recipe, images)]
+    taken = in_chunks(images, recipe.pool_size, recipe.seed)
+    chunks = [((pixels * 255).round().to(torch.uint8), keys) for pixels, keys in taken]
     pixels, keys = (torch.cat(parts) for parts in zip(*chunks, strict=True))
     # evenly over the pool, which may be in the order of its classes
     some = pixels[:: max(1, len(pixels) // _NUM_MEASURED)].float() / 127.5
@@ -76,14 +75,8 @@ def latent_pool(
 def _encode(model: Any, recipe: PretrainingRecipe, images: CaptionedPixels) -> dict[str, Tensor]:
     model.eval()
     parts: dict[str, list[Tensor]] = {"latents": [], "keys": []}
-    for pixels, keys in _chunks(recipe, images):
+    for pixels, keys in in_chunks(images, recipe.pool_size, recipe.seed):
         inputs = (pixels * 2 - 1).to(model.device)
         parts["latents"].append(model.encode(inputs).latent_dist.mean.cpu())
         parts["keys"].append(keys)
     return {name: torch.cat(each) for name, each in parts.items()}
-
-
-def _chunks(recipe: PretrainingRecipe, images: CaptionedPixels) -> Iterator[tuple[Tensor, Tensor]]:
-    num = images.count() or recipe.pool_size
-    for start in range(0, num, _CHUNK):
-        yield images.take(start, min(_CHUNK, num - start), recipe.seed)

@@ -1,0 +1,67 @@
+"""Image-set metrics and the feature extractor, built from the configuration."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.config.build import build
+from pipelines.config.generator import named_folder
+
+if TYPE_CHECKING:
+    from stablerep.image_set_metrics.extractors import FeatureExtractor
+    from stablerep.image_set_metrics.metric import SetMetric
+
+_EXTRACTOR = "conf/params/extractor/<name>.yaml"
+_FILES = ("folder", "weights")  # keys of an extractor that are relative to the project
+
+
+def build_set_metrics(set_metrics: Mapping[str, dict[str, Any]]) -> "list[SetMetric]":
+    """Returns the metrics of the experiment, in the order of the configuration.
+
+    Raises:
+        ConfigError: an entry is not an image-set metric, or refuses its settings.
+    """
+    from stablerep.errors import ConfigError
+    from stablerep.image_set_metrics.metric import SetMetric
+
+    built = []
+    for name, entry in set_metrics.items():
+        where = f"conf/params/set_metrics/{name}.yaml"
+        made = build(f"set_metrics.{name}", entry, where)
+        if not isinstance(made, SetMetric):
+            raise ConfigError(
+                f"set_metrics.{name}._target_: {entry['_target_']} is a {type(made).__name__}; it must be a "
+                "metric, a class derived from stablerep.image_set_metrics.metric.SetMetric. Set it in "
+                f"{where}."
+            )
+        built.append(made)
+    return built
+
+
+def build_extractor(extractor: Mapping[str, Any], scorer_folder: Path) -> "FeatureExtractor":
+    """Returns the feature extractor, its model not yet loaded.
+
+    Args:
+        extractor: the section; `folder` and `weights` are relative to the project or absolute, and a
+            `folder` that is null is the embedded scorer's.
+        scorer_folder: the embedded scorer's, from the catalog.
+
+    Raises:
+        ConfigError: there is no such class, or it does not take its arguments.
+        DataError: the model is missing or incomplete.
+    """
+    from pipelines.config.arguments import check_arguments, class_named, must_be_a
+    from stablerep.image_set_metrics.extractors import FeatureExtractor
+
+    options = dict(extractor)
+    for key in _FILES:
+        if key == "folder" and key in options:
+            options[key] = str(named_folder(options[key], scorer_folder))
+        elif options.get(key):
+            options[key] = str(named_folder(str(options[key]), scorer_folder))
+    check_arguments("extractor", options, _EXTRACTOR)
+    target = options.pop("_target_")
+    # not hydra's instantiate: it would build the backbone, whose weights are the extractor's affair
+    made = class_named("extractor._target_", target, _EXTRACTOR)(**options)
+    found: FeatureExtractor = must_be_a(FeatureExtractor, made, "extractor", target, _EXTRACTOR)
+    return found
