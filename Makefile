@@ -33,7 +33,7 @@ test: install ## the tests that need no minutes and no GPU
 	$(BIN)/pytest
 
 campaign: install ## an hour of tests with damaged files, bad inputs and killed runs; CAMPAIGN_SHARE=0.1 runs a tenth
-	$(BIN)/pytest -m campaign tests/campaign
+	$(BIN)/pytest -m campaign --dist load tests/campaign
 
 check: install ## what CI checks: style, types, layers, dvc.yaml and params.yaml, words of the embedded corpus
 	$(BIN)/ruff check .

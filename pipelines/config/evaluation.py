@@ -134,7 +134,8 @@ def validation_scores(
 ) -> pd.Series:
     """Returns the first evaluation's mean score of each validation unit, of the first set's first task.
 
-    Evaluations that need text are passed over: not every arm can take them. Choices such as the guidance
+    Evaluations that need text are passed over, as not every arm can take them, and those that do not rank
+    encoders. Choices such as the guidance
     scale's are made on the scores: the test split is not opened.
     """
     from stablerep.evaluation.evaluation import choose_all, scores_of_validation_units
@@ -146,5 +147,6 @@ def validation_scores(
     encoder = rebuild_encoder(arm.encoder_config, arm.weights)
     store = FeatureStore(features_work)
     subject = encoder_subject(arm.name, encoder, arm.encoder_config, labelled, pixels, store)
-    first = next(each for each in build_evaluations(evaluation) if not each.needs_text)
+    built = build_evaluations(evaluation)
+    first = next(each for each in built if each.ranks_encoders and not each.needs_text)
     return scores_of_validation_units(subject, first, choose_all(subject, [first])[first.name])

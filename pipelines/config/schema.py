@@ -87,6 +87,7 @@ class Parameters(Settings):
             self._check_reference(name)
         self._check_reference_set()
         for name in self.image_sets:
+            self._check_evaluation_set_of(name)
             self._check_sets_needed_by(name, ())
             if self.image_sets[name].source == "generated":
                 self.generator_of(name)
@@ -163,6 +164,18 @@ class Parameters(Settings):
         free = [each for each, arm in self.arms.items() if each != name and arm.as_much_compute_as is None]
         if other not in free:
             raise SettingError(key, f"got {other!r}; {must_be_one_of(other, free)}")
+
+    def _check_evaluation_set_of(self, image_set: str) -> None:
+        """Raises SettingError for a set of an evaluation set that is not there, and for a mixture of such."""
+        settings, key = self.image_sets[image_set], f"image_sets.{image_set}"
+        named = settings.evaluation_set
+        if named is not None and named not in self.evaluation_sets:
+            must = must_be_one_of(named, self.evaluation_sets)
+            raise SettingError(f"{key}.evaluation_set", f"got {named!r}; {must}")
+        for part in settings.of or {}:
+            if part in self.image_sets and self.image_sets[part].evaluation_set is not None:
+                told = f"got {part!r}; must be without sets of an evaluation set, which cannot be mixed"
+                raise SettingError(f"{key}.of", told)
 
     def _check_reference(self, name: str) -> None:
         _check_name("references", name)

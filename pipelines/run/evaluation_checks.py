@@ -75,10 +75,10 @@ def check_evaluations(evaluation: dict[str, Any], sets: "Mapping[str, Corpus]") 
     from stablerep.corpora.corpus import UNKNOWN_LABEL, label_column
 
     built = build_evaluations(evaluation)
-    if built and all(each.needs_text for each in built):
+    if built and not any(each.ranks_encoders and not each.needs_text for each in built):
         raise ConfigError(
-            f"evaluation: got {', '.join(evaluation)}; at least one evaluation must do without a text tower, "
-            "because the references and some arms have none. Add one: "
+            f"evaluation: got {', '.join(evaluation)}; at least one evaluation must give an accuracy and do "
+            "without a text tower, because the references and some arms have none. Add one: "
             f"--params evaluation=[linear_probe,{','.join(evaluation)}]."
         )
     for name, corpus in sets.items():
@@ -87,9 +87,11 @@ def check_evaluations(evaluation: dict[str, Any], sets: "Mapping[str, Corpus]") 
             continue
         train = listing[listing["split"] == "train"]
         for task in corpus.tasks():
-            number = int((train[label_column(task)] != UNKNOWN_LABEL).sum())
+            labels = train[label_column(task)].to_numpy()
             for each in built:
-                each.check_train_images(number, f"task {task!r} of evaluation set {name!r}")
+                each.check_train_labels(
+                    labels[labels != UNKNOWN_LABEL], f"task {task!r} of evaluation set {name!r}"
+                )
 
 
 def check_set_metrics(catalog: "DataCatalog", parameters: dict[str, Any]) -> None:

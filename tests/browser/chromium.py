@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,13 @@ class Browser:
     def __init__(self, program: str, folder: Path) -> None:
         command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
         command += ["--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"]
+        self._held = ExitStack()
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         port, path = self._address(folder / "DevToolsActivePort")
         # screenshots are long messages
-        self._socket = connect(
-            f"ws://127.0.0.1:{port}{path}", max_size=None, open_timeout=_START_S, proxy=None
+        address = f"ws://127.0.0.1:{port}{path}"
+        self._socket = self._held.enter_context(
+            connect(address, max_size=None, open_timeout=_START_S, proxy=None)
         )
         self._number, self._session = 0, ""
         self.events: list[dict[str, Any]] = []
@@ -56,6 +59,7 @@ class Browser:
 
     def close(self) -> None:
         """Ends it."""
+        self._held.close()
         self._process.terminate()
         self._process.wait()
 

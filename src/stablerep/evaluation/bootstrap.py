@@ -4,7 +4,7 @@ Images of one unit (a writer, a patient, a place) share what makes them hard, so
 draws: the unit is resampled, not the image (B. Efron and R. Tibshirani, An Introduction to the Bootstrap,
 1993, chapter 13, for the percentile interval). Intervals over images would be too narrow. Where each image
 is its own unit, the two are the same.
-Legend: B images, U units, R resamples, K means that a metric is a function of.
+Legend: B images, U units, R resamples, K means that a metric is a function of, E repeats.
 """
 
 from collections.abc import Callable
@@ -95,6 +95,30 @@ def interval_of_function(
     _check_units(len(means_UK))
     value = float(function(means_UK.mean(axis=0)))
     return _interval(value, function(_resampled_means(means_UK, num_bootstrap, seed)), len(means_UK))
+
+
+def interval_over_units_and_repeats(means_UE: np.ndarray, num_bootstrap: int, seed: int) -> Interval:
+    """Resamples units and repeats with replacement, independently.
+
+    Repeats are what was drawn besides the units, such as the shots of an episode: other draws would give
+    other scores, so they are a sample too (two crossed factors: A. B. Owen, The pigeonhole bootstrap,
+    Annals of Applied Statistics 1(2), 2007).
+
+    Args:
+        means_UE: (U, E) of each unit in each repeat.
+        num_bootstrap: R.
+        seed: as in `interval_over_units`, and the same resamples of the units.
+
+    Raises:
+        DataError: there is no unit.
+    """
+    _check_units(len(means_UE))
+    means_RE = _resampled_means(means_UE, num_bootstrap, seed)
+    drawn_RE = numpy_generator("bootstrap over repeats", seed).integers(
+        means_RE.shape[1], size=means_RE.shape
+    )
+    means = np.take_along_axis(means_RE, drawn_RE, axis=1).mean(axis=1)
+    return _interval(float(means_UE.mean()), means, len(means_UE))
 
 
 def _check_units(num_units: int) -> None:

@@ -4,7 +4,7 @@ An evaluation asks something of a frozen encoder. It makes every choice in `choo
 and validation split, and predicts in `score`, which is given the test images, never their labels. `measure`
 compares the predictions with the labels, by one or several metrics. `evaluate` alone opens the test split,
 after all evaluations have chosen.
-Legend: N images, F features, B bins of a metric.
+Legend: N images, F features, E repeats, K means that a metric is a function of.
 """
 
 import json
@@ -20,8 +20,10 @@ import pandas as pd
 
 from stablerep.errors import ConfigError, DataError
 from stablerep.evaluation.bootstrap import (
+    Interval,
     interval_of_function,
     interval_over_units,
+    interval_over_units_and_repeats,
     mean_per_unit,
     means_per_unit,
 )
@@ -58,14 +60,43 @@ class Measured:
     """One metric of a task.
 
     Attributes:
-        scores: (N,) of each image; the metric is their mean over units. Or (N, B), where it is a function of
-            B means.
-        of_means: that function, which maps (..., B) means to (...) values, for instance a calibration error
-            of B bins. Such a metric has an interval, but no score of each unit.
+        scores: (N,) of each image: the metric is their mean over units. Or (N, E) of E repeats, such as
+            episodes: the metric is the mean over units and repeats, and its interval resamples both. Or
+            (N, K), where the metric is a function of K means.
+        of_means: that function, which maps (..., K) means to (...) values, for instance a calibration error
+            of K bins. Such a metric has an interval, but no score of each unit.
     """
 
     scores: np.ndarray
     of_means: Callable[[np.ndarray], np.ndarray] | None = None
+
+    def per_unit(self, units: np.ndarray) -> pd.Series:
+        """Returns the mean score of each unit, over repeats where there are some.
+
+        Args:
+            units: (N,) of the images.
+
+        Raises:
+            ValueError: the metric is a function of means.
+        """
+        if self.of_means is not None:
+            raise ValueError("a metric that is a function of means has no score of a unit")
+        return mean_per_unit(self.scores if self.scores.ndim == 1 else self.scores.mean(axis=1), units)
+
+    def interval(self, units: np.ndarray, num_bootstrap: int, seed: int) -> Interval:
+        """Returns the metric with its interval.
+
+        Args:
+            units: (N,) of the images.
+            num_bootstrap: resamples.
+            seed: of the resamples.
+        """
+        if self.of_means is not None:
+            means_UK = means_per_unit(self.scores, units)
+            return interval_of_function(means_UK, self.of_means, num_bootstrap, seed)
+        if self.scores.ndim == 1:
+            return interval_over_units(self.per_unit(units), num_bootstrap, seed)
+        return interval_over_units_and_repeats(means_per_unit(self.scores, units), num_bootstrap, seed)
 
 
 class Evaluation(ABC):
@@ -75,23 +106,28 @@ class Evaluation(ABC):
         name: stands in the tables and in the configuration.
         version: of its protocol: whatever changes its numbers, a default too, is a new version.
         needs_text: whether it only applies to encoders with a text tower.
+        needs_captions: whether it only applies to evaluation sets whose images have captions.
+        ranks_encoders: whether more of its first metric means a better encoder, so that settings such as the
+            guidance scale may be chosen by it.
     """
 
     name: ClassVar[str]
     version: ClassVar[int]
     needs_text: ClassVar[bool] = False
+    needs_captions: ClassVar[bool] = False
+    ranks_encoders: ClassVar[bool] = True
 
-    def check_train_images(self, num_images: int, whose: str) -> None:
+    def check_train_labels(self, labels: np.ndarray, whose: str) -> None:
         """Looks before the run whether labelled train images suffice; by default any number does.
 
         Args:
-            num_images: labelled train images of a task, at most.
+            labels: int64 of a task's train images, those that are known.
             whose: the task and its set, for the message.
 
         Raises:
             ConfigError: they are too few.
         """
-        del num_images, whose
+        del labels, whose
 
     @abstractmethod
     def choose(self, train: Split, validation: Split, prompts: Prompts | None) -> dict[str, Choice]:
@@ -115,13 +151,21 @@ class Evaluation(ABC):
             By task what `measure` takes, an array of N rows; by default (N,) int64 classes.
         """
 
+    def known(self, split: Split, task: str) -> np.ndarray:
+        """Returns (N,) bool: for which images it is known what is right; by default whose label is known."""
+        return split.known(task)
+
+    def right(self, split: Split, task: str) -> np.ndarray:
+        """Returns (N,) what is right; by default the int64 labels."""
+        return split.labels[task]
+
     def measure(self, choice: Choice, predicted: np.ndarray, right: np.ndarray) -> dict[str, Measured]:
         """Compares predictions with what is right; by default by accuracy.
 
         Args:
             choice: what was chosen for the task.
-            predicted: (N, ...) by `score`, of those images whose label is known.
-            right: (N,) their int64 labels.
+            predicted: (N, ...) by `score`, of those images of which it is known what is right.
+            right: (N,) as `right` has it.
 
         Returns:
             By metric its scores; the first metric is the one that `Choice.validation` states.
@@ -167,7 +211,8 @@ def choose_all(subject: Subject, evaluations: Sequence[Evaluation]) -> dict[str,
 
     Args:
         subject: the encoder.
-        evaluations: those that need text are left out where the encoder has no text tower.
+        evaluations: those that need text are left out where the encoder has no text tower, those that need
+            captions where the set has none.
 
     Returns:
         By evaluation and task.
@@ -181,8 +226,8 @@ def choose_all(subject: Subject, evaluations: Sequence[Evaluation]) -> dict[str,
     train, validation = subject.open_train(), subject.open_validation()
     choices = {}
     for evaluation in evaluations:
-        if evaluation.needs_text and subject.prompts is None:
-            logger.info("%s: no %s, it has no text tower", subject.name, evaluation.name)
+        if (reason := _why_left_out(evaluation, subject)) is not None:
+            logger.info("%s: no %s, %s", subject.name, evaluation.name, reason)
             continue
         started = time.monotonic()
         choices[evaluation.name] = evaluation.choose(train, validation, subject.prompts)
@@ -192,6 +237,18 @@ def choose_all(subject: Subject, evaluations: Sequence[Evaluation]) -> dict[str,
             subject.name, evaluation.name, task, 100 * headline.validation, time.monotonic() - started,
         )  # fmt: skip
     return choices
+
+
+def _why_left_out(evaluation: Evaluation, subject: Subject) -> str | None:
+    """Returns why an evaluation does not apply; None where it does."""
+    if evaluation.needs_text and subject.prompts is None:
+        return "it has no text tower"
+    if evaluation.needs_captions and not subject.labelled_set.has_captions:
+        return (
+            f"the validation and test images of evaluation set {subject.labelled_set.name} must have "
+            "captions and have none; columns.caption of the set names their column"
+        )
+    return None
 
 
 def scores_of_validation_units(
@@ -208,9 +265,10 @@ def scores_of_validation_units(
     task = next(iter(choices))
     first = {task: choices[task]}
     predicted = evaluation.score(first, validation.unlabelled())[task]
-    known = validation.known(task)
-    measured = evaluation.measure(choices[task], predicted[known], validation.labels[task][known])
-    return mean_per_unit(next(iter(measured.values())).scores, subject.validation_units()[known])
+    known = evaluation.known(validation, task)
+    right = evaluation.right(validation, task)
+    measured = evaluation.measure(choices[task], predicted[known], right[known])
+    return next(iter(measured.values())).per_unit(subject.validation_units()[known])
 
 
 def evaluate(subject: Subject, evaluations: Sequence[Evaluation], num_bootstrap: int, seed: int) -> Scores:
@@ -240,16 +298,11 @@ def evaluate(subject: Subject, evaluations: Sequence[Evaluation], num_bootstrap:
                 "metric": found.metric,
             }
             if found.of.of_means is None:
-                per_unit = mean_per_unit(found.of.scores, found.units)
-                interval = interval_over_units(per_unit, num_bootstrap, seed)
-                units.append(per_unit.reset_index().assign(**key))
-            else:
-                means_UB = means_per_unit(found.of.scores, found.units)
-                interval = interval_of_function(means_UB, found.of.of_means, num_bootstrap, seed)
+                units.append(found.of.per_unit(found.units).reset_index().assign(**key))
             metrics.append(
                 {
                     **key,
-                    **asdict(interval),
+                    **asdict(found.of.interval(found.units, num_bootstrap, seed)),
                     "version": evaluation.version,
                     "num_images": len(found.units),
                     "validation": found.validation,
@@ -278,9 +331,9 @@ def _measured(evaluation: Evaluation, choices: Mapping[str, Choice], test: TestS
     """Predicts once, and yields each task's metrics; the validation's value is the first one's."""
     predictions = evaluation.score(choices, test.unlabelled())
     for task, choice in choices.items():
-        known = test.known(task)
+        known, right = evaluation.known(test, task), evaluation.right(test, task)
         validation = choice.validation
-        measured = evaluation.measure(choice, predictions[task][known], test.labels[task][known])
+        measured = evaluation.measure(choice, predictions[task][known], right[known])
         for metric, of in measured.items():
             yield _OneMetric(task, metric, of, test.units[known], validation, choice.chosen)
             validation = float("nan")

@@ -1,7 +1,7 @@
 """Nearest-neighbour accuracy of features: what the geometry alone knows, nothing trained.
 
-Cosine similarity and a vote weighted by it, as is usual for frozen features (arXiv:1805.01978; its
-temperature is left out: one setting fewer to choose).
+Cosine similarity and a vote weighted by it: a neighbour of similarity s counts 1 + s. The vote of
+arXiv:1805.01978, whose weights fall off faster, is `weighted_knn`.
 Legend: N training images, Q queries, F features, K neighbours.
 """
 
@@ -19,7 +19,7 @@ from stablerep.evaluation.evaluation import Choice, Evaluation
 from stablerep.evaluation.subject import Prompts, Split, Unlabelled
 from stablerep.settings import Settings
 
-_WHERE = "conf/params/evaluation/knn.yaml, or use more train images"
+_WHERE = "conf/params/evaluation/<name>.yaml, or use more train images"
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,27 @@ class Neighbours:
     rows: np.ndarray
     similarities: np.ndarray
 
-    def vote(self, train_labels: np.ndarray, num_classes: int) -> np.ndarray:
+    def nearest(self, num_neighbours: int) -> "Neighbours":
+        """Returns the first K of them."""
+        return Neighbours(self.rows[:, :num_neighbours], self.similarities[:, :num_neighbours])
+
+    def vote(
+        self, train_labels: np.ndarray, num_classes: int, temperature: float | None = None
+    ) -> np.ndarray:
         """Returns (Q,) int64: the class with the most similar neighbours.
 
         Args:
             train_labels: (N,) int in 0..num_classes-1.
             num_classes: of the task.
+            temperature: tau, by which a neighbour of similarity s counts exp(s / tau); None for 1 + s.
         """
         votes = np.zeros((len(self.rows), num_classes), dtype=np.float64)
-        # a similarity lies in [-1, 1]: shifted, a neighbour never counts against its own class
-        weights = self.similarities + 1.0
+        if temperature is None:
+            # a similarity lies in [-1, 1]: shifted, a neighbour never counts against its own class
+            weights = self.similarities + 1.0
+        else:
+            # less 1: of small temperatures the exponential would overflow; the shares stay the same
+            weights = np.exp((self.similarities.astype(np.float64) - 1) / temperature)
         classes = train_labels[self.rows]
         queries = np.broadcast_to(np.arange(len(self.rows))[:, None], classes.shape)
         np.add.at(votes, (queries, classes), weights)
@@ -55,6 +66,7 @@ def find_neighbours(
     query_features: np.ndarray,
     num_neighbours: int,
     batch_size: int = 1024,
+    key: str = "evaluation.knn.num_neighbours",
 ) -> Neighbours:
     """Finds the training images nearest to each query by cosine similarity.
 
@@ -63,11 +75,12 @@ def find_neighbours(
         query_features: (Q, F) likewise.
         num_neighbours: K, at most N.
         batch_size: queries at a time.
+        key: of the setting K, for the message.
 
     Raises:
         ConfigError: there are fewer training images than neighbours.
     """
-    check_range("evaluation.knn.num_neighbours", num_neighbours, 1, len(train_features), where=_WHERE)
+    check_range(key, num_neighbours, 1, len(train_features), where=_WHERE)
     bank, queries = (_directions(features) for features in (train_features, query_features))
     best = [(part @ bank.T).topk(num_neighbours, dim=1) for part in queries.split(batch_size)]
     return Neighbours(
@@ -96,14 +109,21 @@ _DEFAULT = NearestNeighboursSettings()
 
 
 @dataclass(frozen=True, eq=False)
-class _Bank:
-    """Train images that know the labels of the same tasks."""
+class Bank:
+    """Train images that know the labels of the same tasks.
+
+    Attributes:
+        features: (N, F).
+        labels: by task (N,) int64.
+        num_classes: by task.
+    """
 
     features: np.ndarray
     labels: Mapping[str, np.ndarray]
     num_classes: Mapping[str, int]
 
     def predict(self, queries: np.ndarray, num_neighbours: int) -> dict[str, np.ndarray]:
+        """Returns by task (Q,) classes of (Q, F) queries, by the vote of `knn`."""
         near = find_neighbours(self.features, queries, num_neighbours)
         return {task: near.vote(labels, self.num_classes[task]) for task, labels in self.labels.items()}
 
@@ -124,12 +144,12 @@ class NearestNeighbours(Evaluation):
     def __init__(self, num_neighbours: int = _DEFAULT.num_neighbours) -> None:
         self.settings = NearestNeighboursSettings(num_neighbours=num_neighbours)
 
-    def check_train_images(self, num_images: int, whose: str) -> None:
+    def check_train_labels(self, labels: np.ndarray, whose: str) -> None:
         """Raises ConfigError where a task has fewer labelled train images than neighbours."""
-        if self.settings.num_neighbours > num_images:
+        if self.settings.num_neighbours > len(labels):
             raise ConfigError(
                 f"evaluation.knn.num_neighbours: got {self.settings.num_neighbours}; must be <= "
-                f"{num_images}, the number of labelled train images of {whose}. Set it in {_WHERE}."
+                f"{len(labels)}, the number of labelled train images of {whose}. Set it in {_WHERE}."
             )
 
     def choose(self, train: Split, validation: Split, prompts: Prompts | None) -> dict[str, Choice]:
@@ -141,7 +161,7 @@ class NearestNeighbours(Evaluation):
         num_classes = {task: len(classes) for task, classes in train.tasks.items()}
         choices = {}
         for features, labels in train.labelled_together():
-            bank = _Bank(features, labels, num_classes)
+            bank = Bank(features, labels, num_classes)
             for task, predicted in bank.predict(validation.features, self.settings.num_neighbours).items():
                 choices[task] = Choice(validation.accuracy(task, predicted), {}, bank)
         return {task: choices[task] for task in train.tasks}

@@ -6,8 +6,8 @@ code chooses the probe's learning rate on the test set; here the test set is sco
 Legend: N images, F features.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -16,6 +16,9 @@ from stablerep.evaluation.evaluation import Choice, Evaluation, check_several_cl
 from stablerep.evaluation.standardiser import Standardiser
 from stablerep.evaluation.subject import Prompts, Split, Unlabelled
 from stablerep.settings import Settings, Values
+
+if TYPE_CHECKING:
+    from stablerep.evaluation.logistic_regression import LinearClassifier
 
 
 class LinearProbeSettings(Settings):
@@ -88,11 +91,23 @@ class LinearProbe(Evaluation):
 
     def score(self, choices: Mapping[str, Choice], images: Unlabelled) -> dict[str, np.ndarray]:
         """Predicts with the probe that was kept for each task."""
-        predictions = {}
-        standard: dict[int, np.ndarray] = {}
-        for task, choice in choices.items():
-            standardise, classifier = choice.state
-            if id(standardise) not in standard:
-                standard[id(standardise)] = standardise(images.features)
-            predictions[task] = classifier.predict(standard[id(standardise)])
-        return predictions
+        return {
+            task: classifier.predict(features) for task, classifier, features in standardised(choices, images)
+        }
+
+
+def standardised(
+    choices: Mapping[str, Choice], images: Unlabelled
+) -> Iterator[tuple[str, "LinearClassifier", np.ndarray]]:
+    """Yields each task, its classifier, and the (N, F) features as the classifier takes them.
+
+    Args:
+        choices: of a `LinearProbe`.
+        images: to classify.
+    """
+    standard: dict[int, np.ndarray] = {}
+    for task, choice in choices.items():
+        standardise, classifier = choice.state
+        if id(standardise) not in standard:
+            standard[id(standardise)] = standardise(images.features)
+        yield task, classifier, standard[id(standardise)]

@@ -58,7 +58,11 @@ class LinearClassifier:
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Maps (N, F) features to (N,) int64 classes."""
-        return self.classes[(features @ self.weights.T + self.intercepts).argmax(axis=1)]
+        return self.classes[self.logits(features).argmax(axis=1)]
+
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        """Maps (N, F) features to (N, K) float32, in the order of the classes."""
+        return features @ self.weights.T + self.intercepts
 
 
 def fit_classifiers(

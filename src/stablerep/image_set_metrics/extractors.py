@@ -157,11 +157,11 @@ class EncoderFeatures:
             )
         weights = read_tensors(path)
         own: Mapping[str, Tensor] = self.encoder.state_dict()
-        if not set(weights) & set(own):
+        of_timm = {f"{_TIMM}{name}": value for name, value in weights.items() if f"{_TIMM}{name}" in own}
+        if of_timm:
             # a timm model's own file has a classifier, but not what the encoder adds to the model
             added = {name: value for name, value in own.items() if not name.startswith(_TIMM)}
-            named = {f"{_TIMM}{name}": value for name, value in weights.items()}
-            weights = added | {name: value for name, value in named.items() if name in own}
+            weights = added | of_timm
         try:
             self.encoder.load_state_dict(weights)
         except RuntimeError as error:

@@ -1,7 +1,7 @@
 """Writes a finished image set's tables to a folder and reads them back.
 
 The files are `images.parquet`, `captions.parquet`, `image_set.json` and, of a generated set,
-`manifest.parquet`; `SHA256SUMS` has their digests.
+`manifest.parquet`; `README.md` is the data set card, and `SHA256SUMS` has their digests.
 """
 
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stablerep.errors import DataError
+from stablerep.image_sets.card import data_set_card
 from stablerep.image_sets.image_set import GENERATED, SOURCES, ImageSet
 from stablerep.storage.digests import faults_of_files, warn_without_digests, write_digests
 from stablerep.storage.json_files import read_json
@@ -21,6 +22,7 @@ _DESCRIPTION, _IMAGES, _CAPTIONS, _MANIFEST = (
     "captions.parquet",
     "manifest.parquet",
 )
+_CARD = "README.md"
 _TYPES = {"name": str, "source": str, "parts": dict, "facts": dict}
 
 
@@ -45,6 +47,7 @@ def write_image_set(folder: Path, image_set: ImageSet) -> None:
     }
     text = json.dumps(described, indent=1, default=str)
     (folder / _DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+    (folder / _CARD).write_text(data_set_card(image_set), encoding="utf-8")
     write_digests(folder)
 
 

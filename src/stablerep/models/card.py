@@ -54,17 +54,40 @@ def model_card(facts: CardFacts, library: str, usage: str) -> str:
         f"# {facts.arm}, an image encoder\n\nTrained with the method {facts.method} in the pipelines of "
         "StableRep (arXiv:2306.00984). It maps images to features; it has no classifier.",
         "## Features\n\n" + usage.strip("\n"),
-        "## Training\n\n" + _table(("", ""), _training_rows(facts)),
-        "## Data\n\n" + _data(facts.data),
+        "## Training\n\n" + markdown_table(("", ""), _training_rows(facts)),
+        "## Data\n\n" + data_section(facts.data),
         "## Metrics\n\n" + _metrics(facts.metrics),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _head(facts: CardFacts, library: str) -> str:
+    values: dict[str, Any] = {
+        "library_name": library,
+        "pipeline_tag": "image-feature-extraction",
+        "tags": list(dict.fromkeys(["stablerep", facts.method])),
+    }
+    if facts.metrics:
+        values["model-index"] = [{"name": facts.arm, "results": [_result(each) for each in facts.metrics]}]
+    return card_head(values)
+
+
+def _result(metric: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a row of the metrics in the hub's form of an evaluation's result."""
+    evaluation, name = str(metric["evaluation"]), str(metric["metric"])
+    measured = {"type": name, "name": f"{name} by {evaluation}", "value": round(float(metric["value"]), 6)}
+    return {
+        "task": {"type": "image-classification", "name": f"{metric['task']}, {evaluation}"},
+        "dataset": {"type": str(metric["set"]), "name": str(metric["set"])},
+        "metrics": [measured],
+    }
+
+
+def card_head(values: Mapping[str, Any]) -> str:
+    """Returns the head of a card, which the hub reads."""
     # JSON is YAML, and quotes whatever an arm is called
-    tags = json.dumps(list(dict.fromkeys(["stablerep", facts.method])))
-    return f"---\nlibrary_name: {library}\npipeline_tag: image-feature-extraction\ntags: {tags}\n---"
+    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
+    return "\n".join(["---", *lines, "---"])
 
 
 def _training_rows(facts: CardFacts) -> list[tuple[Any, ...]]:
@@ -82,18 +105,23 @@ def _training_rows(facts: CardFacts) -> list[tuple[Any, ...]]:
     return rows
 
 
-def _data(data: Mapping[str, Any]) -> str:
+def data_section(data: Mapping[str, Any]) -> str:
+    """Returns where images come from, in Markdown: for the card of an encoder and of an image set.
+
+    Args:
+        data: of `stablerep.image_sets.origin.origin_of`; empty where it was not recorded.
+    """
     if not data:
         return "Not recorded: this encoder was saved by an earlier release."
     parts = [
         f"{data['num_images']:,} images of {data['num_captions']:,} captions: image set `{data['name']}`, "
         f"source {data['source']}.",
-        _table(
+        markdown_table(
             ("part", "source", "images"),
             [(name, each["source"], f"{each['num_images']:,}") for name, each in data["parts"].items()],
         ),
         "Sources of the captions, or of images that have no caption:",
-        _table(
+        markdown_table(
             ("source", "licence", "captions"),
             [(each["source"], each["licence"], f"{each['num_captions']:,}") for each in data["captions"]],
         ),
@@ -101,7 +129,7 @@ def _data(data: Mapping[str, Any]) -> str:
     if data["models"]:
         parts.append("The images were drawn by these models, and their licences apply to the images:")
         rows = [(each["model"], each["model_id"], each["generator_id"]) for each in data["models"]]
-        parts.append(_table(("model", "digest", "with its settings"), rows))
+        parts.append(markdown_table(("model", "digest", "with its settings"), rows))
     if any(each["licence"] == "unknown" for each in data["captions"]):
         parts.append("Some licences are unknown: find out before you share the weights.")
     return "\n\n".join(parts)
@@ -118,10 +146,11 @@ def _metrics(metrics: Sequence[Mapping[str, Any]]) -> str:
         for each in metrics
     ]  # fmt: skip
     head = ("evaluation set", "task", "evaluation", "metric", "value (95 % interval)", "test images")
-    return _table(head, rows)
+    return markdown_table(head, rows)
 
 
-def _table(head: Iterable[str], rows: Iterable[Sequence[Any]]) -> str:
+def markdown_table(head: Iterable[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Returns a table in Markdown; a bar or a line break in a cell is no part of the table."""
     lines = [tuple(head), *rows]
     written = ["| " + " | ".join(_cell(each) for each in line) + " |" for line in lines]
     rule = "|" + "---|" * len(lines[0])

@@ -93,9 +93,7 @@ def table_of_set_metrics(metrics: pd.DataFrame, group: str = _WHOLE) -> SetMetri
     return SetMetricsTable(names, first["reference"], first["reference_digest"], number, rows)
 
 
-def table_of_groups(
-    metrics: pd.DataFrame,
-) -> tuple[list[str], list[tuple[str, str, list[float | None]]]] | None:
+def table_of_groups(metrics: pd.DataFrame) -> tuple[list[str], list[GroupRow]] | None:
     """Returns the metrics that classes and groups of the audit have, and (group, image set, values) of each.
 
     Args:

@@ -9,6 +9,7 @@ from stablerep.evaluation import bootstrap
 from stablerep.evaluation.bootstrap import (
     interval_of_function,
     interval_over_units,
+    interval_over_units_and_repeats,
     mean_per_unit,
     means_per_unit,
     paired_difference,
@@ -133,3 +134,14 @@ def test_an_interval_of_a_function_of_means_is_that_of_a_mean_where_it_is_one() 
 def test_an_interval_of_a_function_needs_a_unit() -> None:
     with pytest.raises(DataError, match="scores of no unit"):
         interval_of_function(np.empty((0, 2)), lambda means: means.sum(axis=-1), 10, 0)
+
+
+def test_an_interval_over_units_and_repeats_has_the_variance_of_both() -> None:
+    rng = np.random.default_rng(0)
+    units, repeats = rng.normal(size=(400, 1)), rng.normal(size=(1, 10))
+    for size_of_units, size_of_repeats in ((1.0, 0.0), (0.0, 0.2), (1.0, 0.2)):
+        scores = size_of_units * units + size_of_repeats * repeats
+        found = interval_over_units_and_repeats(scores, 4000, 0)
+        variance = (size_of_units * units.std()) ** 2 / 400 + (size_of_repeats * repeats.std()) ** 2 / 10
+        assert found.value == pytest.approx(scores.mean())
+        assert (found.high - found.low) / 2 == pytest.approx(1.96 * variance**0.5, rel=0.07)

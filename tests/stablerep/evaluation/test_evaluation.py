@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from stablerep.errors import ConfigError
+from stablerep.evaluation.calibration import Calibration
 from stablerep.evaluation.evaluation import (
     METRIC_COLUMNS,
     UNIT_COLUMNS,
@@ -19,12 +20,22 @@ from stablerep.evaluation.evaluation import (
     evaluate,
     scores_of_validation_units,
 )
+from stablerep.evaluation.few_shot import FewShot
 from stablerep.evaluation.knn import NearestNeighbours
 from stablerep.evaluation.linear_probe import LinearProbe
+from stablerep.evaluation.sgd_probe import SgdProbe
 from stablerep.evaluation.subject import Prompts, Split, Unlabelled
+from stablerep.evaluation.weighted_knn import WeightedNearestNeighbours
 from tests.stablerep.evaluation.sets import NUM, labelled_set, perfect, random, subject
 
 EVALUATIONS = [LinearProbe(), NearestNeighbours(5)]
+ALL = [
+    *EVALUATIONS,
+    WeightedNearestNeighbours([5, 20]),
+    SgdProbe(num_epochs=20),
+    FewShot(num_episodes=5),
+    Calibration(),
+]
 SET = labelled_set()
 
 
@@ -73,16 +84,19 @@ class Tower:
         return features
 
 
-@pytest.mark.parametrize("name", ["linear_probe", "knn"])
-def test_perfect_random_and_collapsed_embeddings(name: str) -> None:
+@pytest.mark.parametrize(
+    "evaluation", [each for each in ALL if each.ranks_encoders], ids=lambda each: each.name
+)
+def test_perfect_random_and_collapsed_embeddings(evaluation: Evaluation) -> None:
     collapsed = np.ones((len(SET.table), 3))
     values = {}
     for arm, features in {"perfect": perfect(SET), "random": random(SET), "flat": collapsed}.items():
-        metrics = evaluate(subject(SET, features, arm), EVALUATIONS, 50, 0).metrics
-        values[arm] = metrics.set_index("evaluation")["value"][name]
-    assert values["perfect"] == 1
-    assert values["random"] < 0.45  # chance is 0.25, of 90 images
-    assert values["flat"] < 0.45
+        metrics = evaluate(subject(SET, features, arm), [evaluation], 50, 0).metrics
+        assert metrics["metric"].str.startswith("accuracy").all()
+        values[arm] = metrics["value"]
+    assert (values["perfect"] == 1).all()
+    assert (values["random"] < 0.45).all()  # chance is 0.25, of 90 images
+    assert (values["flat"] < 0.45).all()
 
 
 def test_a_row_per_task_and_evaluation_with_what_was_chosen() -> None:
@@ -201,26 +215,26 @@ def test_choices_alone_leave_the_test_split_closed() -> None:
 
 def test_scrambled_test_labels_and_features_change_no_choice() -> None:
     features = random(SET)
-    before = evaluate(subject(SET, features), EVALUATIONS, 10, 0).metrics
+    before = evaluate(subject(SET, features), ALL, 10, 0).metrics
     rows = SET.rows("test")
     table = SET.table.copy()
     table.loc[rows, "label.shape"] = np.random.default_rng(5).permutation(table["label.shape"].iloc[rows])
     scrambled = replace(SET, table=table)
     features = features.copy()
     features[rows] = 9 * np.random.default_rng(6).normal(size=features[rows].shape)
-    after = evaluate(subject(scrambled, features), EVALUATIONS, 10, 0).metrics
+    after = evaluate(subject(scrambled, features), ALL, 10, 0).metrics
     assert before[["validation", "chosen"]].equals(after[["validation", "chosen"]])
     assert not before["value"].equals(after["value"])
 
 
-@pytest.mark.parametrize("evaluation", EVALUATIONS, ids=lambda each: each.name)
+@pytest.mark.parametrize("evaluation", ALL, ids=lambda each: each.name)
 def test_images_of_unknown_label_are_left_out_of_that_task_alone(evaluation: Evaluation) -> None:
     labels = SET.table["label.shape"].to_numpy()
     unknown = np.random.default_rng(3).random(len(labels)) < 0.4
     # what the unknown images are labelled must not matter: the set without them scores the same
     mixed = labelled_set({"shape": labels, "part": np.where(unknown, -1, labels)})
     features = perfect(SET) + random(SET, 4)
-    scores = evaluate(subject(mixed, features), [evaluation], 10, 0).metrics.set_index("task")
+    scores = evaluate(subject(mixed, features), [evaluation], 10, 0).metrics.groupby("task").first()
     alone = evaluate(subject(SET, features), [evaluation], 10, 0).metrics.iloc[0]
     fewer = replace(SET, table=SET.table[~unknown].reset_index(drop=True))
     kept = evaluate(subject(fewer, features[~unknown]), [evaluation], 10, 0).metrics.iloc[0]

@@ -112,8 +112,8 @@ def test_a_changed_default_is_a_new_version() -> None:
 
 
 def test_as_many_train_images_as_neighbours_suffice() -> None:
-    NearestNeighbours(20).check_train_images(20, "task 'class'")
+    NearestNeighbours(20).check_train_labels(np.zeros(20, int), "task 'class'")
     with pytest.raises(
         ConfigError, match=r"got 20; must be <= 19, the number .* of task 'class'\. Set it in"
     ):
-        NearestNeighbours(20).check_train_images(19, "task 'class'")
+        NearestNeighbours(20).check_train_labels(np.zeros(19, int), "task 'class'")

@@ -58,7 +58,15 @@ def test_the_head_of_a_card_is_yaml(method: str) -> None:
     head = model_card(replace(FACTS, method=method), "timm", "").split("---\n")[1]
     expected = {"library_name": "timm", "pipeline_tag": "image-feature-extraction"}
     tags = ["stablerep"] if method == "stablerep" else ["stablerep", method]
-    assert yaml.safe_load(head) == expected | {"tags": tags}
+    result = {
+        "task": {"type": "image-classification", "name": "class, knn"},
+        "dataset": {"type": "birds", "name": "birds"},
+        "metrics": [{"type": "accuracy", "name": "accuracy by knn", "value": 0.5}],
+    }
+    index = [{"name": "my arm", "results": [result]}]
+    assert yaml.safe_load(head) == expected | {"tags": tags, "model-index": index}
+    bare = model_card(replace(FACTS, method=method, metrics=()), "timm", "").split("---\n")[1]
+    assert yaml.safe_load(bare) == expected | {"tags": tags}
 
 
 def test_a_card_says_what_is_not_known() -> None:

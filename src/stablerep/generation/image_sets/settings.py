@@ -33,6 +33,11 @@ class ImageSetSettings(Settings):
         description="what the shares of a mixture count, and as_many_as with them; captions: all images of "
         "each, and no caption is taken from two parts",
     )
+    evaluation_set: str | None = Field(
+        None,
+        description="with source: corpus, the evaluation set whose train images are taken, in place of the "
+        "corpus's",
+    )
     policy: dict[str, Any] = Field(
         default_factory=dict,
         description="of a generated set: keys of alignment.policy that are different for it",
@@ -88,6 +93,10 @@ class ImageSetSettings(Settings):
             raise SettingError(
                 "as_many_as",
                 f"got {self.as_many_as!r}; must be null where num_images is set, or the other way",
+            )
+        if self.evaluation_set is not None and self.source != "corpus":
+            raise SettingError(
+                "evaluation_set", f"got {self.evaluation_set!r}; must be null for source: {self.source}"
             )
         self._check_shares()
         return self
