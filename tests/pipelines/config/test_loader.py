@@ -455,7 +455,7 @@ def test_references_are_chosen_added_and_removed() -> None:
 
 def test_a_list_for_a_group_that_takes_one_is_refused() -> None:
     told = refused({"generator": ["embedded"]})
-    assert "Only `method`, `evaluation`, `references`, `set_metrics` take several" in told
+    assert "Only `method`, `evaluation`, `references`, `set_metrics`, `experiment` take several" in told
 
 
 @pytest.mark.parametrize(
