@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from stablerep.evaluation.bootstrap import Interval
+from stablerep.image_set_metrics.metric import ALL
 from stablerep.reporting.content import GENERATED, MIXTURE
 from stablerep.reporting.headline import MIN_SEEDS, bounds, percent, points
 from stablerep.reporting.intervals import Resampled
@@ -26,7 +27,6 @@ from stablerep.reporting.worth_it import say_what_few_seeds_cannot_say
 from stablerep.seeding import numpy_generator
 
 ZERO_SHOT = "zero_shot"
-WHOLE_SET = "all"  # the group of a metric that is over a whole image set
 HOLDS, FAILS, OPEN, MISSING = "holds", "does not hold", "not told apart", "not measured"
 _STABLEREP, _SIMCLR, _CLIP, _PLUS = "stablerep", "simclr", "clip", "stablerep_plus"
 _MIN_SETS = 5  # for a rank correlation
@@ -258,7 +258,7 @@ def correlate(run: Run, tested: Tested, method: str) -> list[Correlation]:
     """
     if run.set_metrics.empty:
         return []
-    whole = run.set_metrics[run.set_metrics["group"] == WHOLE_SET]
+    whole = run.set_metrics[run.set_metrics["group"] == ALL]
     table = whole.pivot(index="image_set", columns="metric", values="value")
     accuracy = {}
     for arm in run.arms_of(method):

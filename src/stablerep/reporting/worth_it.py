@@ -255,7 +255,7 @@ def _limits(content: ReportContent, rows: Sequence[WorthRow]) -> Iterator[str]:
     if lacking:
         yield (
             f"{' and '.join(lacking)} could not be trained on real images: a method that takes several "
-            "images of a caption needs captions that have them."
+            "images of a caption needs captions that have them. Of a mixture it leaves out captions with one."
         )
     yield (
         "Compute counts drawing images and training, in seconds of this machine; not the training of the "

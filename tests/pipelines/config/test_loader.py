@@ -310,8 +310,9 @@ def test_the_image_gate_allows_further_images_whatever_a_sets_own_number() -> No
 
 
 def test_several_methods_are_chosen_as_a_list_and_one_by_its_name() -> None:
-    arms = {"experiment": "references", "arms.supcon_synthetic": None, "arms.supcon_rendered": None}
-    arms["arms.supcon_real.method"] = "clip"
+    arms: dict[str, Any] = {"experiment": "references"}
+    arms |= {f"arms.supcon_{images}": None for images in ("synthetic", "rendered")}
+    arms |= {"arms.supcon_real.method": "clip", "arms.supervised": None}
     assert set(compose(FOLDER, {**arms, "method": ["simclr", "clip"]})["method"]) == {"simclr", "clip"}
     assert set(compose(FOLDER, {**arms, "method": "clip"})["method"]) == {"clip"}
     assert set(compose(FOLDER, {"evaluation": ["knn"]})["evaluation"]) == {"knn"}
@@ -458,7 +459,7 @@ def test_references_are_chosen_added_and_removed() -> None:
 
 def test_a_list_for_a_group_that_takes_one_is_refused() -> None:
     told = refused({"generator": ["embedded"]})
-    assert "Only `method`, `evaluation`, `references`, `set_metrics` take several" in told
+    assert "Only `method`, `evaluation`, `references`, `set_metrics`, `experiment` take several" in told
 
 
 @pytest.mark.parametrize(

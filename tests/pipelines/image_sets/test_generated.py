@@ -53,15 +53,12 @@ def test_captions_make_up_for_the_share_that_the_policy_drops(parameters: dict[s
     assert len(captions_of_set(CAPTIONS, {"num_images": 8}, four_each(parameters), half, None)) == 4
 
 
-def test_a_set_has_its_own_policy_beside_the_keys_that_it_does_not_change(parameters: dict[str, Any]) -> None:
-    alignment = parameters["alignment"]
+def test_a_set_has_its_own_policy_beside_the_keys_that_it_does_not_change() -> None:
+    alignment = {"scorer": {"_target_": "a.B"}, "policy": {"drop_share": 0.02, "min_alignment": 0.1}}
     own = alignment_of("mine", alignment, {"policy": {"drop_share": 0.3}})
-    assert own.policy.drop_share == 0.3
-    assert (
-        own.policy.changed(drop_share=alignment["policy"]["drop_share"])
-        == alignment_of("mine", alignment, {"policy": {}}).policy
-    )
+    assert (own.policy.drop_share, own.policy.min_alignment) == (0.3, 0.1)
     assert own.scorer == alignment["scorer"]
+    assert alignment_of("mine", alignment, {}) == AlignmentSettings.read(alignment)
 
 
 def test_a_mixture_has_at_most_as_many_images_or_captions_as_another_set(tmp_path: Path) -> None:
