@@ -64,7 +64,7 @@ class Run:
     def overrides(self, arm: str) -> dict[str, Any]:
         """Returns what an arm's image set sets of its own, without its source."""
         entry = self.image_sets[str(self.arms[arm]["images"])]
-        usual = (None, "images", {})  # of keys that a set leaves out
+        usual: tuple[Any, ...] = (None, "images", {})  # of keys that a set leaves out
         return {name: value for name, value in entry.items() if value not in usual and name != "source"}
 
     def source(self, arm: str) -> str:
