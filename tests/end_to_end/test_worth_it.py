@@ -45,7 +45,7 @@ def test_a_run_answers_with_equal_numbers_and_equal_compute(checkout, run):
     assert views["simclr_real_compute"] > views["simclr_synthetic_captions"] == views["simclr_real_captions"]
 
     page = (checkout / "data/08_reporting/report.html").read_text()
-    assert "Is synthetic worth it?" in page and "at equal compute, generation included" in page
+    assert "Is synthetic worth it?" in page and "at equal compute (generation included)" in page
     assert "One seed" in page
     written = run("python", "-m", "pipelines.reporting.worth_it")
     assert written.returncode == 0, written.stderr[-2000:]

@@ -14,7 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from stablerep.evaluation.bootstrap import Interval
 from stablerep.reporting.axes import TEXT, light, plain
@@ -27,8 +29,9 @@ IMAGES, CAPTIONS, COMPUTE = "images", "captions", "compute"
 EQUALS = {
     IMAGES: "an equal number of images",
     CAPTIONS: "an equal number of captions",
-    COMPUTE: "equal compute, generation included",
+    COMPUTE: "equal compute (generation included)",
 }
+_SHIFTS = {REAL: 0.22, SYNTHETIC: 0.0, HALF: -0.22}  # of a kind beside its method's line
 _KIND_SOURCES = {REAL: CORPUS, SYNTHETIC: GENERATED, HALF: MIXTURE}  # whose colours they have
 
 
@@ -237,7 +240,7 @@ def _clause(table: ArmsTable, equal: str, rows: Sequence[WorthRow]) -> str:
     return (
         f"at {EQUALS[equal]} {verdict}: {title_of(synthetic.method)} on synthetic images has "
         f"{percent(synthetic.interval.value)} %, {points(difference.value)} points "
-        f"({bounds(difference, signed=True)}) to {title_of(real.method)} on real ones"
+        f"({bounds(difference, signed=True)}) against {title_of(real.method)} on real ones"
     )
 
 
@@ -277,27 +280,33 @@ def say_what_few_seeds_cannot_say(num_seeds: int) -> str:
 
 
 def draw_worth(worth: Worth) -> Figure:
-    """Draws the accuracy of each arm with its interval, one panel for each equality."""
+    """Draws the accuracy of each arm with its interval: a panel for each equality, a line for each method."""
     equals = [equal for equal in EQUALS if any(row.equal == equal for row in worth.rows)]
-    num_methods = max(sum(row.equal == equal for row in worth.rows) for equal in equals)
-    size = (3.0 * len(equals), 0.9 + 0.55 * num_methods)
-    figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(1, len(equals), sharex=True, squeeze=False)[0]
+    methods = [*dict.fromkeys(row.method for row in worth.rows)][::-1]
+    figure = Figure(figsize=(3.0 * len(equals), 1.1 + 0.6 * len(methods)), layout="constrained")
+    panels = figure.subplots(1, len(equals), sharex=True, sharey=True, squeeze=False)[0]
     for axes, equal in zip(panels, equals, strict=True):
-        rows = [row for row in worth.rows if row.equal == equal][::-1]
-        for place, row in enumerate(rows):
-            for shift, (kind, arm) in zip((0.22, 0.0, -0.22), row.arms.items(), strict=False):
-                interval, colour = arm.interval, light(_KIND_SOURCES[kind])
-                ends = [100 * interval.low, 100 * interval.high]
-                axes.plot(ends, [place + shift] * 2, color=colour, linewidth=2.5, alpha=0.5)
-                label = kind if place == len(rows) - 1 else None
-                axes.plot(100 * interval.value, place + shift, "o", color=colour, markersize=5, label=label)
-        axes.set_yticks(range(len(rows)), [title_of(row.method) for row in rows])
-        axes.set_title(EQUALS[equal].split(",")[0], fontsize=9, loc="left", color=TEXT)
+        for row in (each for each in worth.rows if each.equal == equal):
+            for kind, arm in row.arms.items():
+                _draw_arm(axes, methods.index(row.method) + _SHIFTS[kind], arm)
+        axes.set_title(EQUALS[equal].split(" (")[0], fontsize=9, loc="left", color=TEXT)
+        axes.set_xlabel("accuracy in %", fontsize=8)
         plain(axes, "x")
         axes.tick_params(labelsize=8)
-    panels[0].legend(fontsize=7.5, frameon=False, loc="best")
+    panels[0].set_yticks(range(len(methods)), [title_of(method) for method in methods])
+    panels[0].set_ylim(-0.5, len(methods) - 0.5)
+    kinds = [kind for kind in _SHIFTS if any(kind in row.arms for row in worth.rows)]
+    marks = [Line2D([], [], color=light(_KIND_SOURCES[kind]), marker="o", linewidth=2.5) for kind in kinds]
+    figure.legend(marks, kinds, loc="outside lower center", ncols=len(kinds), fontsize=8, frameon=False)
     return figure
+
+
+def _draw_arm(axes: Axes, place: float, arm: WorthArm) -> None:
+    colour, interval = light(_KIND_SOURCES[arm.kind]), arm.interval
+    axes.plot(
+        [100 * interval.low, 100 * interval.high], [place, place], color=colour, linewidth=2.5, alpha=0.5
+    )
+    axes.plot(100 * interval.value, place, "o", color=colour, markersize=5)
 
 
 def worth_markdown(worth: Worth) -> str:

@@ -94,7 +94,7 @@ def test_each_equality_has_a_clause_with_its_own_verdict():
     said = sentence_of(content)
     assert "equal number of images synthetic images are not worth it" in said
     assert "equal number of captions synthetic images are worth it" in said
-    assert "equal compute, generation included synthetic images are not worth it" in said
+    assert "equal compute (generation included) synthetic images are not worth it" in said
     worth = answer(content)
     row = next(row for row in worth.rows if row.equal == COMPUTE)
     assert {kind: arm.arm for kind, arm in row.arms.items()} == {"real": "q", "synthetic": "p"}
@@ -147,7 +147,9 @@ def test_a_method_without_real_images_is_named_and_compared_with_the_best_real_a
         }
     )
     worth = answer(content)
-    assert "StableRep on synthetic images" in worth.sentence and "to SimCLR on real ones" in worth.sentence
+    assert (
+        "StableRep on synthetic images" in worth.sentence and "against SimCLR on real ones" in worth.sentence
+    )
     assert any(limit.startswith("StableRep could not be trained on real images") for limit in worth.limits)
 
 
