@@ -24,6 +24,7 @@ ALLOWED = (
     "conf/words/digit_scenes.txt",
     "conf/words/visible.txt",  # 50,000 words of English
     # experiments that choose it
+    "conf/params/experiment/claims.yaml",
     "conf/params/experiment/digit_scenes.yaml",
     "conf/params/experiment/optional_parts.yaml",
     "conf/params/experiment/own_captions.yaml",

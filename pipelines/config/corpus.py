@@ -76,6 +76,18 @@ def build_evaluation_set(name: str, entry: dict[str, Any]) -> "Corpus":
         return build_corpus(entry, f"evaluation_sets.{name}", _WHERE_SET)
 
 
+def corpus_of_set(image_set: str, parameters: Mapping[str, Any], corpus: "Corpus") -> "Corpus":
+    """Returns the corpus whose real images an image set has: an evaluation set, or that of the experiment.
+
+    Args:
+        image_set: its name.
+        parameters: as composed; of them `image_sets` and `evaluation_sets`.
+        corpus: of the experiment.
+    """
+    named = parameters["image_sets"][image_set].get("evaluation_set")
+    return build_evaluation_set(named, parameters["evaluation_sets"][named]) if named else corpus
+
+
 @contextmanager
 def naming_evaluation_set(name: str, entry: Mapping[str, Any]) -> Iterator[None]:
     """Makes faults of a corpus in the block name the keys of the evaluation set that it is.

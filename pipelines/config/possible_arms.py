@@ -6,7 +6,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.build import build_method
-from pipelines.config.corpus import build_corpus
+from pipelines.config.corpus import build_corpus, corpus_of_set
 from stablerep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 def has_corpus_images(name: str, image_sets: dict[str, Any]) -> bool:
     """Says whether a set has the corpus's own images: all of it, or a part of a mixture."""
     settings = image_sets[name]
+    if settings.get("evaluation_set"):
+        return False
     return settings["source"] == "corpus" or any(
         has_corpus_images(part, image_sets) for part in settings.get("of") or {}
     )
@@ -36,16 +38,13 @@ def lacks_captions(method: Any, images: str, image_sets: dict[str, Any], corpus:
         method: as built.
         images: the name of the arm's image set.
         image_sets: the section.
-        corpus: of the experiment.
+        corpus: whose real images the set has, see `corpus_of_set`.
 
     Raises:
         DataError: the corpus cannot be read.
     """
-    return (
-        getattr(method, "uses_text", False)
-        and has_corpus_images(images, image_sets)
-        and not corpus.has_captions()
-    )
+    has_real_images = image_sets[images].get("evaluation_set") or has_corpus_images(images, image_sets)
+    return getattr(method, "uses_text", False) and bool(has_real_images) and not corpus.has_captions()
 
 
 def has_one_image_per_caption(
@@ -118,7 +117,9 @@ def without_impossible_arms(parameters: dict[str, Any]) -> dict[str, Any]:
         method = build_method(arm["method"], parameters["method"][arm["method"]])
         reason = ""
         if arm["if_possible"]:
-            reason = _why_impossible(method, arm["images"], sets, corpus, no_caption_twice)
+            own = corpus_of_set(arm["images"], parameters, corpus)
+            twice = no_caption_twice if own is corpus else partial(_has_no_caption_twice, own)
+            reason = _why_impossible(method, arm["images"], sets, own, twice)
         if reason:
             logger.warning("arms.%s is left out: method %s %s.", name, arm["method"], reason)
         else:

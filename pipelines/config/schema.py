@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator, Field, model_validator
 
 from pipelines.config.arm_plan import head_of, training_of
-from stablerep.alignment.settings import AlignmentSettings, ScorerRecipe
+from stablerep.alignment.settings import AlignmentPolicy, AlignmentSettings, ScorerRecipe
 from stablerep.curation.settings import CurationSettings
 from stablerep.errors import shortened
 from stablerep.evaluation.reference_settings import ReferenceSettings
@@ -87,9 +87,11 @@ class Parameters(Settings):
             self._check_reference(name)
         self._check_reference_set()
         for name in self.image_sets:
+            self._check_evaluation_set_of(name)
             self._check_sets_needed_by(name, ())
             if self.image_sets[name].source == "generated":
                 self.generator_of(name)
+                self._check_policy_of(name)
         for name in self.training.augmentation_by_method:
             if name not in self.method:
                 key = f"training.augmentation_by_method.{name}"
@@ -112,6 +114,17 @@ class Parameters(Settings):
         """
         values = self.generator.model_dump() | self.image_sets[image_set].generator_overrides
         return GeneratorSettings.read(values, f"image_sets.{image_set}")
+
+    def _check_policy_of(self, image_set: str) -> None:
+        """Raises ConfigError where a set changes an unknown key of the policy, or beyond its range."""
+        own = self.image_sets[image_set].policy
+        policy = AlignmentPolicy.read(
+            self.alignment.policy.model_dump() | own, f"image_sets.{image_set}.policy"
+        )
+        if policy.rejects and self.alignment.scorer is None:
+            raise SettingError(
+                f"image_sets.{image_set}.policy", f"got {own!r}; must reject nothing, as no scorer is chosen"
+            )
 
     def training_of(self, arm: str) -> TrainingSettings:
         """Returns the training's settings for an arm: those of `training`, its method's views, its own keys.
@@ -151,6 +164,18 @@ class Parameters(Settings):
         free = [each for each, arm in self.arms.items() if each != name and arm.as_much_compute_as is None]
         if other not in free:
             raise SettingError(key, f"got {other!r}; {must_be_one_of(other, free)}")
+
+    def _check_evaluation_set_of(self, image_set: str) -> None:
+        """Raises SettingError for a set of an evaluation set that is not there, and for a mixture of such."""
+        settings, key = self.image_sets[image_set], f"image_sets.{image_set}"
+        named = settings.evaluation_set
+        if named is not None and named not in self.evaluation_sets:
+            must = must_be_one_of(named, self.evaluation_sets)
+            raise SettingError(f"{key}.evaluation_set", f"got {named!r}; {must}")
+        for part in settings.of or {}:
+            if part in self.image_sets and self.image_sets[part].evaluation_set is not None:
+                told = f"got {part!r}; must be without sets of an evaluation set, which cannot be mixed"
+                raise SettingError(f"{key}.of", told)
 
     def _check_reference(self, name: str) -> None:
         _check_name("references", name)

@@ -21,7 +21,7 @@ def amounts_of(image_set: dict[str, Any], as_many_as: "ImageSet | None" = None) 
     }
     if as_many_as is None:
         return amounts
-    if image_set["source"] != "mixture":
+    if image_set.get("source") != "mixture":
         return amounts | {"num_images": len(as_many_as.images)}
     of_captions = image_set.get("shares_of") == "captions"
     most = as_many_as.images["caption_id"].nunique() if of_captions else len(as_many_as.images)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config.chosen_scorer import find_scorer
 from pipelines.config.executor import build_executor
 from pipelines.config.generator import generator_of, model_folder
+from pipelines.config.nested import merged
 from pipelines.image_sets.amounts import amounts_of
 from stablerep.alignment.settings import AlignmentSettings
 from stablerep.generation.diffusion.settings import GeneratorSettings
@@ -46,7 +47,7 @@ def generate_images(
     from stablerep.generation.diffusion.precision import with_dtype_chosen
     from stablerep.generation.image_sets.image_set import ImageSetRequest, make_image_set
 
-    settings, scoring = generator_of(name, generator, image_set), AlignmentSettings.read(alignment)
+    settings, scoring = generator_of(name, generator, image_set), alignment_of(name, alignment, image_set)
     if further is None:
         # a scorer that is missing, or of other images, must cost none
         find_scorer(scoring, scorer_folder)
@@ -67,6 +68,12 @@ def generate_images(
             keeps_spare,
         )
     )
+
+
+def alignment_of(name: str, alignment: dict[str, Any], image_set: dict[str, Any]) -> AlignmentSettings:
+    """Returns the section `alignment` with the keys of the policy that a set changes."""
+    policy = merged(f"image_sets.{name}.policy", alignment["policy"], image_set.get("policy") or {})
+    return AlignmentSettings.read(alignment | {"policy": policy})
 
 
 def captions_of_set(
@@ -146,7 +153,7 @@ def apply_policy(
     def score(manifest: pd.DataFrame) -> tuple[pd.DataFrame, int]:
         return _score(manifest, caption_set, place, scorer)
 
-    settings = AlignmentSettings.read(alignment)
+    settings = alignment_of(name, alignment, image_set)
     scorer = find_scorer(settings, scorer_folder)
     scores, num_scored = drawn_scores
     images_per_caption = generator_of(name, generator, image_set).images_per_caption
@@ -186,7 +193,7 @@ def inspect_images(
     from stablerep.validation.gate import check_images
 
     settings = generator_of(name, generator, image_set)
-    scoring = AlignmentSettings.read(alignment)
+    scoring = alignment_of(name, alignment, image_set)
     captions = captions_of_set(caption_set, image_set, settings, scoring, as_many_as)
     wanted = without_taken_down(captions, takedowns)
     images, of_captions = inspect(place, image_manifest, wanted, evaluation_captions["caption"])

@@ -9,7 +9,7 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline, node, pipeline
 
 from pipelines.image_sets import generated, nodes
-from pipelines.run.items import image_set_namespace, image_set_of
+from pipelines.run.items import evaluation_set_of, image_set_namespace, image_set_of, key_of_corpus
 
 _DRAWING = [
     "caption_set",
@@ -44,8 +44,13 @@ def create_set_pipeline(name: str, parameters: dict[str, Any]) -> Pipeline:
     """Returns the sub-pipeline of one image set."""
     settings = parameters["image_sets"][name]
     graph = Pipeline(_NODES[settings["source"]](name, settings))
-    own = {"params:image_set": f"params:image_sets.{name}"}
+    own = {
+        "params:image_set": f"params:image_sets.{name}",
+        "params:corpus": f"params:{key_of_corpus(settings)}",
+    }
     renamed = {"place": f"place_of_image_set_{name}"}
+    if settings.get("evaluation_set"):
+        renamed["corpus_images"] = evaluation_set_of(settings["evaluation_set"])
     if settings.get("as_many_as"):
         renamed["as_many_as"] = image_set_of(settings["as_many_as"])
     inputs = {each: renamed.get(each, each) for each in graph.inputs() if not each.startswith("params:")}

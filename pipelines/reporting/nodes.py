@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.chosen_scorer import find_scorer
-from pipelines.config.corpus import build_corpus, build_evaluation_set, naming_evaluation_set
+from pipelines.config.corpus import (
+    build_corpus,
+    build_evaluation_set,
+    corpus_of_set,
+    naming_evaluation_set,
+)
 from pipelines.reporting.learned_space import show_learned_space
 from pipelines.reporting.record import read_images_of, record_run
 from pipelines.run.items import arm_and_seed, arm_namespace, evaluation_set_of, image_set_of, is_encoder
@@ -203,7 +208,8 @@ def _describe_sets(
     described = {}
     for name, image_set in sets.items():
         rows = pick_images(image_set.images, shown[name])
-        pictures = read_images_of(image_set, rows, corpus, size_px)
+        own = corpus_of_set(name, configuration, corpus)
+        pictures = read_images_of(image_set, rows, own, size_px)
         described[name] = image_set_facts(
             image_set.source,
             image_set.images,

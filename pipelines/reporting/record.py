@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pipelines.config.corpus import corpus_of_set
+
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
@@ -22,7 +24,7 @@ def record_run(content: ReportContent, sets: Mapping[str, ImageSet], corpus: Cor
     Args:
         content: of its report.
         sets: its image sets.
-        corpus: reads their images.
+        corpus: of the experiment.
     """
     import pandas as pd
 
@@ -31,7 +33,10 @@ def record_run(content: ReportContent, sets: Mapping[str, ImageSet], corpus: Cor
 
     headline = find_headline(content)
     size_px = int(content.configuration["encoder"]["backbone"]["size_px"])
-    images = [_images_of(image_set, corpus, size_px) for image_set in sets.values()]
+    images = [
+        _images_of(image_set, corpus_of_set(name, content.configuration, corpus), size_px)
+        for name, image_set in sets.items()
+    ]
     return RunRecord(
         content.experiment_name,
         content.seeds,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.build import build_method
+from pipelines.config.corpus import corpus_of_set
 from pipelines.config.possible_arms import has_corpus_images
 from pipelines.run.items import arm_and_seed, image_set_of, is_encoder
 from stablerep.errors import ConfigError, DataError
@@ -44,7 +45,8 @@ def check_corpus_images(pipeline: "Pipeline", corpus: "Corpus", parameters: dict
                     "images of its own. Choose a corpus with images, or source generated or rendered. Set it "
                     f"in {_ARMS}."
                 )
-        return
+        if not any(settings.get("evaluation_set") for settings in parameters["image_sets"].values()):
+            return
     arms = dict.fromkeys(arm_and_seed(each)[0] for each in sorted(filter(is_encoder, pipeline.all_outputs())))
     sets = _Sets(corpus, parameters)
     for name in arms:
@@ -109,11 +111,12 @@ class _Sets:
             if known != parts:
                 return None
             return mix(name, known, settings["of"], Path(), amounts, seed, settings["shares_of"])
-        listing = self._corpus.listing()
+        corpus = corpus_of_set(name, self._parameters, self._corpus)
+        listing = corpus.listing()
         if listing is None:
             return None
         takedowns = pd.DataFrame({"what": [], "kind": []}, dtype="str")
-        return from_corpus(name, listing, Path(), takedowns, amounts, seed, self._corpus.name)
+        return from_corpus(name, listing, Path(), takedowns, amounts, seed, corpus.name)
 
 
 def _batch_of(name: str, parameters: dict[str, Any]) -> "tuple[Any, BatchSettings, int]":

@@ -67,6 +67,16 @@ def arm_and_seed(dataset: str) -> tuple[str, int]:
     return found["arm"], int(found["seed"])
 
 
+def key_of_corpus(image_set: Parameters) -> str:
+    """Returns the key of the corpus whose real images an image set has, or by which it is rendered.
+
+    Args:
+        image_set: its entry.
+    """
+    named = image_set.get("evaluation_set")
+    return f"evaluation_sets.{named}" if named else "corpus"
+
+
 def needs_captions(parameters: Parameters) -> bool:
     """Says whether some image set is made of captions, so that these are curated and checked first."""
     return any(each["source"] in ("generated", "rendered") for each in parameters["image_sets"].values())
@@ -74,7 +84,8 @@ def needs_captions(parameters: Parameters) -> bool:
 
 def needs_corpus_images(parameters: Parameters) -> bool:
     """Says whether the corpus's own images are used: in an image set, or as an evaluation set."""
-    used = any(each["source"] == "corpus" for each in parameters["image_sets"].values())
+    sets = parameters["image_sets"].values()
+    used = any(each["source"] == "corpus" and not each.get("evaluation_set") for each in sets)
     return used or parameters["corpus"] in parameters["evaluation_sets"].values()
 
 

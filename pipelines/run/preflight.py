@@ -14,7 +14,7 @@ from kedro.framework.hooks import hook_impl
 from pipelines.config.arguments import check_arguments
 from pipelines.config.build import build_method
 from pipelines.config.catalog import check_datasets, entries_of_catalog
-from pipelines.config.corpus import CORPORA, build_corpus
+from pipelines.config.corpus import CORPORA, build_corpus, corpus_of_set
 from pipelines.config.executor import build_executor
 from pipelines.config.possible_arms import lacks_captions
 from pipelines.config.references import check_references
@@ -337,7 +337,8 @@ def check_arms(corpus: "Corpus", parameters: dict[str, Any]) -> None:
     """Raises ConfigError for an arm that cannot be trained on its image set, with the reason."""
     for name, arm in parameters["arms"].items():
         method = build_method(arm["method"], parameters["method"][arm["method"]])
-        reason = _why_not(method, arm["images"], corpus, parameters)
+        own = corpus_of_set(arm["images"], parameters, corpus)
+        reason = _why_not(method, arm["images"], own, parameters) or _too_many_classes(name, own, parameters)
         if reason:
             raise ConfigError(
                 f"arms.{name}: method {arm['method']} cannot be trained on image set {arm['images']!r}: "
@@ -358,6 +359,25 @@ def _why_not(method: Any, images: str, corpus: "Corpus", parameters: dict[str, A
     if source in ("generated", "rendered") and wanted > there:
         return f"it draws {wanted} images of each caption, and the set has {there}."
     return None
+
+
+def _too_many_classes(name: str, corpus: "Corpus", parameters: dict[str, Any]) -> str | None:
+    """Says why an arm of method `supervised` has too few dimensions for the classes of its images."""
+    from pipelines.config.arm_plan import head_of
+    from stablerep.methods.supervised import Supervised
+
+    arm = parameters["arms"][name]
+    method = build_method(arm["method"], parameters["method"][arm["method"]])
+    if not isinstance(method, Supervised):
+        return None
+    num_dims = head_of(name, arm, parameters["encoder"]).out_dim
+    num_classes = len(next(iter(corpus.tasks().values())).classes)
+    if num_classes <= num_dims:
+        return None
+    return (
+        f"it needs a dimension for each of the {num_classes} classes, and its head has {num_dims}. Set "
+        f"arms.{name}.head.out_dim to {num_classes} or more."
+    )
 
 
 def _check_drawing_and_scoring(

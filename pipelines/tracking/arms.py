@@ -1,5 +1,7 @@
 """What becomes of an arm in MLflow: a nested run, opened with its first row and followed while it is trained.
 
+With several seeds the arm's run has a run of each seed below it, and the figures over all seeds itself.
+
 Rows are sent by MLflow's own thread, so that a slow store holds up no step.
 """
 
@@ -59,6 +61,7 @@ class TrackedArms:
         # read again: what was started has not the tags that were set since
         self._parent = self._client.get_run(parent.info.run_id)
         self._run_of_arm: dict[_Key, str] = {}
+        self._run_over_seeds: dict[str, str] = {}
         self._ended: set[_Key] = set()
         self._sent: defaultdict[_Key, dict[int, list[RunOperations]]] = defaultdict(dict)
         self._unanswered: set[_Key] = set()
@@ -67,6 +70,10 @@ class TrackedArms:
     def run_of(self, arm: str, seed: int) -> str | None:
         """Returns the id of an arm's run with a seed, None where it was not trained in this one."""
         return self._run_of_arm.get((arm, seed))
+
+    def run_over_seeds(self, arm: str) -> str | None:
+        """Returns the id of the run above those of an arm's seeds; None where there is none."""
+        return self._run_over_seeds.get(arm)
 
     def follow(self, arm: str, seed: int, row: Mapping[str, float]) -> None:
         """Sends a row of an arm's history; where the store does not answer, the training goes on without."""
@@ -97,24 +104,39 @@ class TrackedArms:
         for arm in self._run_of_arm.keys() - self._ended:
             self._client.set_terminated(self._run_of_arm[arm], status)
             self._ended.add(arm)
+        for run_id in self._run_over_seeds.values():
+            self._client.set_terminated(run_id, status)
 
     def _open(self, key: _Key) -> str:
         """Returns the id of an arm's run, which is made where there is none."""
         if key in self._run_of_arm:
             return self._run_of_arm[key]
         arm, seed = key
-        known = self._parent.data.tags
-        tags = {tag: known[tag] for tag in _SHARED_TAGS if tag in known}
-        tags |= {"mlflow.parentRunId": self._parent.info.run_id}
-        tags |= self._captions_tags(self._parameters["arms"][arm]["images"])
-        one = len(self._parameters["seeds"]) == 1
-        name = arm if one else f"{arm} seed {seed}"
-        run = self._client.create_run(self._parent.info.experiment_id, run_name=name, tags=tags)
-        self._run_of_arm[key] = run.info.run_id
-        log_params(self._client, run.info.run_id, self._params_of(arm, seed))
-        return run.info.run_id
+        captions = self._captions_tags(self._parameters["arms"][arm]["images"])
+        if len(self._parameters["seeds"]) == 1:
+            run_id = self._create(arm, self._parent.info.run_id, captions)
+        else:
+            run_id = self._create(f"{arm} seed {seed}", self._open_over_seeds(arm), captions)
+        self._run_of_arm[key] = run_id
+        log_params(self._client, run_id, flatten({"arm": arm, "seed": seed}) | self._params_of(arm))
+        return run_id
 
-    def _params_of(self, arm: str, seed: int) -> dict[str, str]:
+    def _open_over_seeds(self, arm: str) -> str:
+        """Returns the id of the run above those of an arm's seeds, which is made where there is none."""
+        if arm not in self._run_over_seeds:
+            run_id = self._create(arm, self._parent.info.run_id, {"arm": arm})
+            self._run_over_seeds[arm] = run_id
+            log_params(self._client, run_id, self._params_of(arm))
+        return self._run_over_seeds[arm]
+
+    def _create(self, name: str, parent: str, tags: Mapping[str, str]) -> str:
+        known = self._parent.data.tags
+        shared = {tag: known[tag] for tag in _SHARED_TAGS if tag in known}
+        tags = {**shared, "mlflow.parentRunId": parent, **tags}
+        run = self._client.create_run(self._parent.info.experiment_id, run_name=name, tags=tags)
+        return str(run.info.run_id)
+
+    def _params_of(self, arm: str) -> dict[str, str]:
         described = self._parameters["arms"][arm]
         method, images = described["method"], described["images"]
         image_set = self._parameters["image_sets"][images]
@@ -124,7 +146,7 @@ class TrackedArms:
             drawn = {"guidance_scale": generator.guidance_scale}
         return flatten(
             {
-                **{"arm": arm, "seed": seed, "method": method, "images": images},
+                **{"method": method, "images": images},
                 **drawn,
                 "source": image_set["source"],
                 "method_settings": self._parameters["method"][method],

@@ -114,6 +114,7 @@ def find_encoders(uri: str, kind: str, what: str) -> list[TrackedEncoder]:
     mlflow.set_tracking_uri(uri)
     runs: list[Run] = mlflow.search_runs(search_all_experiments=True, output_format="list")
     arms = [run for run in runs if "arm" in run.data.params and _PARENT in run.data.tags]
+    parents = {run.info.run_id: run.data.tags.get(_PARENT) for run in runs}
     names = {run.info.run_id: run.info.run_name for run in runs}
     tables: dict[str, Any] = {}
     found = []
@@ -121,11 +122,11 @@ def find_encoders(uri: str, kind: str, what: str) -> list[TrackedEncoder]:
         digest = run.data.tags.get(_DIGEST_TAG)
         images = run.data.params.get("images", "")
         if digest is not None and tables.get(digest) is None:
-            tables[digest] = _read_captions(run.data.tags[_PARENT], images)
+            tables[digest] = _read_captions(_root_of(run, parents), images)
         table = tables.get(digest) if digest is not None else None
         number = None if table is None else _count(table, kind, what)
         if number != 0:
-            found.append(_described(run, images, names, number))
+            found.append(_described(run, images, _root_of(run, parents), names, number))
     return sorted(found, key=lambda each: each.started, reverse=True)
 
 
@@ -136,9 +137,18 @@ def _count(table: "pd.DataFrame", kind: str, what: str) -> int:
     return int((trained["caption_id" if kind == "caption" else "source"] == what).sum())
 
 
-def _described(run: "Run", images: str, names: dict[str, str], number: int | None) -> TrackedEncoder:
+def _root_of(run: "Run", parents: dict[str, str | None]) -> str:
+    """Returns the id of the run that trained an arm: above its own, and above that of all its seeds."""
+    root = run.info.run_id
+    while above := parents.get(root):
+        root = above
+    return str(root)
+
+
+def _described(
+    run: "Run", images: str, parent: str, names: dict[str, str], number: int | None
+) -> TrackedEncoder:
     started = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
-    parent = run.data.tags[_PARENT]
     return TrackedEncoder(
         arm=run.data.params["arm"],
         images=images,

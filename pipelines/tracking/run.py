@@ -17,6 +17,7 @@ from pipelines.run.causes import first_cause
 from pipelines.run.items import image_set_of, is_encoder
 from pipelines.tracking.arms import TrackedArms
 from pipelines.tracking.image_sets import log_image_set, log_set_metrics
+from pipelines.tracking.over_seeds import figures_over_seeds
 from pipelines.tracking.store import EXPERIMENT, point_to_store
 from pipelines.tracking.values import in_calls, log_params, metrics_of
 from stablerep.errors import ConfigError, GateError, StoppedError
@@ -160,6 +161,7 @@ class Tracker:
             "curation_page": lambda page: mlflow.log_text(page, "curation.html"),
             "caption_audit": self._log_audit,
             "metrics": self._log_scores,
+            "unit_scores": self._log_scores_over_seeds,
             "image_set_metrics": log_set_metrics,
             "guidance_trials": self._log_trials,
             "guidance_recommendation": lambda found: mlflow.log_dict(found, "guidance_recommendation.json"),
@@ -227,6 +229,16 @@ class Tracker:
                 name = f"{prefix}{row['set']}.{row['task']}.{row['evaluation']}.{row['metric']}"
                 values |= {name: row["value"], f"{name}.low": row["low"], f"{name}.high": row["high"]}
             for part in in_calls(metrics_of(values)):
+                self._client.log_batch(own or self._run.info.run_id, metrics=part)
+
+    def _log_scores_over_seeds(self, unit_scores: "pd.DataFrame") -> None:
+        num_bootstrap = int(self._parameters["reporting"]["num_bootstrap"])
+        figures = figures_over_seeds(unit_scores, num_bootstrap, self._parameters["seeds"][0])
+        for arm, values in figures.items():
+            own = self._arms.run_over_seeds(arm)
+            # as with a seed's figures
+            named = values if own else {f"{arm}.{name}": value for name, value in values.items()}
+            for part in in_calls(metrics_of(named)):
                 self._client.log_batch(own or self._run.info.run_id, metrics=part)
 
     def _log_trials(self, trials: "pd.DataFrame") -> None:

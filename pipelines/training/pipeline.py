@@ -8,7 +8,7 @@ from typing import Any
 
 from kedro.pipeline import Pipeline, node, pipeline
 
-from pipelines.run.items import arm_namespace, encoder_of, image_set_of
+from pipelines.run.items import arm_namespace, encoder_of, image_set_of, key_of_corpus
 from pipelines.training.nodes import open_images, train_arm
 
 
@@ -53,7 +53,11 @@ def create_arm_pipeline(name: str, seed: int, parameters: dict[str, Any]) -> Pip
             ),
         ]
     )
-    own = {"params:arm": f"params:arms.{name}", "params:method": f"params:method.{arm['method']}"}
+    own = {
+        "params:arm": f"params:arms.{name}",
+        "params:method": f"params:method.{arm['method']}",
+        "params:corpus": f"params:{key_of_corpus(parameters['image_sets'][arm['images']])}",
+    }
     return pipeline(
         graph,
         inputs={
@@ -63,7 +67,7 @@ def create_arm_pipeline(name: str, seed: int, parameters: dict[str, Any]) -> Pip
         },
         outputs={"encoder": encoder_of(name, seed)},
         parameters={
-            **{f"params:{key}": f"params:{key}" for key in ("corpus", "encoder", "training")},
+            **{f"params:{key}": f"params:{key}" for key in ("encoder", "training")},
             **own,
         },
         namespace=arm_namespace(name, seed),

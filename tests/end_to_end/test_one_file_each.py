@@ -1,4 +1,4 @@
-"""One new thing is one file and one config: a corpus, a filter, a method, an evaluation and an executor."""
+"""One new thing is one file and one config: corpus, filter, method, evaluation, set metric, executor."""
 
 import json
 import textwrap
@@ -63,6 +63,20 @@ CODE = {
         class Near(NearestNeighbours):
             name = "near"
     ''',
+    "my_set_metric.py": '''
+        """How many captions the measured images have."""
+
+        from stablerep.image_set_metrics.metric import ALL, Measured, SetMetric
+
+
+        class NumCaptions(SetMetric):
+            name = "num_captions"
+            version = 1
+
+            def measure(self, comparison, prepared):
+                captions = comparison.sample.table["caption_id"]
+                yield Measured("num_captions", ALL, float(captions.nunique()), len(captions))
+    ''',
     "my_executor.py": '''
         """Makes shards in this process and says so in a file."""
 
@@ -95,6 +109,7 @@ CONFIGS = {
     "curation/mine.yaml": "defaults: [digit_scenes, _self_]\nfilters: [{_target_: my_filter.NoNines}]\n",
     "method/weighted.yaml": "# @package method.weighted\n_target_: my_method.Weighted\nweight: 0.5\n",
     "evaluation/near.yaml": "# @package evaluation.near\n_target_: my_evaluation.Near\nnum_neighbours: 5\n",
+    "set_metrics/num_captions.yaml": "num_captions:\n  _target_: my_set_metric.NumCaptions\n",
     "executor/mine.yaml": "_target_: my_executor.Here\nnote: made_by_mine.txt\n",
 }
 
@@ -109,7 +124,7 @@ def test_the_smoke_experiment_runs_with_one_new_thing_of_each_kind(checkout: Pat
     params = (
         "experiment=smoke,corpus=mine,curation=mine,executor=mine,"
         "method=[stablerep,stablerep_plus,simclr,clip,supcon,weighted],"
-        "evaluation=[linear_probe,near],"
+        "evaluation=[linear_probe,near],set_metrics=[num_captions],"
         "validation.terms.every_term_named.severity=warn,"  # the filter drops all nines
         "image_sets.mine={source: rendered},arms.mine={method: weighted, images: mine}"
     )
@@ -119,6 +134,9 @@ def test_the_smoke_experiment_runs_with_one_new_thing_of_each_kind(checkout: Pat
     metrics = pd.read_parquet(checkout / "data/07_model_output/metrics.parquet")
     assert {"mine", "stablerep", "untrained", "raw_pixels"} < set(metrics["arm"])
     assert set(metrics["evaluation"]) == {"linear_probe", "near"}
+    of_sets = pd.read_parquet(checkout / "data/07_model_output/image_set_metrics.parquet")
+    assert set(of_sets["metric"]) == {"num_captions"}
+    assert {"mine", "synthetic"} < set(of_sets["image_set"])
     assert (checkout / "made_by_mine.txt").read_text() == "made"
     rejected = pd.read_parquet(checkout / "data/03_primary/rejected_captions.parquet")
     assert "is_a_nine" in set(rejected["reason"])

@@ -151,8 +151,9 @@ class DigitScenes(Corpus):
 class EvaluationScenes(Corpus):
     """Labelled real scenes: train of the fit hands, validation and test of hands that nothing learns from.
 
-    Scenes of one hand share its handwriting, so the hand is the statistical unit. The images are drawn again
-    each time that they are needed: their table holds no file.
+    Scenes of one hand share its handwriting, so the hand is the statistical unit. A scene has one caption,
+    which names all that it shows: one that left something open would be true of other scenes, too. The images
+    are drawn again each time that they are needed: their table holds no file.
 
     Attributes:
         num_train: scenes of the fit hands, of random ones.
@@ -228,6 +229,10 @@ class EvaluationScenes(Corpus):
 
         return {"name": self.name, **facts_of(table, self.tasks())}
 
+    def labels_of(self, texts: Sequence[str]) -> dict[str, list[int | None]]:
+        """Finds the attributes that captions name; see `DigitScenes.labels_of`."""
+        return attributes_named(texts)
+
     def _draw(self, split: str) -> "Scenes":
         """Draws a split; the seeds are frozen: other ones are another benchmark."""
         from stablerep.digit_scenes.scenes import draw_scenes, draw_scenes_per_hand
@@ -243,6 +248,14 @@ class EvaluationScenes(Corpus):
             ),
         }
         return drawn[split]()
+
+    def _captions_of(self, split: str, scenes: "Scenes") -> list[list[str]]:
+        from stablerep.digit_scenes.captioned_scenes import attributes_of
+        from stablerep.digit_scenes.grammar import write_caption
+        from stablerep.seeding import numpy_generator
+
+        rng = numpy_generator("evaluation captions", split, self.seed)
+        return [[write_caption(attributes, rng)] for attributes in attributes_of(scenes)]
 
     def _table_of(self, split: str) -> "pd.DataFrame":
         import pandas as pd
@@ -262,7 +275,7 @@ class EvaluationScenes(Corpus):
             "file_bytes": _NONE,
             "mtime_ns": _NONE,
             "digest": digests_of(to_bytes(scenes.images)),
-            "captions": [[] for _ in units],
+            "captions": self._captions_of(split, scenes),
             "split": split,
             "split_given": True,
             "unit": units,

@@ -106,6 +106,7 @@ class Evaluation(ABC):
         name: stands in the tables and in the configuration.
         version: of its protocol: whatever changes its numbers, a default too, is a new version.
         needs_text: whether it only applies to encoders with a text tower.
+        needs_captions: whether it only applies to evaluation sets whose images have captions.
         ranks_encoders: whether more of its first metric means a better encoder, so that settings such as the
             guidance scale may be chosen by it.
     """
@@ -113,6 +114,7 @@ class Evaluation(ABC):
     name: ClassVar[str]
     version: ClassVar[int]
     needs_text: ClassVar[bool] = False
+    needs_captions: ClassVar[bool] = False
     ranks_encoders: ClassVar[bool] = True
 
     def check_train_labels(self, labels: np.ndarray, whose: str) -> None:
@@ -149,13 +151,21 @@ class Evaluation(ABC):
             By task what `measure` takes, an array of N rows; by default (N,) int64 classes.
         """
 
+    def known(self, split: Split, task: str) -> np.ndarray:
+        """Returns (N,) bool: for which images it is known what is right; by default whose label is known."""
+        return split.known(task)
+
+    def right(self, split: Split, task: str) -> np.ndarray:
+        """Returns (N,) what is right; by default the int64 labels."""
+        return split.labels[task]
+
     def measure(self, choice: Choice, predicted: np.ndarray, right: np.ndarray) -> dict[str, Measured]:
         """Compares predictions with what is right; by default by accuracy.
 
         Args:
             choice: what was chosen for the task.
-            predicted: (N, ...) by `score`, of those images whose label is known.
-            right: (N,) their int64 labels.
+            predicted: (N, ...) by `score`, of those images of which it is known what is right.
+            right: (N,) as `right` has it.
 
         Returns:
             By metric its scores; the first metric is the one that `Choice.validation` states.
@@ -201,7 +211,8 @@ def choose_all(subject: Subject, evaluations: Sequence[Evaluation]) -> dict[str,
 
     Args:
         subject: the encoder.
-        evaluations: those that need text are left out where the encoder has no text tower.
+        evaluations: those that need text are left out where the encoder has no text tower, those that need
+            captions where the set has none.
 
     Returns:
         By evaluation and task.
@@ -215,8 +226,8 @@ def choose_all(subject: Subject, evaluations: Sequence[Evaluation]) -> dict[str,
     train, validation = subject.open_train(), subject.open_validation()
     choices = {}
     for evaluation in evaluations:
-        if evaluation.needs_text and subject.prompts is None:
-            logger.info("%s: no %s, it has no text tower", subject.name, evaluation.name)
+        if (reason := _why_left_out(evaluation, subject)) is not None:
+            logger.info("%s: no %s, %s", subject.name, evaluation.name, reason)
             continue
         started = time.monotonic()
         choices[evaluation.name] = evaluation.choose(train, validation, subject.prompts)
@@ -226,6 +237,18 @@ def choose_all(subject: Subject, evaluations: Sequence[Evaluation]) -> dict[str,
             subject.name, evaluation.name, task, 100 * headline.validation, time.monotonic() - started,
         )  # fmt: skip
     return choices
+
+
+def _why_left_out(evaluation: Evaluation, subject: Subject) -> str | None:
+    """Returns why an evaluation does not apply; None where it does."""
+    if evaluation.needs_text and subject.prompts is None:
+        return "it has no text tower"
+    if evaluation.needs_captions and not subject.labelled_set.has_captions:
+        return (
+            f"the validation and test images of evaluation set {subject.labelled_set.name} must have "
+            "captions and have none; columns.caption of the set names their column"
+        )
+    return None
 
 
 def scores_of_validation_units(
@@ -242,8 +265,9 @@ def scores_of_validation_units(
     task = next(iter(choices))
     first = {task: choices[task]}
     predicted = evaluation.score(first, validation.unlabelled())[task]
-    known = validation.known(task)
-    measured = evaluation.measure(choices[task], predicted[known], validation.labels[task][known])
+    known = evaluation.known(validation, task)
+    right = evaluation.right(validation, task)
+    measured = evaluation.measure(choices[task], predicted[known], right[known])
     return next(iter(measured.values())).per_unit(subject.validation_units()[known])
 
 
@@ -307,9 +331,9 @@ def _measured(evaluation: Evaluation, choices: Mapping[str, Choice], test: TestS
     """Predicts once, and yields each task's metrics; the validation's value is the first one's."""
     predictions = evaluation.score(choices, test.unlabelled())
     for task, choice in choices.items():
-        known = test.known(task)
+        known, right = evaluation.known(test, task), evaluation.right(test, task)
         validation = choice.validation
-        measured = evaluation.measure(choice, predictions[task][known], test.labels[task][known])
+        measured = evaluation.measure(choice, predictions[task][known], right[known])
         for metric, of in measured.items():
             yield _OneMetric(task, metric, of, test.units[known], validation, choice.chosen)
             validation = float("nan")

@@ -14,6 +14,7 @@ from stablerep.errors import DataError
 SPLITS = ("train", "validation", "test")
 UNKNOWN = -1  # the label of an image that a task leaves out
 _COLUMNS = ("key", "split", "unit", "digest")
+_CAPTIONS = "captions"
 
 
 def label_column(task: str) -> str:
@@ -31,7 +32,8 @@ class LabelledSet:
         prompts: by task, texts with `{}` for a class name, for zero-shot; a task may have none.
         table: one row per image, with `key` (unique), `split` (train, validation or test), `unit` (images of
             one unit are right and wrong together), `digest` (of the image), and for each task
-            `label.<task>`, int64 from 0, or -1 where it is unknown.
+            `label.<task>`, int64 from 0, or -1 where it is unknown. It may have `captions`, a list of texts
+            of each image.
 
     Raises:
         DataError: a column is missing, a key is there twice, a split or label is unknown, or a task has
@@ -89,6 +91,18 @@ class LabelledSet:
             digest.update(json.dumps(label_column(task)).encode())
             digest.update(self.table[label_column(task)].to_numpy().astype("<i8").tobytes())
         return digest.hexdigest()
+
+    def captions(self, split: str) -> list[tuple[str, ...]]:
+        """Returns the captions of each image of a split, without empty ones; none where the set has none."""
+        if _CAPTIONS not in self.table:
+            return [() for _ in self.rows(split)]
+        column = self.table[_CAPTIONS].to_numpy()[self.rows(split)]
+        return [tuple(text.strip() for text in texts if text.strip()) for texts in column]
+
+    @cached_property
+    def has_captions(self) -> bool:
+        """Whether both the validation and the test split have images with captions."""
+        return all(any(self.captions(split)) for split in ("validation", "test"))
 
     def rows(self, split: str) -> np.ndarray:
         """Returns the (N,) rows of a split, in the order of the table."""

@@ -107,11 +107,13 @@ class Split:
         labels: by task (N,) int64, -1 where unknown.
         tasks: the class names of each task.
         images: for what needs more than features; None where only these are known.
+        captions: of each of the N images, empty where it has none.
     """
 
     features: np.ndarray
     labels: Mapping[str, np.ndarray]
     tasks: Mapping[str, tuple[str, ...]]
+    captions: Sequence[tuple[str, ...]] = ()
     images: Images | None = None
 
     @property
@@ -233,7 +235,8 @@ class Subject:
             self.name, self.labelled_set.name, ", ".join(self.opened_after),
         )  # fmt: skip
         split = self._open("test")
-        return TestSplit(split.features, split.labels, split.tasks, split.images, units=self._units("test"))
+        units = self._units("test")
+        return TestSplit(split.features, split.labels, split.tasks, split.captions, split.images, units=units)
 
     def _open(self, split: str) -> Split:
         rows = self.labelled_set.rows(split)
@@ -243,4 +246,4 @@ class Subject:
         if len(features) != len(rows):
             raise ValueError(f"{self.name}: {len(features)} features of {len(rows)} {split} images")
         images = None if self._open_images is None else self._open_images(split)
-        return Split(features, labels, tasks, images)
+        return Split(features, labels, tasks, self.labelled_set.captions(split), images)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NONE = "none"  # images of references, and the method of those without training: what an arm has to beat
 UNTRAINED, RAW_PIXELS = "untrained", "raw_pixels"
 # is given the classes that other methods have to find
-SUPERVISED_METHODS = ("supcon",)
+SUPERVISED_METHODS = ("supcon", "supervised")
 GENERATED, CORPUS, RENDERED, MIXTURE = "generated", "corpus", "rendered", "mixture"
 
 

@@ -200,6 +200,7 @@ def _arm(content: ReportContent, table: ArmsTable, name: str, kind: str) -> Wort
         & (metrics["set"] == table.set_name)
         & (metrics["task"] == table.task)
         & (metrics["evaluation"] == table.leading)
+        & (metrics["metric"] == table.evaluations[table.leading])
     ]
     views = [float(each["images"].iloc[-1]) for (arm, _), each in content.histories.items() if arm == name]
     return WorthArm(
@@ -254,7 +255,7 @@ def _limits(content: ReportContent, rows: Sequence[WorthRow]) -> Iterator[str]:
     if lacking:
         yield (
             f"{' and '.join(lacking)} could not be trained on real images: a method that takes several "
-            "images of a caption needs captions that have them."
+            "images of a caption needs captions that have them. Of a mixture it leaves out captions with one."
         )
     yield (
         "Compute counts drawing images and training, in seconds of this machine; not the training of the "
@@ -300,21 +301,23 @@ def draw_worth(worth: Worth) -> Figure:
 
 
 def worth_markdown(worth: Worth) -> str:
-    """Returns the sentence, the table and what it cannot say, as Markdown."""
-    lines = [
-        worth.sentence,
-        "",
-        "| at | method | images | n images | n captions | views | accuracy, % | to real, points |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    """Returns the sentence, the table and its limits as Markdown; views only where they are known."""
+    has_views = any(arm.num_views is not None for row in worth.rows for arm in row.arms.values())
+    heads = ["at", "method", "images", "n images", "n captions", "accuracy, %", "to real, points"]
+    lines = [_table_line(heads, has_views, "views"), "|---" * (len(heads) + has_views) + "|"]
     for row in worth.rows:
         for kind, arm in row.arms.items():
             difference = row.differences.get(kind)
             views = "-" if arm.num_views is None else f"{arm.num_views:,}"
             told = "-" if difference is None else f"{points(difference.value)} ({bounds(difference, True)})"
-            lines.append(
-                f"| {EQUALS[row.equal]} | {title_of(row.method)} | {kind} | {arm.num_images:,} | "
-                f"{arm.num_captions:,} | {views} | {percent(arm.interval.value)} ({bounds(arm.interval)}) | "
-                f"{told} |"
-            )
-    return "\n".join([*lines, "", *(f"- {limit}" for limit in worth.limits), ""])
+            cells = [
+                *(EQUALS[row.equal], title_of(row.method), kind, f"{arm.num_images:,}"),
+                *(f"{arm.num_captions:,}", f"{percent(arm.interval.value)} ({bounds(arm.interval)})", told),
+            ]
+            lines.append(_table_line(cells, has_views, views))
+    return "\n".join([worth.sentence, "", *lines, "", *(f"- {limit}" for limit in worth.limits), ""])
+
+
+def _table_line(cells: Sequence[str], has_views: bool, views: str) -> str:
+    """Returns a line of the table, with the views before the accuracy."""
+    return f"| {' | '.join([*cells[:5], *([views] if has_views else []), *cells[5:]])} |"

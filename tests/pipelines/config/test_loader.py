@@ -131,6 +131,9 @@ def test_paper_has_the_papers_numbers() -> None:
         "standardise": "imagenet",
         "dynamic_img_size": False,
     }
+    assert list(parameters["evaluation"]) == ["sgd_probe", "knn"], "the paper's probe"
+    probe = parameters["evaluation"]["sgd_probe"]
+    assert (probe["num_epochs"], probe["batch_size"], probe["momentum"]) == (90, 1024, 0.9)
     head = {"hidden_dim": 4096, "out_dim": 256, "kind": "stablerep", "batch_norm": "per_view"}
     assert parameters["encoder"]["head"] == head
     text = {"width": 512, "num_layers": 12, "num_heads": 8, "out_dim": 512, "max_tokens": 77}
@@ -307,8 +310,9 @@ def test_the_image_gate_allows_further_images_whatever_a_sets_own_number() -> No
 
 
 def test_several_methods_are_chosen_as_a_list_and_one_by_its_name() -> None:
-    arms = {"experiment": "references", "arms.supcon_synthetic": None, "arms.supcon_rendered": None}
-    arms["arms.supcon_real.method"] = "clip"
+    arms: dict[str, Any] = {"experiment": "references"}
+    arms |= {f"arms.supcon_{images}": None for images in ("synthetic", "rendered")}
+    arms |= {"arms.supcon_real.method": "clip", "arms.supervised": None}
     assert set(compose(FOLDER, {**arms, "method": ["simclr", "clip"]})["method"]) == {"simclr", "clip"}
     assert set(compose(FOLDER, {**arms, "method": "clip"})["method"]) == {"clip"}
     assert set(compose(FOLDER, {"evaluation": ["knn"]})["evaluation"]) == {"knn"}
@@ -455,7 +459,7 @@ def test_references_are_chosen_added_and_removed() -> None:
 
 def test_a_list_for_a_group_that_takes_one_is_refused() -> None:
     told = refused({"generator": ["embedded"]})
-    assert "Only `method`, `evaluation`, `references`, `set_metrics` take several" in told
+    assert "Only `method`, `evaluation`, `references`, `set_metrics`, `experiment` take several" in told
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,14 @@ def test_views_of_a_method_that_is_not_there_are_refused_unless_they_are_removed
             {"source": "rendered", "as_many_as": "real", "num_images": 3},
             "as_many_as: got 'real'; must be null where num_images is set",
         ),
+        (
+            {"source": "corpus", "evaluation_set": "scene"},
+            "evaluation_set: got 'scene'; must be one of scenes",
+        ),
+        (
+            {"source": "rendered", "evaluation_set": "scenes"},
+            "evaluation_set: got 'scenes'; must be null for",
+        ),
     ],
 )
 def test_an_image_set_that_cannot_be_made_is_refused(
@@ -125,6 +133,15 @@ def test_an_image_set_that_cannot_be_made_is_refused(
     message = refused(plain, image_sets=sets)
     assert message.startswith(f"image_sets.x.{told}")
     assert "Set it in conf/params/experiment/<name>.yaml." in message or message.endswith("?")
+
+
+def test_images_of_an_evaluation_set_are_not_mixed_with_others(plain: dict[str, Any]) -> None:
+    sets = plain["image_sets"] | {
+        "labelled": {"source": "corpus", "evaluation_set": "scenes"},
+        "mixed": {"source": "mixture", "of": {"labelled": 0.5, "real": 0.5}},
+    }
+    told = "image_sets.mixed.of: got 'labelled'; must be without sets of an evaluation set"
+    assert refused(plain, image_sets=sets).startswith(told)
 
 
 def test_a_circle_of_mixtures_is_refused_and_a_mixture_of_mixtures_is_not(plain: dict[str, Any]) -> None:

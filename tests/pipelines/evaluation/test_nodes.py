@@ -21,6 +21,7 @@ from pipelines.config.evaluation import (
 from pipelines.evaluation.nodes import evaluate_encoders
 from stablerep.errors import ConfigError, DataError
 from stablerep.evaluation.features import encoder_digest
+from stablerep.evaluation.raw_pixels import fit_pixel_components
 from stablerep.models.encoders import build_encoder
 from stablerep.models.pretrained import load_pretrained
 from stablerep.models.text import TrainedText, build_text_tower, tokenize
@@ -115,6 +116,9 @@ def test_every_arm_and_both_references_are_scored_on_every_task(tmp_path: Path, 
     for seed in (3, 4):
         encoder = rebuild_encoder(CONFIG, arms[f"encoder_of_mine_seed_{seed}"].weights)
         assert set(of_arms["encoder"][of_arms["seed"] == seed]) == {encoder_digest(encoder, CONFIG)}
+    labelled, pixels = open_evaluation_set("own", SET, table)
+    components = fit_pixel_components(pixels, labelled.rows("train"), 16, 3)
+    assert set(metrics["encoder"][metrics["arm"] == "raw_pixels"]) == {encoder_digest(components, {})}
     assert set(metrics["set"]) == {"own"}
     assert set(metrics["evaluation"]) == {"linear_probe", "knn"}
     assert metrics["task"].nunique() == 4

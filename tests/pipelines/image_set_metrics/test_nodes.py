@@ -144,7 +144,7 @@ def test_experiments_on_other_images_do_not_take_the_embedded_scorer(
     experiment: dict[str, Any],
 ) -> None:
     extractor = compose(PROJECT / "conf/params", experiment)["extractor"]
-    assert extractor["_target_"].endswith("EncoderFeatures")
+    assert extractor["_target_"].endswith("EncoderExtractor")
     assert extractor["weights"] is None
 
 

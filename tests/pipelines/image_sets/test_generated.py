@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.config.loader import compose
 from pipelines.image_sets.amounts import amounts_of
-from pipelines.image_sets.generated import captions_of_set, generate_images
+from pipelines.image_sets.generated import alignment_of, captions_of_set, generate_images
 from pipelines.image_sets.pipeline import create_set_pipeline
 from stablerep.alignment.settings import AlignmentSettings
 from stablerep.errors import ConfigError
@@ -51,6 +51,22 @@ def test_as_many_captions_are_drawn_as_the_numbers_of_the_set_ask_for(
 def test_captions_make_up_for_the_share_that_the_policy_drops(parameters: dict[str, Any]) -> None:
     half = KEEP_ALL.changed(scorer={"_target_": "any"}, policy=KEEP_ALL.policy.changed(drop_share=0.5))
     assert len(captions_of_set(CAPTIONS, {"num_images": 8}, four_each(parameters), half, None)) == 4
+
+
+def test_a_set_has_its_own_policy_beside_the_keys_that_it_does_not_change() -> None:
+    alignment = {"scorer": {"_target_": "a.B"}, "policy": {"drop_share": 0.02, "min_alignment": 0.1}}
+    own = alignment_of("mine", alignment, {"policy": {"drop_share": 0.3}})
+    assert (own.policy.drop_share, own.policy.min_alignment) == (0.3, 0.1)
+    assert own.scorer == alignment["scorer"]
+    assert alignment_of("mine", alignment, {}) == AlignmentSettings.read(alignment)
+
+
+def test_a_mixture_has_at_most_as_many_images_or_captions_as_another_set(tmp_path: Path) -> None:
+    other = rendered(tmp_path)
+    mixture = {"source": "mixture", "as_many_as": "rendered", "shares_of": "images"}
+    assert amounts_of(mixture, other)["most"] == 6
+    assert amounts_of(mixture, other)["num_images"] is None
+    assert amounts_of(mixture | {"shares_of": "captions"}, other)["most"] == 3
 
 
 def test_as_many_images_are_drawn_as_another_set_has(parameters: dict[str, Any], tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import torch
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 
-from pipelines import corpus, image_sets
+from pipelines import corpus, evaluation_sets, image_sets, training
 from pipelines.config.corpus import build_corpus
 from pipelines.run.causes import first_cause
-from pipelines.run.items import image_set_of
+from pipelines.run.items import image_set_of, needs_corpus_images
 from stablerep.caption_ids import caption_id_of
 from stablerep.errors import DataError, GateError
 from stablerep.image_sets.image_set import ImageSet
@@ -73,6 +73,29 @@ def test_real_images_are_those_of_the_training_split(made: DataCatalog) -> None:
     assert real.has_captions
     assert real.facts["gate"]["success"]
     assert len(found(made, "few").images) == 5
+
+
+def test_a_set_may_have_the_train_images_of_an_evaluation_set(photos: Path, tmp_path: Path) -> None:
+    other = write_photos(tmp_path / "other", 30)
+    entry = {"_target_": "stablerep.corpora.image_folder.ImageFolder", "path": str(other)}
+    sets = {"labelled": {"source": "corpus", "evaluation_set": "mine", "num_images": 7}}
+    parameters = parameters_of(
+        photos, sets, **{"evaluation_sets.mine": entry, "evaluation_sets.held_out": None}
+    )
+    assert not needs_corpus_images(parameters)
+    made = catalog_of(tmp_path / "project")
+    graph = evaluation_sets.create_pipeline(parameters) + image_sets.create_pipeline(parameters)
+    run(graph, made, parameters)
+    table, labelled = made.load("evaluation_set_of_mine"), found(made, "labelled")
+    assert set(labelled.images["image_id"]) < set(table.loc[table["split"] == "train", "key"])
+    assert len(labelled.images) == 7 and labelled.source == "corpus"
+    arm = training.create_pipeline(parameters).filter(node_namespaces=["training.mine.seed_0"])
+    assert "params:evaluation_sets.mine" in arm.inputs() and "params:corpus" not in arm.inputs()
+    run(arm.filter(node_names=["training.mine.seed_0.open_images"]), made, parameters)
+    source = open_image_set(labelled, build_corpus(entry), 4, 1.0)
+    names = [source.images.name_of(row) for row in range(7)]
+    assert all(name.endswith(key) for name, key in zip(names, labelled.images["image_id"], strict=True))
+    assert source.images.read(6).shape == (3, 4, 4)
 
 
 def test_every_caption_is_rendered_as_often_as_is_asked_for(made: DataCatalog) -> None:

@@ -325,6 +325,27 @@ def test_a_method_with_labels_needs_tasks() -> None:
     assert "it needs labels, and corpus 'photos' has none" in str(arms_of("supcon", "own", Photos()))
 
 
+def test_a_method_with_a_dimension_per_class_needs_enough_of_them() -> None:
+    images = {"labelled": {"source": "corpus", "evaluation_set": "scenes"}}
+    arm = {"method": "supervised", "images": "labelled", "head": {"out_dim": 9}, "training": {}}
+    parameters = DEFAULT | {"image_sets": images, "arms": {"a": arm}}
+    with pytest.raises(
+        ConfigError, match="each of the 10 classes, and its head has 9. Set arms.a.head.out_dim"
+    ):
+        check_arms(Photos(), parameters)
+    check_arms(Photos(), parameters | {"arms": {"a": arm | {"head": {"out_dim": 10}}}})
+
+
+def test_what_images_of_an_evaluation_set_lack_is_told_of_the_set(tmp_path: Path) -> None:
+    write_class_folders(tmp_path / "photos", 40)
+    photos = {"_target_": "stablerep.corpora.image_folder.ImageFolder", "path": str(tmp_path / "photos")}
+    images = {"labelled": {"source": "corpus", "evaluation_set": "photos"}}
+    arms = {"a": {"method": "clip", "images": "labelled"}}
+    parameters = DEFAULT | {"image_sets": images, "arms": arms, "evaluation_sets": {"photos": photos}}
+    with pytest.raises(ConfigError, match="it needs captions, and corpus .* has none"):
+        check_arms(Sentences(), parameters)
+
+
 def test_a_method_needs_as_many_images_of_a_caption_as_it_takes() -> None:
     told = str(arms_of("stablerep", "drawn", Sentences(), images_per_caption=3))
     assert "it draws 3 images of each caption, and the set has 2" in told

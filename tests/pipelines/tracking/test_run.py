@@ -282,6 +282,37 @@ def test_a_training_logs_the_captions_of_each_image_set_once(
     assert digests[0] == digests[1] != digests[2]
 
 
+def test_an_arm_has_its_figures_over_all_seeds_with_an_interval_of_both(
+    project: Path, parameters: dict[str, Any]
+) -> None:
+    from pipelines.tracking.run import Tracker
+    from stablerep.reporting.intervals import Resampled
+
+    tracker = Tracker(project, of_images(project), parameters | {"seeds": [0, 5, 7]}, "arms")
+    tracker.log_row("first", 0, {"step": 1, "loss": 1.0})
+    key = {"set": "scenes", "task": "digit", "evaluation": "knn", "metric": "accuracy"}
+    rows = [
+        {"arm": arm, "seed": seed, "unit": f"u{unit}", "score": (unit % 3 + seed) / 10, **key}
+        for arm, seeds in (("first", (0, 5, 7)), ("earlier", (0, 5)), ("untrained", (0,)))
+        for seed in seeds
+        for unit in range(12)
+    ]
+    tracker.log_dataset("unit_scores", pd.DataFrame(rows))
+    tracker.finish()
+    found = runs(project)
+    scores = pd.DataFrame(rows)
+    expected = Resampled(scores[scores["arm"] != "untrained"], 10, 0)
+    name = "scenes.digit.knn.accuracy"
+    own, others = found["first"].data.metrics, found["smoke arms"].data.metrics
+    for metrics, prefix, arm, seeds in ((own, "", "first", 3), (others, "earlier.", "earlier", 2)):
+        interval = expected.interval(arm)
+        assert metrics[prefix + name] == pytest.approx(interval.value)
+        assert metrics[f"{prefix}{name}.low"] == pytest.approx(interval.low)
+        assert metrics[f"{prefix}{name}.high"] == pytest.approx(interval.high)
+        assert metrics[f"{prefix}{name}.num_seeds"] == seeds
+    assert not any(metric.startswith("untrained") for metric in others)  # one seed: its own figures say it
+
+
 def test_each_seed_of_an_arm_has_a_run_and_a_registered_encoder_of_its_own(
     project: Path, parameters: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -299,6 +330,11 @@ def test_each_seed_of_an_arm_has_a_run_and_a_registered_encoder_of_its_own(
     name = "scenes.digit.knn.accuracy"
     scores = {run: found[run].data.metrics[name] for run in ("first seed 0", "first seed 5")}
     assert scores == {"first seed 0": 0.0, "first seed 5": 0.5}
+    # the arm's run is above those of its seeds, and the run above the arm's
+    above = {name: found[name].data.tags.get("mlflow.parentRunId") for name in found}
+    assert above["first seed 0"] == above["first seed 5"] == found["first"].info.run_id
+    assert above["first"] == found["smoke arms"].info.run_id and above["smoke arms"] is None
+    assert {run.info.status for run in found.values()} == {"FINISHED"}
     # a seed that was trained in an earlier session
     assert found["smoke arms"].data.metrics[f"first.seed_6.{name}"] == pytest.approx(0.6)
     client = mlflow.MlflowClient()

@@ -1,8 +1,10 @@
 """From a finished image set to a trained arm, through the nodes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
@@ -10,7 +12,9 @@ from pipelines.config.arm_plan import plan_arm, training_of
 from pipelines.config.loader import compose
 from pipelines.run.current import CURRENT
 from pipelines.training.nodes import open_images, train_arm
+from pipelines.training.pipeline import create_arm_pipeline
 from stablerep.errors import ConfigError
+from stablerep.training.arms import TrainedArm
 from tests.stablerep.image_sets.sets import TEXTS, rendered
 
 PROJECT = Path(__file__).parents[3]
@@ -78,6 +82,41 @@ def test_an_arm_is_trained_with_its_own_settings_and_its_rows_are_told(
     assert rows == [("mine", 3, step) for step in trained.history["step"]]
     assert len(rows) > 1
     assert (tmp_path / "work" / "seed_3" / "mine").is_dir(), "what CURRENT removes when the run has ended"
+
+
+def test_an_arm_sees_as_many_views_as_fit_into_the_seconds_of_another(
+    tmp_path: Path, parameters: dict[str, Any]
+) -> None:
+    real = rendered(tmp_path)
+    drawn = replace(
+        real,
+        name="drawn",
+        parts={"drawn": "generated"},
+        images=real.images.assign(part="drawn"),
+        facts={"num_images": len(real.images), "generation": {"total_seconds": 4.0}},
+    )
+    history = pd.DataFrame({"images": [8], "images_per_second": [3.0]})
+    other = TrainedArm("other", "simclr", "drawn", 3, {}, {}, history)
+    source = open_images("mine", real, CORPUS, parameters["encoder"], ARM, parameters["training"])
+    arguments = ["method", "encoder", "training"]
+    settings = {name: parameters[name] for name in arguments} | {"method": parameters["method"]["simclr"]}
+    trained = train_arm(
+        "mine", 3, source, tmp_path, ARM, **settings, own_set=real, other_set=drawn, other=other
+    )
+    # 8 views, and 4 seconds of 3 views each, in steps of 4
+    assert trained.history["images"].iloc[-1] == 20
+
+
+def test_an_arm_that_follows_another_needs_that_arm_of_its_seed_and_its_images() -> None:
+    parameters = compose(PROJECT / "conf/params", {"experiment": "worth_it"})
+    follows = create_arm_pipeline("simclr_real_compute", 1, parameters)
+    assert follows.inputs() >= {
+        "encoder_of_simclr_synthetic_captions_seed_1",
+        "image_set_of_synthetic_captions",
+        "image_set_of_real_captions",
+    }
+    free = create_arm_pipeline("simclr_real_captions", 1, parameters)
+    assert not any(name.startswith("encoder_of") for name in free.inputs())
 
 
 def test_an_arm_has_a_head_and_views_of_its_own_where_they_are_set(parameters: dict[str, Any]) -> None:

@@ -120,8 +120,10 @@ def test_labels_are_what_captions_name(corpus):
     }  # fmt: skip
 
 
-def test_one_caption_of_something_else_takes_all_labels_away(corpus):
-    assert corpus.labels_of(["two dogs", "a dog on a beach"]) == dict.fromkeys(ATTRIBUTES, [None, None])
+def test_one_caption_of_something_else_takes_all_labels_away(corpus, evaluation):
+    nothing = dict.fromkeys(ATTRIBUTES, [None, None])
+    assert corpus.labels_of(["two dogs", "a dog on a beach"]) == nothing
+    assert evaluation.labels_of(["two dogs", "a dog on a beach"]) == nothing
 
 
 def test_the_table_of_evaluation_images_is_as_every_corpus_makes_it(evaluation, table):
@@ -244,3 +246,13 @@ def test_a_digit_is_left_open_with_its_article(text, opened):
 def test_a_share_of_open_captions_outside_its_range_is_refused(share):
     with pytest.raises(ConfigError, match=r"corpus\.open_share: got .*must be >= 0 and <= 1"):
         DigitScenes(str(CAPTIONS), open_share=share)
+
+
+def test_each_evaluation_scene_has_one_caption_that_names_all_that_it_shows(evaluation):
+    table = evaluation.index()
+    tasks = evaluation.tasks()
+    for texts, *labels in zip(table["captions"], *(table[f"label.{task}"] for task in tasks), strict=True):
+        assert len(texts) == 1
+        assert read_caption(texts[0]).named() == dict(zip(tasks, labels, strict=True))
+    again = evaluation.index()["captions"].tolist()
+    assert again == table["captions"].tolist()

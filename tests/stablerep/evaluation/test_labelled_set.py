@@ -67,3 +67,24 @@ def test_a_table_that_is_no_evaluation_set_is_refused(table: pd.DataFrame, messa
 def test_a_set_without_a_task_is_refused() -> None:
     with pytest.raises(DataError, match="has no task"):
         LabelledSet("shapes", {}, {}, SET.table)
+
+
+def test_captions_of_a_split_are_in_the_order_of_its_rows_and_without_empty_ones() -> None:
+    plain = labelled_set()
+    assert not plain.has_captions
+    assert plain.captions("test") == [()] * len(plain.rows("test"))
+    texts = [[f" {key} ", "", "  ", "both"] for key in plain.table["key"]]
+    table = plain.table.assign(captions=pd.Series(texts, dtype=object))
+    captioned = replace(plain, table=table)
+    keys = table["key"].iloc[captioned.rows("test")]
+    assert captioned.captions("test") == [(key, "both") for key in keys]
+    assert captioned.has_captions
+    assert captioned.digest == plain.digest, "features do not depend on captions"
+
+
+def test_captions_of_one_split_alone_do_not_suffice() -> None:
+    plain = labelled_set()
+    for split in ("validation", "test"):
+        texts = [["a text"] if each == split else [] for each in plain.table["split"]]
+        table = plain.table.assign(captions=pd.Series(texts, dtype=object))
+        assert not replace(plain, table=table).has_captions

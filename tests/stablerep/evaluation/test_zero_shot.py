@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from stablerep.errors import ConfigError
 from stablerep.evaluation.evaluation import evaluate
@@ -84,6 +85,34 @@ def test_a_class_is_the_mean_of_the_unit_embeddings_of_its_prompts() -> None:
     expected = [[half + 1, half], [half, 1 + half]]  # (1,1)/sqrt 2 and (1,0); (0,1) and (1,1)/sqrt 2
     np.testing.assert_allclose(found, unit(expected), rtol=1e-6)
     assert found.dtype == np.float32
+
+
+def test_classes_and_predictions_are_those_of_open_clips_own_computation() -> None:
+    """As `open_clip.build_zero_shot_classifier` computes, with the steps of its loop over batches of classes.
+
+    The texts of a class are embedded and brought to length 1, averaged and brought to length 1 again; the
+    weights are their transpose, and logits are 100 times the cosines.
+    """
+    rng = np.random.default_rng(0)
+    words = {word: rng.normal(size=8).tolist() for word in ("cat", "dog", "emu", "a", "photo", "of", "big")}
+    classes, templates = ("cat", "dog", "emu"), ("a photo of a {}", "a big {}", "{}")
+    tower = Tower(words)
+    columns = []
+    for name in classes:  # a batch of one class
+        texts = [template.format(name) for template in templates]
+        embeddings = torch.from_numpy(tower.embed_texts(texts)).reshape(1, len(templates), -1)
+        mean = embeddings.mean(dim=1)
+        columns.append((mean / mean.norm(dim=1, keepdim=True)).T)
+    weights_DC = torch.cat(columns, dim=1)
+    features = rng.normal(size=(40, 8)).astype(np.float32)
+    images = torch.nn.functional.normalize(torch.from_numpy(features), dim=-1)
+    theirs = (100.0 * images @ weights_DC).argmax(dim=1)
+    np.testing.assert_allclose(embed_classes(tower, classes, templates), weights_DC.T.numpy(), rtol=1e-5)
+    labels = {"animal": np.zeros(40, np.int64)}
+    split = Split(features, labels, {"animal": classes})
+    choices = ZeroShot().choose(split, split, Prompts(tower, {"animal": templates}))
+    assert ZeroShot().score(choices, split.unlabelled())["animal"].tolist() == theirs.tolist()
+    assert len(set(theirs.tolist())) == 3
 
 
 def test_prompts_that_cancel_leave_finite_embeddings() -> None:

@@ -1,5 +1,7 @@
 """Each method: what it needs of a batch, and which loss it gives."""
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -13,6 +15,7 @@ from stablerep.methods.simclr import SimCLR
 from stablerep.methods.stablerep import StableRep
 from stablerep.methods.stablerep_plus import StableRepPlus
 from stablerep.methods.supcon import SupCon
+from stablerep.methods.supervised import Supervised
 
 
 def unit(num, seed):
@@ -47,6 +50,35 @@ def test_supcon_is_the_loss_of_its_paper():
         )
     parts = SupCon()(Embedded(z, torch.tensor(labels)), None)
     assert parts["supervised"] == pytest.approx(float(total) / 5, rel=1e-5)
+
+
+def test_supervised_is_the_cross_entropy_on_the_first_dimensions():
+    z, labels = unit(5, 0), torch.tensor([4, 0, -3, 4, 1])  # the third has no label
+    logits, known = 10 * z, labels >= 0
+    expected = -sum(torch.log(logits[i].softmax(0)[labels[i]]) for i in range(5) if known[i]) / 4
+    assert Supervised()(Embedded(z, labels), None)["classes"] == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_supervised_is_lowest_where_each_class_has_its_axis():
+    labels = torch.tensor([0, 1, 2, 2])
+    perfect = torch.eye(6)[labels]
+    collapsed = torch.eye(6)[[3, 3, 3, 3]]
+    batches = [Embedded(z, labels) for z in (perfect, unit(4, 0), collapsed)]
+    losses = [float(Supervised()(batch, None)["classes"]) for batch in batches]
+    assert losses == sorted(losses)
+    assert losses[0] == pytest.approx(math.log(1 + 5 * math.exp(-10)), rel=1e-3)
+
+
+def test_supervised_without_a_label_is_zero_with_a_gradient():
+    z = unit(3, 0).requires_grad_()
+    loss = Supervised()(Embedded(z, torch.tensor([-1, -2, -3])), None)["classes"]
+    loss.backward()
+    assert loss.item() == 0 and not z.grad.any()
+
+
+def test_supervised_with_more_classes_than_dimensions_says_so():
+    with pytest.raises(ConfigError, match="class 6, counted from 0; must be < encoder.head.out_dim = 6"):
+        Supervised()(Embedded(unit(2, 0), torch.tensor([0, 6])), None)
 
 
 def test_clip_is_the_image_text_loss():

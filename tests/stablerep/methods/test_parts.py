@@ -17,6 +17,7 @@ from stablerep.methods.simclr import SimCLR
 from stablerep.methods.stablerep import StableRep
 from stablerep.methods.stablerep_plus import StableRepPlus
 from stablerep.methods.supcon import SupCon
+from stablerep.methods.supervised import Supervised
 
 EVERY_ROW = slice(None)
 SCALE = torch.tensor(1.0)
@@ -84,6 +85,7 @@ class Drawing(StableRep):
         SupCon(),
         CLIP(),
         CLIP(tile=2),
+        Supervised(),
     ],
     ids=repr,
 )

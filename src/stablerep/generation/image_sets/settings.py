@@ -33,6 +33,15 @@ class ImageSetSettings(Settings):
         description="what the shares of a mixture count, and as_many_as with them; captions: all images of "
         "each, and no caption is taken from two parts",
     )
+    evaluation_set: str | None = Field(
+        None,
+        description="with source: corpus, the evaluation set whose train images are taken, in place of the "
+        "corpus's",
+    )
+    policy: dict[str, Any] = Field(
+        default_factory=dict,
+        description="of a generated set: keys of alignment.policy that are different for it",
+    )
     num_captions: int | None = Field(None, ge=1, description="only the first ones; null for all")
     images_per_caption: int | None = Field(
         None,
@@ -72,6 +81,10 @@ class ImageSetSettings(Settings):
             raise SettingError(
                 "images_per_caption", f"got {self.images_per_caption!r}; must be null for a mixture"
             )
+        if self.policy and self.source != "generated":
+            raise SettingError(
+                "policy", f"got {self.policy!r}; only a set with source: generated has images to reject"
+            )
         if self.shares_of != "images" and self.source != "mixture":
             raise SettingError(
                 "shares_of", f"got {self.shares_of!r}; must be images for source: {self.source}"
@@ -80,6 +93,10 @@ class ImageSetSettings(Settings):
             raise SettingError(
                 "as_many_as",
                 f"got {self.as_many_as!r}; must be null where num_images is set, or the other way",
+            )
+        if self.evaluation_set is not None and self.source != "corpus":
+            raise SettingError(
+                "evaluation_set", f"got {self.evaluation_set!r}; must be null for source: {self.source}"
             )
         self._check_shares()
         return self

@@ -1,0 +1,77 @@
+"""Writes the answer to "is synthetic worth it?" as Markdown, from what a run kept.
+
+python -m pipelines.reporting.worth_it [RECORD PAGE]
+
+Without arguments: the last run's record, and docs/worth_it.md.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines.reporting.claims import RECORD
+from stablerep.errors import DataError, StableRepError
+
+PAGE = "docs/worth_it.md"
+
+
+def write_answer(record: Path, page: Path) -> None:
+    """Writes the page.
+
+    Args:
+        record: of the run; see `stablerep.reporting.record`.
+        page: Markdown.
+
+    Raises:
+        DataError: there is no such run, or it compares no real and synthetic images at equal numbers.
+    """
+    from stablerep.reporting.content import ImageSetFacts, ReportContent
+    from stablerep.reporting.record import read_record
+    from stablerep.reporting.worth_it import answer, worth_markdown
+    from stablerep.storage.whole_files import written_whole
+
+    found = read_record(record)
+    settings = found.configuration["image_sets"]
+    content = ReportContent(
+        experiment_name=found.experiment_name,
+        seeds=found.seeds,
+        metrics=found.metrics,
+        unit_scores=found.unit_scores,
+        num_bootstrap=int(found.configuration["reporting"]["num_bootstrap"]),
+        image_sets={
+            name: ImageSetFacts(
+                str(facts["source"]), facts["num_images"], facts["num_captions"], settings=settings[name]
+            )
+            for name, facts in found.image_sets.items()
+        },
+        evaluation_sets={},
+        arms=found.configuration["arms"],
+    )
+    worth = answer(content)
+    if worth is None:
+        raise DataError(
+            f"{record}: the run of {found.experiment_name!r} has no arms that compare real and synthetic "
+            "images at equal numbers. Run experiment=worth_it."
+        )
+    page.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(page) as beside:
+        beside.write_text(f"# Is synthetic worth it?\n\n{worth_markdown(worth)}", encoding="utf-8")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Writes the page that the arguments name; returns the exit status."""
+    if len(arguments) not in (0, 2):
+        print("usage: python -m pipelines.reporting.worth_it [RECORD PAGE]", file=sys.stderr)
+        return 2
+    record, page = map(Path, arguments or (RECORD, PAGE))
+    try:
+        write_answer(record, page)
+    except StableRepError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{page} is written.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
