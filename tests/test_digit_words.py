@@ -24,12 +24,14 @@ ALLOWED = (
     "conf/words/digit_scenes.txt",
     "conf/words/visible.txt",  # 50,000 words of English
     # experiments that choose it
+    "conf/params/experiment/claims.yaml",
     "conf/params/experiment/digit_scenes.yaml",
     "conf/params/experiment/optional_parts.yaml",
     "conf/params/experiment/own_captions.yaml",
     "conf/params/experiment/recipe.yaml",
     "conf/params/experiment/references.yaml",
     "conf/params/experiment/smoke.yaml",
+    "conf/params/experiment/worth_it.yaml",
     "conf/params/experiment/worth_it.yaml",
     "pipelines/config/given.py",  # the old name of evaluation_sets.scenes
     # benchmarks that need captions to draw or a judge of images, and take the embedded corpus's
