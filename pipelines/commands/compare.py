@@ -63,13 +63,13 @@ def _find(run: str) -> "tuple[str, RunRecord]":
     Raises:
         DataError: there is no such run, several have the name, or it keeps no record.
     """
-    from stablerep.reporting.record import is_record, read_record
+    from stablerep.reporting.record import is_record
 
     folder = Path(run)
     if folder.is_dir():
         for below in _BELOW:
             if is_record(folder / below):
-                return folder.resolve().name if run in (".", "..") else run, read_record(folder / below)
+                return folder.resolve().name if run in (".", "..") else run, _read(folder / below, run)
         raise DataError(f"{folder}: has no record of a run, here or in {_BELOW[-1]}. {_MAKE}")
     with _mlflow() as client:
         found = _find_tracked(client, run)
@@ -138,8 +138,17 @@ def _started(run: Any) -> str:
 
 def _download(client: Any, run_id: str, label: str, place: Path) -> "RunRecord":
     from pipelines.tracking.run import RECORD_FOLDER
-    from stablerep.reporting.record import read_record
 
     if not client.list_artifacts(run_id, RECORD_FOLDER):
         raise DataError(f"run {label}: keeps no record to compare. {_MAKE}")
-    return read_record(Path(client.download_artifacts(run_id, RECORD_FOLDER, str(place))))
+    return _read(Path(client.download_artifacts(run_id, RECORD_FOLDER, str(place))), label)
+
+
+def _read(folder: Path, label: str) -> "RunRecord":
+    """Reads a record; raises DataError with the run's label where it is damaged."""
+    from stablerep.reporting.record import read_record
+
+    try:
+        return read_record(folder)
+    except (OSError, DataError) as error:
+        raise DataError(f"run {label}: its record cannot be read ({error}). {_MAKE}") from error

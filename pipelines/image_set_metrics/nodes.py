@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.chosen_scorer import find_scorer
-from pipelines.config.corpus import build_corpus, build_evaluation_set
+from pipelines.config.corpus import build_corpus, build_evaluation_set, corpus_of_set
 from pipelines.config.evaluation import open_evaluation_set
 from pipelines.config.generator import named_folder
 from pipelines.config.set_metrics import build_extractor, build_set_metrics
@@ -91,9 +91,10 @@ def measure_image_sets(
         training_images=_training_images(image_sets, takedowns, scorer_folder, **others),
         seed=seeds[0],
     )
+    sections = {"image_sets": image_sets, "evaluation_sets": evaluation_sets}
     samples = _samples(
         {name: others[image_set_of(name)] for name in image_sets},
-        build_corpus(corpus),
+        {name: corpus_of_set(name, sections, build_corpus(corpus)) for name in image_sets},
         build_evaluation_set(labelled.name, evaluation_sets[labelled.name]),
         settings.max_images,
         size_px,
@@ -118,26 +119,42 @@ def _splits(labelled: LabelledSet, corpus: Corpus, max_images: int) -> dict[str,
 
 
 def _samples(
-    sets: Mapping[str, ImageSet], corpus: Corpus, of_reference: Corpus, max_images: int, size_px: int
+    sets: Mapping[str, ImageSet],
+    corpora: Mapping[str, Corpus],
+    of_reference: Corpus,
+    max_images: int,
+    size_px: int,
 ) -> list[Sample]:
     """Chooses the images of each set that are measured.
 
-    A set has labels of the corpus's tasks; of a reference with other classes they follow from the captions.
+    A set has labels of its corpus's tasks; of a reference with other classes they follow from the captions.
+
+    Args:
+        sets: by name.
+        corpora: whose images each of them has, see `corpus_of_set`.
+        of_reference: the reference's corpus.
+        max_images: of each set.
+        size_px: of images whose set names no size.
     """
     from stablerep.image_set_metrics.sample import sample_image_set
     from stablerep.image_sets.opening import open_image_set
 
     def pixels(image_set: ImageSet) -> Pixels:
-        return open_image_set(image_set, corpus, size_px, 0.0).images
+        return open_image_set(image_set, corpora[image_set.name], size_px, 0.0).images
 
-    own, tasks = corpus.tasks(), of_reference.tasks()
-    others = {
-        task: of_reference
-        for task, each in tasks.items()
-        if task not in own or own[task].classes != each.classes
-    }
+    tasks = of_reference.tasks()
     classes = {task: each.classes for task, each in tasks.items()}
-    return [sample_image_set(each, pixels, max_images, classes, others) for each in sets.values()]
+
+    def sample(image_set: ImageSet) -> Sample:
+        own = corpora[image_set.name].tasks()
+        others = {
+            task: of_reference
+            for task, each in tasks.items()
+            if task not in own or own[task].classes != each.classes
+        }
+        return sample_image_set(image_set, pixels, max_images, classes, others)
+
+    return [sample(each) for each in sets.values()]
 
 
 def _training_images(

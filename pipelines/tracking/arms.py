@@ -132,7 +132,7 @@ class TrackedArms:
     def _create(self, name: str, parent: str, tags: Mapping[str, str]) -> str:
         known = self._parent.data.tags
         shared = {tag: known[tag] for tag in _SHARED_TAGS if tag in known}
-        tags = shared | {"mlflow.parentRunId": parent} | dict(tags)
+        tags = {**shared, "mlflow.parentRunId": parent, **tags}
         run = self._client.create_run(self._parent.info.experiment_id, run_name=name, tags=tags)
         return str(run.info.run_id)
 

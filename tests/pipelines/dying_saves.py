@@ -77,6 +77,22 @@ def image_set(version: int) -> Any:
     return ImageSet("x", "rendered", images, captions, {"x": "rendered"}, Path("x"), None, {"seed": version})
 
 
+def run_record(version: int) -> Any:
+    import pandas as pd
+
+    from stablerep.reporting.record import RunRecord
+
+    key = {"arm": "a", "seed": range(50), "set": "s", "task": "t", "evaluation": "e", "metric": "accuracy"}
+    figures = {"method": "m", "images": "x", "value": 0.5, "low": 0.4, "high": 0.6, "num_units": version}
+    metrics, scores = (
+        pd.DataFrame({**key, **figures}),
+        pd.DataFrame({**key, "unit": "u", "score": 0.5 * version}),
+    )
+    images = pd.DataFrame({"set": "x", "caption_id": ["c-0"] * 50, "text": "a nine", "picture": "data:,"})
+    facts: dict[str, Any] = {"x": {"num_images": version}}
+    return RunRecord("e", [0], "headline", ["One seed."], {"seeds": [0]}, facts, {}, metrics, scores, images)
+
+
 # of each type that nodes or hooks write: the name under which it is saved, and a sample of a version
 SAMPLES: dict[str, tuple[str, Callable[[int], Any]]] = {
     "ParquetDataset": ("x.parquet", table),
@@ -88,6 +104,7 @@ SAMPLES: dict[str, tuple[str, Callable[[int], Any]]] = {
     "ImageDataset": ("x.png", image),
     "EncoderDataset": ("a", trained_arm),
     "ImageSetDataset": ("x", image_set),
+    "RunRecordDataset": ("x", run_record),
 }
 
 

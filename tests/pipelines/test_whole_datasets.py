@@ -101,6 +101,9 @@ def assert_version(kind: str, folder: Path, version: int) -> None:
     elif kind == "ImageSetDataset":
         pd.testing.assert_frame_equal(found.images, sample.images)
         assert (found.facts, found.folder) == (sample.facts, path.parent)
+    elif kind == "RunRecordDataset":
+        pd.testing.assert_frame_equal(found.metrics, sample.metrics)
+        assert (found.image_sets, found.headline) == (sample.image_sets, sample.headline)
     else:
         assert found == sample
 
@@ -175,7 +178,11 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "garbage in its middle": lambda whole: whole[:100] + b"\xff" * 200 + whole[300:],
 }
 # the file of a folder that is damaged
-IN_FOLDER = {"EncoderDataset": "history.parquet", "ImageSetDataset": "images.parquet"}
+IN_FOLDER = {
+    "EncoderDataset": "history.parquet",
+    "ImageSetDataset": "images.parquet",
+    "RunRecordDataset": "metrics.parquet",
+}
 # half a text is a text, and the middle of a lazy table is not read when it is loaded
 NOT_SEEN = {
     ("TextDataset", "empty"),

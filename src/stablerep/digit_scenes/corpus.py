@@ -229,6 +229,10 @@ class EvaluationScenes(Corpus):
 
         return {"name": self.name, **facts_of(table, self.tasks())}
 
+    def labels_of(self, texts: Sequence[str]) -> dict[str, list[int | None]]:
+        """Finds the attributes that captions name; see `DigitScenes.labels_of`."""
+        return attributes_named(texts)
+
     def _draw(self, split: str) -> "Scenes":
         """Draws a split; the seeds are frozen: other ones are another benchmark."""
         from stablerep.digit_scenes.scenes import draw_scenes, draw_scenes_per_hand

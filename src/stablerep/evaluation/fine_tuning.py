@@ -20,8 +20,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stablerep.errors import DataError
-from stablerep.evaluation.evaluation import Choice, Evaluation, Measured
+from stablerep.evaluation.evaluation import Choice, Evaluation, Measured, check_several_classes
 from stablerep.evaluation.features import fit_size
 from stablerep.evaluation.labelled_set import UNKNOWN
 from stablerep.evaluation.subject import Images, Prompts, Split, Unlabelled
@@ -106,6 +105,7 @@ class FineTuning(Evaluation):
             DataError: the train images of a task are all of one class.
         """
         del prompts
+        check_several_classes(self.name, train)
         tasks = list(train.tasks) if self.settings.all_tasks else list(train.tasks)[:1]
         return {task: self._choose_rates(task, train, validation) for task in tasks}
 
@@ -127,11 +127,6 @@ class FineTuning(Evaluation):
 
     def _choose_rates(self, task: str, train: Split, validation: Split) -> Choice:
         labels = train.labels[task]
-        if len(np.unique(labels[labels != UNKNOWN])) < 2:
-            raise DataError(
-                f"{self.name}, task {task!r}: the train images are all of one class; there must be at least "
-                "two. Remove the task or change the split."
-            )
         chosen: dict[str, float | int | str] = {}
         kept, accuracies = [], []
         for share in self.settings.shares:

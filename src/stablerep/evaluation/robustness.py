@@ -4,6 +4,7 @@ Legend: N images, K corruptions, each at one strength.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -50,6 +51,7 @@ class Robustness(Evaluation):
 
     name = "robustness"
     version = 1
+    ranks_encoders = False  # its first metric is the linear probe's, at the cost of all corruptions
 
     def __init__(
         self,
@@ -83,7 +85,7 @@ class Robustness(Evaluation):
         """Returns by task (N, 1 + K) int64 classes: of clean images, and of each corruption."""
         found = [self.probe.score(choices, images)]
         for corruption in self.corruptions:
-            changed = Unlabelled(images.pictures.features_of(corruption))
+            changed = replace(images, features=images.pictures.features_of(corruption))
             found.append(self.probe.score(choices, changed))
         return {task: np.stack([each[task] for each in found], axis=1) for task in choices}
 

@@ -77,7 +77,7 @@ class _OfScorer:
         return self.scorer.embed_images(torch.stack(list(images))).float().cpu().numpy()
 
 
-class ClipArmFeatures(_OfScorer):
+class ClipArmExtractor(_OfScorer):
     """The image tower of a scorer of the project's own.
 
     Args:
@@ -93,7 +93,7 @@ class ClipArmFeatures(_OfScorer):
         super().__init__(ClipArmScorer(folder, batch_size))
 
 
-class TransformersClipFeatures(_OfScorer):
+class TransformersClipExtractor(_OfScorer):
     """The image tower of a CLIP of transformers; with ViT-L/14 at 336 px, CMMD is that of its paper.
 
     Args:
@@ -110,7 +110,7 @@ class TransformersClipFeatures(_OfScorer):
         super().__init__(TransformersClipScorer(folder, batch_size, repository))
 
 
-class EncoderFeatures:
+class EncoderExtractor:
     """Any encoder of the project, also every timm model, with weights from a file.
 
     Args:
@@ -171,7 +171,7 @@ class EncoderFeatures:
             ) from error
 
 
-class InceptionFeatures:
+class InceptionExtractor:
     """The Inception network of FID and KID, torch-fidelity's: 2,048 features (arXiv:1512.00567).
 
     Args:

@@ -46,9 +46,13 @@ def other_tasks(content: ReportContent, table: ArmsTable, tasks: list[str]) -> C
 
 
 def other_metrics(content: ReportContent, table: ArmsTable) -> CompactTable | None:
-    """Makes the table of the metrics that the table of a task leaves out; None where there are none."""
-    metrics = content.metrics
-    rows = metrics[(metrics["set"] == table.set_name) & (metrics["task"] == table.task)]
+    """Makes the table of the metrics that the table of a task leaves out; None where there are none.
+
+    It also has those of tasks that the leading evaluation does not take, such as retrieval's captions.
+    """
+    of_set = content.metrics[content.metrics["set"] == table.set_name]
+    of_labels = of_set.loc[of_set["evaluation"] == table.leading, "task"]
+    rows = of_set[(of_set["task"] == table.task) | ~of_set["task"].isin(of_labels)]
     rows = rows[rows["metric"] != rows["evaluation"].map(table.evaluations)]
     if rows.empty:
         return None

@@ -25,6 +25,7 @@ def page_environment() -> Environment:
         points=points,
         bounds=bounds,
         shown=shown,
+        metric=lambda name: str(name).replace("_", " ").replace(".", ": "),
         unit=lambda metric: ", %" if is_share(metric) else "",
         title=title_of,
         words=lambda name: str(name).replace("_", " "),
@@ -35,6 +36,7 @@ def page_environment() -> Environment:
         brief=_brief,
         json=lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str),
     )
+    environment.tests["match_start"] = lambda text, starts: str(text).startswith(starts)
     return environment
 
 

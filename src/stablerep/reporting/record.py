@@ -22,7 +22,6 @@ from stablerep.errors import DataError
 from stablerep.storage.tables import read_table
 
 FORMAT = 1
-_AGAIN = "Make the report of that run again: kedro run --pipelines reporting"
 NUM_CAPTIONS = 12
 IMAGES_PER_CAPTION = 4
 _RECORD, _METRICS, _UNITS, _IMAGES = "record.json", "metrics.parquet", "unit_scores.parquet", "images.parquet"
@@ -108,16 +107,16 @@ def read_record(folder: Path) -> RunRecord:
     """Reads a record.
 
     Raises:
-        DataError: a file is missing or damaged, or of another release.
+        FileNotFoundError: a file of it is missing.
+        OSError: the file system failed.
+        DataError: a file is damaged, or of another release.
     """
     try:
         described = _Description.model_validate_json((folder / _RECORD).read_bytes())
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         key = ".".join(map(str, fault["loc"]))
-        raise DataError(f"{folder / _RECORD}: {key}: {fault['msg']}. {_AGAIN}") from error
-    except OSError as error:
-        raise DataError(f"{folder}: has no {_RECORD}; it must be the record of a run.") from error
+        raise DataError(f"{_RECORD}: {key}: {fault['msg']}") from error
     columns = {_METRICS: _METRIC_COLUMNS, _UNITS: _UNIT_COLUMNS, _IMAGES: _IMAGE_COLUMNS}
     tables = {name: _read(folder / name, wanted) for name, wanted in columns.items()}
     facts = described.model_dump(exclude={"format"})
@@ -125,10 +124,7 @@ def read_record(folder: Path) -> RunRecord:
 
 
 def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    try:
-        table = read_table(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error}). {_AGAIN}") from error
+    table = read_table(path)
     if lost := [name for name in columns if name not in table]:
-        raise DataError(f"{path}: lacks the columns {', '.join(lost)}. {_AGAIN}")
+        raise DataError(f"{path.name}: lacks the columns {', '.join(lost)}")
     return table

@@ -97,6 +97,9 @@ def test_runs_that_cannot_be_compared_are_refused_with_what_to_do(
         done = call("one", run)
         assert done.exit_code == 1 and told in done.output, done.output
     assert tracked["two"] in call("one", "animals default").output
+    write_record(project / "bad", make_record())
+    (project / "bad/metrics.parquet").write_bytes(b"no table")
+    assert "run bad: its record cannot be read (" in call("one", "bad").output
     assert "compare: got 1 run; must be at least two" in call("one").output
     assert not (project / "data").exists()
 

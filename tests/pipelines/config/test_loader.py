@@ -131,6 +131,9 @@ def test_paper_has_the_papers_numbers() -> None:
         "standardise": "imagenet",
         "dynamic_img_size": False,
     }
+    assert list(parameters["evaluation"]) == ["sgd_probe", "knn"], "the paper's probe"
+    probe = parameters["evaluation"]["sgd_probe"]
+    assert (probe["num_epochs"], probe["batch_size"], probe["momentum"]) == (90, 1024, 0.9)
     head = {"hidden_dim": 4096, "out_dim": 256, "kind": "stablerep", "batch_norm": "per_view"}
     assert parameters["encoder"]["head"] == head
     text = {"width": 512, "num_layers": 12, "num_heads": 8, "out_dim": 512, "max_tokens": 77}

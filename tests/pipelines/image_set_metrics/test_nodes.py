@@ -17,6 +17,7 @@ from pipelines.tracking.image_sets import log_set_metrics
 from stablerep.caption_ids import caption_id_of
 from stablerep.digit_scenes.corpus import DigitScenes
 from stablerep.errors import ConfigError
+from stablerep.image_sets.corpus_set import from_corpus
 from stablerep.image_sets.image_set import ImageSet
 from stablerep.image_sets.rendered_set import from_renderer
 from stablerep.validation.schemas import ImageSetMetrics, NearImages
@@ -96,6 +97,21 @@ def test_every_metric_is_measured_on_the_embedded_corpus(tmp_path: Path, paramet
     assert len(list((tmp_path / "features").glob("*.npy"))) > 0
 
 
+def test_the_train_images_of_an_evaluation_set_are_measured_where_they_lie(
+    tmp_path: Path, parameters: dict[str, Any]
+) -> None:
+    table = index_of(build_evaluation_set("scenes", SET), "evaluation_sets.scenes", None)
+    none = pd.DataFrame({name: pd.Series(dtype="str") for name in ("what", "kind")})
+    amounts = {"num_captions": None, "images_per_caption": None, "num_images": None}
+    labelled = from_corpus("labelled", table, tmp_path / "labelled", none, amounts, 0, "scenes")
+    sets = {"labelled": {"source": "corpus", "evaluation_set": "scenes"}}
+    only = {"overlap": parameters["set_metrics"]["overlap"]}
+    changed = parameters | {"image_sets": sets, "set_metrics": only}
+    values, _ = measured(tmp_path, changed, image_set_of_labelled=labelled)
+    found = values[values["image_set"] == "labelled"].set_index("metric")["value"]
+    assert found["identical.scenes.train"] == 1 and found["identical.scenes.test"] == 0
+
+
 def test_training_images_are_those_of_the_recipe_that_made_the_generator(
     tmp_path: Path, parameters: dict[str, Any]
 ) -> None:
@@ -144,7 +160,7 @@ def test_experiments_on_other_images_do_not_take_the_embedded_scorer(
     experiment: dict[str, Any],
 ) -> None:
     extractor = compose(PROJECT / "conf/params", experiment)["extractor"]
-    assert extractor["_target_"].endswith("EncoderFeatures")
+    assert extractor["_target_"].endswith("EncoderExtractor")
     assert extractor["weights"] is None
 
 

@@ -593,13 +593,20 @@ def test_a_tracking_uri_of_the_environment_is_honoured(
     assert list(elsewhere.iterdir()) == []
 
 
-def test_flatten_joins_keys_and_cuts_long_texts() -> None:
-    from pipelines.tracking.values import flatten
+def test_parameters_are_logged_in_several_calls_and_long_texts_are_cut() -> None:
+    from pipelines.tracking.values import log_params
 
-    flat = flatten({"a": {"b": 1, "c": [1, 2]}, "d": "x" * 10_000})
-    assert flat["a.b"] == "1"
-    assert flat["a.c"] == "[1, 2]"
-    assert len(flat["d"]) == 6000
+    class Client:
+        calls: list[dict[str, str]] = []
+
+        def log_batch(self, run_id: str, params: list[Any]) -> None:
+            assert run_id == "one"
+            self.calls.append({each.key: each.value for each in params})
+
+    client = Client()
+    log_params(client, "one", {f"key {n}": str(n) for n in range(150)} | {"long": "x" * 10_000})
+    assert [len(call) for call in client.calls] == [100, 51]
+    assert client.calls[0]["key 7"] == "7" and len(client.calls[1]["long"]) == 6000
 
 
 def test_git_state_tells_commit_and_dirt(tmp_path: Path) -> None:

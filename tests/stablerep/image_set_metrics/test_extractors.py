@@ -12,10 +12,10 @@ from stablerep.errors import ConfigError, DataError
 from stablerep.evaluation.feature_store import FeatureStore
 from stablerep.image_set_metrics import extractors
 from stablerep.image_set_metrics.extractors import (
-    ClipArmFeatures,
-    EncoderFeatures,
+    ClipArmExtractor,
+    EncoderExtractor,
     FeatureExtractor,
-    InceptionFeatures,
+    InceptionExtractor,
     PerceptualHash,
 )
 from stablerep.image_set_metrics.features import FeatureBank
@@ -33,7 +33,7 @@ TIMM = {"_target_": "stablerep.models.encoders.TimmEncoder", "name": "test_vit",
 
 
 def test_the_embedded_scorer_gives_embeddings_that_score_as_it_does() -> None:
-    extractor = ClipArmFeatures(SCORER)
+    extractor = ClipArmExtractor(SCORER)
     extractor.check()
     images = random_images(3)
     features = extractor.extract(list(images))
@@ -46,7 +46,7 @@ def test_the_embedded_scorer_gives_embeddings_that_score_as_it_does() -> None:
 
 def test_images_of_several_sizes_are_embedded_together() -> None:
     images = [random_images(1)[0], torch.zeros(3, 20, 12, dtype=torch.uint8)]
-    for extractor in (ClipArmFeatures(SCORER), EncoderFeatures(SMALL), PerceptualHash()):
+    for extractor in (ClipArmExtractor(SCORER), EncoderExtractor(SMALL), PerceptualHash()):
         assert isinstance(extractor, FeatureExtractor)
         together = extractor.extract(images)
         alone = np.concatenate([extractor.extract([image]) for image in images])
@@ -57,7 +57,7 @@ def test_an_untrained_encoder_follows_from_its_seed_and_leaves_the_global_state(
     images = list(random_images(4))
     torch.manual_seed(3)
     state = torch.get_rng_state()
-    first, same, other = (EncoderFeatures(SMALL, seed=seed) for seed in (0, 0, 1))
+    first, same, other = (EncoderExtractor(SMALL, seed=seed) for seed in (0, 0, 1))
     assert torch.get_rng_state().equal(state)
     assert np.array_equal(first.extract(images), same.extract(images))
     assert first.extractor_id == same.extractor_id != other.extractor_id
@@ -74,7 +74,7 @@ def test_weights_of_a_trained_encoder_are_taken_from_its_file(tmp_path: Path) ->
     images = random_images(2)
     with torch.inference_mode():
         wanted = trained(images.float() / 255).numpy()
-    assert EncoderFeatures(SMALL, str(path)).extract(list(images)) == pytest.approx(wanted, abs=1e-5)
+    assert EncoderExtractor(SMALL, str(path)).extract(list(images)) == pytest.approx(wanted, abs=1e-5)
 
 
 def test_weights_of_a_timm_model_are_taken_from_its_own_file_with_its_classifier(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_weights_of_a_timm_model_are_taken_from_its_own_file_with_its_classifier
 
     model = timm.create_model("test_vit", num_classes=10, img_size=160)
     save_file(model.state_dict(), tmp_path / "model.safetensors")
-    extractor = EncoderFeatures(TIMM, str(tmp_path / "model.safetensors"))
+    extractor = EncoderExtractor(TIMM, str(tmp_path / "model.safetensors"))
     loaded = extractor.encoder.state_dict()
     assert loaded["body.cls_token"].equal(model.state_dict()["cls_token"])
 
@@ -95,18 +95,18 @@ def test_missing_or_foreign_weights_are_refused(tmp_path: Path, content, told: s
     if content is not None:
         save_file(content, path)
     with pytest.raises(DataError, match=told):
-        EncoderFeatures(SMALL, str(path))
+        EncoderExtractor(SMALL, str(path))
     with pytest.raises(ConfigError):
-        EncoderFeatures({"_target_": "stablerep.models.encoders.TimmEncoder", "name": "no", "size_px": 8})
+        EncoderExtractor({"_target_": "stablerep.models.encoders.TimmEncoder", "name": "no", "size_px": 8})
 
 
 def test_only_torch_fidelitys_own_file_of_inception_is_unpickled(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     with pytest.raises(DataError, match="there is no file; must be the weights of torch-fidelity"):
-        InceptionFeatures(str(path))
+        InceptionExtractor(str(path))
     path.write_bytes(b"import os")
     with pytest.raises(DataError, match=r"has the SHA-256 [0-9a-f]{8}\.\.\.; must be 6726825d"):
-        InceptionFeatures(str(path))
+        InceptionExtractor(str(path))
 
 
 @pytest.mark.slow
@@ -121,7 +121,7 @@ def test_inception_gives_2048_features(tmp_path: Path, monkeypatch: pytest.Monke
     path = tmp_path / "weights.pth"
     torch.save(weights, path)
     monkeypatch.setattr(extractors, "_INCEPTION_SHA256", "")
-    extractor = InceptionFeatures(str(path))
+    extractor = InceptionExtractor(str(path))
     extractor.check()
     images = [*random_images(2), torch.zeros(3, 20, 12, dtype=torch.uint8)]
     features = extractor.extract(images)

@@ -99,6 +99,16 @@ def test_label_accuracy_is_the_share_of_images_that_show_their_caption(tmp_path:
     assert measured(LabelAccuracy(), given, unknown) == [], "no caption names a class"
 
 
+def test_the_classifier_learns_from_the_train_split_alone(tmp_path: Path) -> None:
+    labels = np.array([0, 1] * 20)
+    real = [sample(f"real.{split}", 40, labels=labels) for split in ("train", "validation")]
+    features = np.random.default_rng(0).normal(size=(40, 2)) * 0.1
+    right, wrong = features + 4 * np.eye(2)[labels], features + 4 * np.eye(2)[1 - labels]
+    drawn = sample("drawn", 40, labels=labels)
+    given = context(tmp_path, {"real.train": right, "real.validation": wrong, "drawn": right}, *real)
+    assert values_of(LabelAccuracy(), given, drawn) == {"label_accuracy.shape": 1}
+
+
 def test_near_duplicates_are_images_with_nearly_the_same_pixels(tmp_path: Path) -> None:
     images = random_images(6)
     images[3] = images[0]
@@ -171,10 +181,10 @@ def test_the_probability_of_a_larger_value_counts_ties_half() -> None:
 def test_overlap_is_the_share_of_a_split_that_is_in_the_set(tmp_path: Path) -> None:
     test = sample("real.test", 8)
     real = sample("real.validation", 5)
-    images = random_images(6, seed=9)
+    images = random_images(7, seed=9)
     images[2] = test.pixels.images[7]
     images[4] = test.pixels.images[0]
-    drawn = sample("drawn", 6, images=images)
+    drawn = sample("drawn", 7, images=images)
     same = sample("real.test", 8).table["digest"][:2]
     drawn = type(drawn)(drawn.name, drawn.pixels, drawn.table, drawn.labels, drawn.set_digests | set(same))
     given = context(tmp_path, {}, real, test)

@@ -31,6 +31,22 @@ def test_one_task_needs_no_table():
     assert other_tasks(content, make_table(content, "farm", "species"), ["species"]) is None
 
 
+def test_metrics_of_a_task_that_the_leading_evaluation_does_not_take_are_there_too():
+    content = make_content()
+    of_text = content.metrics.query(
+        "evaluation == 'knn' and arm == 'clip_real' and task == 'species'"
+    ).assign(evaluation="retrieval", task="captions", metric="text_to_image_recall_at_1", value=0.25)
+    more = replace(content, metrics=pd.concat([content.metrics, of_text]))
+    table = make_table(more, "zoo", "species")
+    compact = other_metrics(more, table)
+    assert compact is not None
+    assert compact.columns == ["retrieval: text to image recall at 1"], "no metric of the task colour"
+    assert compact.rows["clip_real"] == [0.25]
+    tasks = other_tasks(more, table, ["species", "colour", "captions"])
+    assert tasks is not None
+    assert tasks.columns == ["species", "colour"]
+
+
 def test_metrics_besides_accuracy_have_a_table_of_their_own():
     content = make_content()
     assert other_metrics(content, make_table(content, "zoo", "species")) is None
