@@ -32,6 +32,7 @@ ALLOWED = (
     "conf/params/experiment/references.yaml",
     "conf/params/experiment/smoke.yaml",
     "conf/params/experiment/worth_it.yaml",
+    "conf/params/experiment/worth_it.yaml",
     "pipelines/config/given.py",  # the old name of evaluation_sets.scenes
     # benchmarks that need captions to draw or a judge of images, and take the embedded corpus's
     "benchmarks/gate.py",
