@@ -39,6 +39,10 @@ def test_kedro_run_takes_captions_to_a_report_and_tracks_every_arm(checkout, run
     nested = [r for r in runs if "mlflow.parentRunId" in r.data.tags]
     assert {r.info.run_name for r in nested} >= ARMS
     assert all(r.info.status == "FINISHED" for r in runs)
+    assert (checkout / "data/08_reporting/record/record.json").is_file()
+    (whole,) = [r for r in runs if "mlflow.parentRunId" not in r.data.tags]
+    kept = {each.path for each in client.list_artifacts(whole.info.run_id, "record")}
+    assert kept == {f"record/{each.name}" for each in (checkout / "data/08_reporting/record").iterdir()}
     stablerep = next(r for r in nested if r.info.run_name == "stablerep")
     assert len(client.get_metric_history(stablerep.info.run_id, "loss")) > 1
 

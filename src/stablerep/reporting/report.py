@@ -196,7 +196,8 @@ def listed_facts(image_set: ImageSetFacts) -> dict[str, Any]:
         for name, value in image_set.facts.items()
         if name not in _PLACED_FACTS and _is_plain(value)
     }
-    return {**{name: value for name, value in image_set.settings.items() if value is not None}, **facts}
+    settings = {name: value for name, value in image_set.settings.items() if value not in (None, {}, [])}
+    return {**settings, **facts}
 
 
 def _is_plain(value: Any) -> bool:

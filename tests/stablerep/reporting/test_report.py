@@ -260,6 +260,8 @@ def test_rivals_are_the_best_arms_on_other_image_sets() -> None:
 def test_ledgers_and_nested_facts_are_not_listed() -> None:
     sets = make_image_sets()
     assert listed_facts(sets["synthetic"]) == {"source": "generated", "guidance_scale": 2.0}
+    empty = {"source": "generated", "policy": {}, "num_captions": None}
+    assert listed_facts(replace(sets["synthetic"], settings=empty)) == {"source": "generated"}
     assert listed_facts(sets["half"]) == {
         "source": "mixture",
         "of": {"real": 0.5, "synthetic": 0.5},
