@@ -17,6 +17,8 @@ _FINISHED = "data/05_model_input/synthetic/finished"
 _ENCODER = "data/06_models/encoders/stablerep/seed_0"
 _SHARD = "data/05_model_input/synthetic/shards/images-00000-of-00002.tar"
 _SHARDS = ("05_model_input/synthetic/shards/",)
+# is written from the shards' records by every run
+_MANIFEST = ("05_model_input/synthetic/manifest.parquet",)
 # what a run that makes the damaged part again may write
 _OF_SET = ("05_model_input/synthetic", "08_reporting/data_docs/")
 
@@ -62,8 +64,7 @@ CASES = [
     *_damages("data/03_primary/curated_captions.parquet", _VALIDATION),
     *_damages("data/03_primary/caption_set.parquet", _SET),
     *_damages("data/03_primary/caption_gate.json", _REPORT),
-    *_damages("data/03_primary/curation_ledger.json", _REPORT),
-    *_damages("data/03_primary/caption_audit.parquet", _REPORT),
+    *_damages("data/03_primary/rejected_captions.parquet", _REPORT),
     *_damages(f"{_FINISHED}/images.parquet", _ARM),
     *_damages(f"{_FINISHED}/captions.parquet", _ARM),
     *_damages(f"{_FINISHED}/image_set.json", _ARM),
@@ -138,10 +139,10 @@ CASES = [
     Case("a half shard met by a training", _ARM, "images-00000-of-00002.tar", truncate(_SHARD)),
     Case("no shard met by a training", _ARM, "images-00000-of-00002.tar", remove(_SHARD)),
     *(
-        Case(f"{what}: the manifest of an image set", _SET, says, spoil, SURVIVED, rewrites=_OF_SET)
-        for what, says, spoil in (
-            ("missing", "", remove("data/05_model_input/synthetic/manifest.parquet")),
-            ("half", "manifest.parquet", truncate("data/05_model_input/synthetic/manifest.parquet")),
+        Case(f"{what}: the manifest of an image set", _SET, "", spoil, SURVIVED, {}, _OF_SET, _MANIFEST)
+        for what, spoil in (
+            ("missing", remove("data/05_model_input/synthetic/manifest.parquet")),
+            ("half", truncate("data/05_model_input/synthetic/manifest.parquet")),
         )
     ),
     Case(
