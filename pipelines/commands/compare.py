@@ -11,6 +11,7 @@ import click
 
 from pipelines.cli import in_one_message
 from pipelines.commands import attribution
+from pipelines.reporting.record import HOW_TO_MAKE, open_record
 from stablerep.errors import ConfigError, DataError
 from stablerep.storage.whole_files import written_whole
 
@@ -21,7 +22,6 @@ _PARENT = "mlflow.parentRunId"
 _ID_CHARS = 8  # by which a run may be named, at least
 # where a record lies below a folder that a user names: itself, a run's outputs, a checkout
 _BELOW = (".", "record", "08_reporting/record", "data/08_reporting/record")
-_MAKE = "Make it there with `kedro run --pipelines reporting`; runs of earlier releases have none."
 
 
 @click.command("compare")
@@ -69,8 +69,9 @@ def _find(run: str) -> "tuple[str, RunRecord]":
     if folder.is_dir():
         for below in _BELOW:
             if is_record(folder / below):
-                return folder.resolve().name if run in (".", "..") else run, _read(folder / below, run)
-        raise DataError(f"{folder}: has no record of a run, here or in {_BELOW[-1]}. {_MAKE}")
+                label = folder.resolve().name if run in (".", "..") else run
+                return label, open_record(folder / below, f"run {run}")
+        raise DataError(f"{folder}: has no record of a run, here or in {_BELOW[-1]}. {HOW_TO_MAKE}")
     with _mlflow() as client:
         found = _find_tracked(client, run)
         label = f"{found.info.run_name} ({found.info.run_id[:_ID_CHARS]})"
@@ -140,15 +141,5 @@ def _download(client: Any, run_id: str, label: str, place: Path) -> "RunRecord":
     from pipelines.tracking.run import RECORD_FOLDER
 
     if not client.list_artifacts(run_id, RECORD_FOLDER):
-        raise DataError(f"run {label}: keeps no record to compare. {_MAKE}")
-    return _read(Path(client.download_artifacts(run_id, RECORD_FOLDER, str(place))), label)
-
-
-def _read(folder: Path, label: str) -> "RunRecord":
-    """Reads a record; raises DataError with the run's label where it is damaged."""
-    from stablerep.reporting.record import read_record
-
-    try:
-        return read_record(folder)
-    except (OSError, DataError) as error:
-        raise DataError(f"run {label}: its record cannot be read ({error}). {_MAKE}") from error
+        raise DataError(f"run {label}: keeps no record to compare. {HOW_TO_MAKE}")
+    return open_record(Path(client.download_artifacts(run_id, RECORD_FOLDER, str(place))), f"run {label}")

@@ -13,6 +13,7 @@ def check_batches(
     arms: dict[str, Any],
     method: dict[str, Any],
     training: dict[str, Any],
+    corpus: dict[str, Any],
 ) -> None:
     """Raises DataError where the captions do not fill a batch of every arm; it names the arm that needs most.
 
@@ -22,6 +23,7 @@ def check_batches(
         arms: the section.
         method: the section.
         training: the section.
+        corpus: the section; the message names its files.
     """
     lacking = []
     for name, arm in arms.items():
@@ -39,6 +41,13 @@ def check_batches(
         needed, number, name, num_views = max(lacking)
         raise DataError(
             f"captions: got {number}; must be at least {needed}, which one batch of arm {name!r} "
-            f"takes for its {num_views} views. Add captions to data/01_raw/captions.csv, look at why "
+            f"takes for its {num_views} views. Add captions to {_files_of(corpus)}, look at why "
             "data/03_primary/rejected_captions.parquet has others, or set a smaller training.batch.captions."
         )
+
+
+def _files_of(corpus: dict[str, Any]) -> str:
+    path = corpus.get("path")
+    if path is None:
+        return "the corpus"
+    return ", ".join(map(str, path.values())) if isinstance(path, dict) else str(path)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipelines.reporting.record import open_record
 from stablerep.errors import DataError, StableRepError
 
 RECORD = "data/08_reporting/record"  # as the catalog has it, like the table of metrics
@@ -28,11 +29,10 @@ def write_claims(record: Path, set_metrics: Path, page: Path) -> None:
         DataError: there is no such run, or it has no arm of the claims.
     """
     from stablerep.reporting.claims import Run, claims_markdown
-    from stablerep.reporting.record import read_record
     from stablerep.storage.tables import read_table
     from stablerep.storage.whole_files import written_whole
 
-    found = read_record(record)
+    found = open_record(record, str(record))
     if not set_metrics.is_file():
         raise DataError(f"{set_metrics}: missing; run `kedro run --pipelines image_set_metrics` first.")
     configuration = found.configuration

@@ -7,8 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.corpus import corpus_of_set
+from stablerep.errors import DataError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
     from torch import Tensor
 
@@ -16,6 +19,27 @@ if TYPE_CHECKING:
     from stablerep.image_sets.image_set import ImageSet
     from stablerep.reporting.content import ReportContent
     from stablerep.reporting.record import RunRecord
+
+
+HOW_TO_MAKE = "Make it there with `kedro run --pipelines reporting`; runs of earlier releases have none."
+
+
+def open_record(folder: Path, whose: str) -> RunRecord:
+    """Reads the record of a run.
+
+    Args:
+        folder: of the record.
+        whose: the run, for the message.
+
+    Raises:
+        DataError: there is none, or it is damaged.
+    """
+    from stablerep.reporting.record import read_record
+
+    try:
+        return read_record(folder)
+    except (OSError, DataError) as error:
+        raise DataError(f"{whose}: its record cannot be read ({error}). {HOW_TO_MAKE}") from error
 
 
 def record_run(content: ReportContent, sets: Mapping[str, ImageSet], corpus: Corpus) -> RunRecord:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.reporting.claims import RECORD
+from pipelines.reporting.record import open_record
 from stablerep.errors import DataError, StableRepError
 
 PAGE = "docs/worth_it.md"
@@ -26,11 +27,10 @@ def write_answer(record: Path, page: Path) -> None:
         DataError: there is no such run, or it compares no real and synthetic images at equal numbers.
     """
     from stablerep.reporting.content import ImageSetFacts, ReportContent
-    from stablerep.reporting.record import read_record
     from stablerep.reporting.worth_it import answer, worth_markdown
     from stablerep.storage.whole_files import written_whole
 
-    found = read_record(record)
+    found = open_record(record, str(record))
     settings = found.configuration["image_sets"]
     content = ReportContent(
         experiment_name=found.experiment_name,

@@ -433,5 +433,5 @@ def _check_captions(corpus: "Corpus", parameters: dict[str, Any]) -> None:
     most = corpus.count_captions(reading, enough)
     check_batches(
         most if limit is None else min(most, limit),
-        *(parameters[key] for key in ("image_sets", "arms", "method", "training")),
+        *(parameters[key] for key in ("image_sets", "arms", "method", "training", "corpus")),
     )

@@ -32,7 +32,7 @@ def check_captions(
     from stablerep.validation.gate import check_captions as check
 
     captions = curated_captions.collect().to_pandas()
-    check_batches(len(captions), image_sets, arms, method, training)
+    check_batches(len(captions), image_sets, arms, method, training, corpus)
     check_captions_of_images(list(captions["text"]), build_corpus(corpus), image_sets, arms, method)
     report = check(captions, validation, data_docs, evaluation_captions["caption"])
     return captions, report

@@ -66,7 +66,7 @@ def test_every_shipped_option_composes(group: str, option: str, photos: Path) ->
     if group == "method":
         arms = {"experiment": "references", "method": [option]}
         arms |= {f"arms.supcon_{images}": None for images in ("synthetic", "real", "rendered")}
-        arms["arms.one"] = {"method": option, "images": "synthetic"}
+        arms |= {"arms.supervised": None, "arms.one": {"method": option, "images": "synthetic"}}
     if (group, option) == ("training", "paper"):
         arms = {"generator.images_per_caption": 10}
     parameters = composed({group: option} | arms)
@@ -147,7 +147,8 @@ def test_paper_has_the_papers_numbers() -> None:
     assert {key: training[key] for key in told} == told
     methods = parameters["method"]
     assert {name: each.get("temperature") for name, each in methods.items()} == {
-        "stablerep": 0.1, "stablerep_plus": 0.1, "simclr": 0.1, "supcon": 0.1, "clip": None,
+        "stablerep": 0.1, "stablerep_plus": 0.1, "simclr": 0.1, "supcon": 0.1, "supervised": 0.1,
+        "clip": None,
     }  # fmt: skip
     assert methods["stablerep"]["images_per_caption"] == methods["stablerep_plus"]["images_per_caption"] == 6
     assert methods["stablerep_plus"]["text_weight"] == 1.0
@@ -262,6 +263,7 @@ def test_values_are_taken_nested_too_as_a_file_of_kedro_run_has_them() -> None:
     assert parameters["generator"]["size_px"] == 32
     assert parameters["arms"]["clip_real"] == {
         "method": "clip", "images": "real", "training": {}, "head": {}, "if_possible": True,
+        "as_much_compute_as": None,
     }  # fmt: skip
 
 
@@ -355,6 +357,8 @@ def test_every_choice_that_the_readme_shows_composes(photos: Path) -> None:
         given = each.replace("corpus.path=/path", f"corpus.path={photos}")
         # what the experiments of one's own need beside the choice that is shown
         own: dict[str, Any] = {"experiment": "paper"} if given.startswith("corpus=") else {}
+        if "photographs," in given:  # which arms are possible is seen in the corpus
+            own = {"corpus": "image_folder", "corpus.path": str(photos)}
         if given.endswith("=null"):  # one that is taken away leaves another
             own |= parse_params("evaluation_sets.mine={_target_: mine.Photos}")
         composed(own | parse_params(given))

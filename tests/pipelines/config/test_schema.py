@@ -118,7 +118,7 @@ def test_views_of_a_method_that_is_not_there_are_refused_unless_they_are_removed
         ),
         (
             {"source": "corpus", "evaluation_set": "scene"},
-            "evaluation_set: got 'scene'; must be one of scenes",
+            "evaluation_set: got 'scene'; must be one of hard_scenes, scenes",
         ),
         (
             {"source": "rendered", "evaluation_set": "scenes"},
@@ -176,7 +176,7 @@ def test_a_circle_of_a_mixture_and_a_set_of_its_size_is_refused(plain: dict[str,
         ({"method": "simclr"}, "images: missing; must be given"),
         (
             {"method": "simclr", "images": "real", "seed": 1},
-            "seed: unknown key; must be one of head, if_possible, im",
+            "seed: unknown key; must be one of as_much_compute_as, head",
         ),
         (
             {"method": "simclr", "images": "real", "training": {"learning_rat": 1}},

@@ -45,7 +45,7 @@ def test_a_run_that_is_not_there_is_reported_and_no_page_is_written(
     assert "set_metrics.parquet: missing" in capsys.readouterr().err
     arguments[0] = str(tmp_path / "nowhere")
     assert main(arguments) == 1
-    assert "it must be the record of a run" in capsys.readouterr().err
+    assert "its record cannot be read" in capsys.readouterr().err
     assert not Path(arguments[2]).exists()
 
 

@@ -1,5 +1,6 @@
 """The caption gate's node: too few captions for a batch are noticed before anything is written."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from pipelines.config.batches import check_batches
 from pipelines.config.loader import compose
 from pipelines.validation.nodes import check_captions
 from stablerep.corpora.corpus import Corpus, Task
@@ -79,6 +81,22 @@ def test_one_caption_fewer_than_the_widest_batch_is_refused_and_nothing_written(
     assert "arm 'wide'" in message
     assert "takes for its 16 views" in message
     assert not (tmp_path / "docs").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("mine.jsonl", "mine.jsonl"),
+        ({"train": "a.csv", "test": "b.csv"}, "a.csv, b.csv"),
+        (None, "the corpus"),
+    ],
+)
+def test_too_few_captions_name_the_files_that_they_were_read_from(
+    path: Any, named: str, composed: dict[str, Any]
+) -> None:
+    settings = (composed["method"], composed["training"], {"path": path} if path else {})
+    with pytest.raises(DataError, match=f"Add captions to {re.escape(named)}, look at why"):
+        check_batches(15, SETS, ARMS, *settings)
 
 
 def test_just_as_many_captions_as_the_widest_batch_holds_pass(

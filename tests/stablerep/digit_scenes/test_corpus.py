@@ -55,7 +55,7 @@ def test_mirrored_digits_are_others_and_captions_can_be_rendered(corpus, evaluat
 
 def test_the_captions_are_those_of_the_file(corpus):
     (batch,) = corpus.caption_batches(Reading())
-    assert batch["caption"].to_list() == pd.read_csv(CAPTIONS)["caption"].tolist()
+    assert batch["caption"].to_list() == pd.read_csv(CAPTIONS, keep_default_na=False)["caption"].tolist()
     assert set(batch["source"]) == {SOURCE}
     assert corpus.count_captions(Reading(), enough=10) >= 10
     assert corpus.inputs() == [str(CAPTIONS)]

@@ -34,7 +34,7 @@ def measured() -> pd.DataFrame:
         "num_reference": 1600,
         "version": 1,
     }
-    return pd.DataFrame(ROWS, columns=names).assign(**reference, version=1)
+    return pd.DataFrame(ROWS, columns=names).assign(**reference)
 
 
 def near() -> pd.DataFrame:

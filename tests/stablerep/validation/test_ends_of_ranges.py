@@ -132,7 +132,7 @@ def test_accuracies_and_their_intervals_pass_where_units_are_alike(
     right = np.tile(np.arange(3) < right_of_three, num_units)
     units = np.repeat([f"unit {number}" for number in range(num_units)], 3)
     scores = mean_per_unit(right, units)
-    UnitScores.validate(scores.reset_index().assign(**ENCODER))
+    UnitScores.validate(scores.reset_index().assign(**ENCODER, metric="accuracy"))
     assert len(Metrics.validate(_metrics(interval_over_units(scores, 300, 0)))) == 1
 
 

@@ -27,7 +27,9 @@ from stablerep.validation.schemas import (
     ImageManifest,
     ImageSetCaptions,
     ImageSetImages,
+    ImageSetMetrics,
     Metrics,
+    NearImages,
     RejectedCaptions,
     Table,
     Takedowns,
@@ -119,10 +121,21 @@ _TAKEDOWN = {
     **{"what": caption_id_of("a nine"), "kind": "caption", "reason": "asked to"},
     **{"date": "2026-01-31", "who": "Ada"},
 }
+_SET_METRIC = {
+    "image_set": "synthetic", "metric": "coverage", "group": "all", "value": 0.5, "num_images": 9,
+    "reference": "scenes.validation", "reference_digest": "d" * 32, "num_reference": 8, "extractor": "scorer",
+    "version": 1,
+}  # fmt: skip
+_NEAR = {
+    "image_set": "synthetic", "kind": "overlap", "image_id": "a", "other_set": "scenes.test", "other_id": "b",
+    "similarity": 0.9, "extractor": "scorer", "picture": b"png", "other_picture": b"png",
+}  # fmt: skip
 VALID = {
     CaptionScores: pd.DataFrame(
         {"caption_id": _CURATED["caption_id"], "score.length": [2.0, 3.0], "score.block_list_x2": [0.0, 1.0]}
     ),
+    ImageSetMetrics: pd.DataFrame([_SET_METRIC, {**_SET_METRIC, "group": "digit=nine"}]),
+    NearImages: pd.DataFrame([_NEAR]),
     ConceptBalance: pd.DataFrame({"entry": ["nine", "ten"], "before": [5, 3], "after": [4, 3]}),
     CaptionAudit: pd.DataFrame([{**_TERM_PAIR, "when": each} for each in ("before", "after")]),
     ImageAudit: pd.DataFrame([_TERM, {**_TERM, "term": "black"}]),
@@ -243,6 +256,11 @@ FAULTS: list[tuple[type[Table], Callable[[pd.DataFrame], Any], str]] = [
     (UnitScores, lambda f: f.assign(unit="writer 7"), r"rows: multiple_fields_uniqueness.*unit 'writer 7'"),
     (UnitScores, lambda f: f.assign(score=float("nan")), r"column 'score': not_nullable"),
     (UnitScores, lambda f: f.assign(task=""), r"column 'task': str_length"),
+    (ImageSetMetrics, lambda f: f.assign(group="all"), r"rows: multiple_fields_uniqueness.*group 'all'"),
+    (ImageSetMetrics, lambda f: f.assign(reference_digest=""), r"column 'reference_digest': str_matches"),
+    (ImageSetMetrics, lambda f: f.assign(num_images=0), r"column 'num_images': greater_than"),
+    (NearImages, lambda f: f.assign(similarity=1.5), r"column 'similarity': less_than"),
+    (NearImages, lambda f: f.assign(kind="other"), r"column 'kind': isin"),
     (UnitScores, lambda f: f.assign(seed=0.0), r"column 'seed': got type float64; must be 'int64'"),
 ]
 

@@ -123,7 +123,7 @@ def without_taken_down(captions: list[CaptionPlan], takedowns: pd.DataFrame) -> 
     if not left:
         raise DataError(
             f"caption set: all {len(captions)} captions were taken down; must be at least one that is not. "
-            "Add captions to data/01_raw/captions.csv."
+            "Add captions to the corpus."
         )
     if len(left) < len(captions):
         logger.warning(
