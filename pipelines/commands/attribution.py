@@ -26,7 +26,7 @@ _NOT_KNOWN = "not known"
 
 @click.group(name="stablerep")
 def attribution() -> None:
-    """Where images come from and how to take them down; encoders for other programs; runs compared."""
+    """Show where images come from, take images down, export encoders, and compare runs."""
 
 
 # --------------------------------------------------------------------------------------- show

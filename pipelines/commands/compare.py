@@ -1,4 +1,4 @@
-"""`stablerep compare`: one page on several runs, from what each keeps of itself."""
+"""`stablerep compare`: one page that compares several runs, from the record that each of them keeps."""
 
 import tempfile
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from stablerep.reporting.record import RunRecord
 
 _PARENT = "mlflow.parentRunId"
-_ID_CHARS = 8  # by which a run may be named, at least
-# where a record lies below a folder that a user names: itself, a run's outputs, a checkout
+_ID_CHARS = 8  # an id may be shortened to this many characters
+# where the record is in a folder that a user names: a record, a run's outputs, a checkout
 _BELOW = (".", "record", "08_reporting/record", "data/08_reporting/record")
 
 
@@ -35,8 +35,8 @@ def compare(runs: tuple[str, ...], output: Path | None) -> None:
     """Write one page that compares RUNs with the first of them.
 
     A RUN is the id or the name of a run in MLflow, or a folder: a checkout, its data folder, or a record. The
-    page has the figures with paired intervals, images of the same captions, and what differs in the
-    configuration.
+    page has the figures with paired intervals, images of the same captions, and the differences of the
+    configurations.
     """
     with in_one_message():
         from stablerep.reporting.comparison import build_comparison
@@ -46,7 +46,7 @@ def compare(runs: tuple[str, ...], output: Path | None) -> None:
             label, record = _find(run)
             if label in records:
                 raise ConfigError(
-                    f"run {run!r}: is given twice, as {label}; must be given once. Leave one out."
+                    f"run {run!r}: is given twice, as {label}; each run must be given once. Remove one."
                 )
             records[label] = record
         page = build_comparison(records)
@@ -71,7 +71,7 @@ def _find(run: str) -> "tuple[str, RunRecord]":
             if is_record(folder / below):
                 label = folder.resolve().name if run in (".", "..") else run
                 return label, open_record(folder / below, f"run {run}")
-        raise DataError(f"{folder}: has no record of a run, here or in {_BELOW[-1]}. {HOW_TO_MAKE}")
+        raise DataError(f"{folder}: has no record of a run, neither here nor in {_BELOW[-1]}. {HOW_TO_MAKE}")
     with _mlflow() as client:
         found = _find_tracked(client, run)
         label = f"{found.info.run_name} ({found.info.run_id[:_ID_CHARS]})"
@@ -81,7 +81,7 @@ def _find(run: str) -> "tuple[str, RunRecord]":
 
 @contextmanager
 def _mlflow() -> Iterator[Any]:
-    """Yields a client of the project's store of runs; what the store refuses is one message."""
+    """Yields a client of the project's MLflow store; a fault of the store becomes one message."""
     from pipelines.tracking.sqlite_file import file_of
     from pipelines.tracking.store import check_store, store_faults, store_uri
 
@@ -89,7 +89,7 @@ def _mlflow() -> Iterator[Any]:
     check_store(attribution.PROJECT)
     file = file_of(uri)
     if file is not None and not file.is_file():
-        raise DataError(f"{file}: no run is tracked yet; a RUN must be a folder, or make a run: kedro run")
+        raise DataError(f"{file}: no run is tracked yet. Name a folder as RUN, or make a run: kedro run")
     import mlflow
 
     with store_faults(attribution.PROJECT):
@@ -98,7 +98,7 @@ def _mlflow() -> Iterator[Any]:
 
 
 def _find_tracked(client: Any, run: str) -> Any:
-    """Returns the tracked run of a name or an id, of which the first characters suffice."""
+    """Returns the tracked run with a name or an id; the first characters of an id suffice."""
     from pipelines.tracking.store import EXPERIMENT
     from stablerep.nearest_name import must_be_one_of
 
@@ -110,14 +110,14 @@ def _find_tracked(client: Any, run: str) -> Any:
     if not found:
         names = sorted({str(each.info.run_name) for each in whole})
         known = must_be_one_of(run, names) if names else "no run is tracked yet. Make one: kedro run"
-        raise DataError(f"run {run!r}: is no folder, and no run in MLflow; {known}")
+        raise DataError(f"run {run!r}: is neither a folder nor a run in MLflow; {known}")
     if len(found) > 1:
         listed = "".join(f"\n  {each.info.run_id}  {_started(each)}  {each.info.status}" for each in found)
-        raise DataError(f"run {run!r}: {len(found)} runs are called so; name one by its id:{listed}")
+        raise DataError(f"run {run!r}: {len(found)} runs have this name; give the id of one:{listed}")
     parent = found[0].data.tags.get(_PARENT)
     if parent is not None:
         raise DataError(
-            f"run {run!r}: is a part of run {parent}, an arm or a trial; must be a whole run. Name that one."
+            f"run {run!r}: is an arm or a trial of run {parent}; must be a whole run. Name that one."
         )
     return found[0]
 
@@ -141,5 +141,5 @@ def _download(client: Any, run_id: str, label: str, place: Path) -> "RunRecord":
     from pipelines.tracking.run import RECORD_FOLDER
 
     if not client.list_artifacts(run_id, RECORD_FOLDER):
-        raise DataError(f"run {label}: keeps no record to compare. {HOW_TO_MAKE}")
+        raise DataError(f"run {label}: has no record to compare. {HOW_TO_MAKE}")
     return open_record(Path(client.download_artifacts(run_id, RECORD_FOLDER, str(place))), f"run {label}")

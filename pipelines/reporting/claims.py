@@ -1,8 +1,8 @@
-"""Writes the page of claims from what a run of `experiment=claims` kept.
+"""Writes the page of claims from the record of a run of `experiment=claims`.
 
 python -m pipelines.reporting.claims [RECORD SET_METRICS PAGE]
 
-Without arguments: the last run's record and metrics of image sets, and docs/claims.md.
+Without arguments it reads the last run's record and image-set metrics, and writes docs/claims.md.
 """
 
 import sys
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     except StableRepError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{page} is written.")
+    print(f"wrote {page}")
     return 0
 
 

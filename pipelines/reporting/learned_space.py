@@ -28,10 +28,10 @@ def show_learned_space(
         content: of the page.
         encoders: (arm, seed) -> trained.
         tables: evaluation set -> its images.
-        features_work: features that the evaluation computed; missing ones are computed.
+        features_work: features that the evaluation cached; missing ones are computed.
 
     Returns:
-        None where no arm was trained.
+        None if no arm was trained.
     """
     from stablerep.evaluation.feature_store import FeatureStore
     from stablerep.evaluation.features import EncoderFeatures

@@ -88,16 +88,16 @@ def build_report(
     previous_guidance_recommendation: dict[str, Any] | None,
     **others: Any,
 ) -> tuple[str, RunRecord]:
-    """Writes the page, and keeps what a comparison with other runs needs.
+    """Returns the page, and the record for comparisons with other runs.
 
     Args:
         metrics: of every encoder.
         unit_scores: likewise.
         stage_seconds: node -> seconds.
         image_set_metrics: of every image set and the reference.
-        near_images: pairs of images that are near each other.
+        near_images: pairs of similar images.
         features_work: features that the evaluation computed.
-        previous_guidance_trials: of the last study of the guidance scale; None where there was none.
+        previous_guidance_trials: of the last study of the guidance scale; None if there was none.
         previous_guidance_recommendation: likewise.
         others: the configuration by key, image sets, evaluation sets and encoders by their datasets' names,
             and, where there are any, the captions' tables and the audit's.
@@ -157,7 +157,7 @@ def _guidance_study(
 
 
 def _drawing_costs(sets: Mapping[str, ImageSet]) -> dict[str, dict[str, Any]]:
-    """Returns what the images of each generated set cost in all runs, from the ledger beside it."""
+    """Returns what the images of each generated set cost over all runs, from the ledger beside the set."""
     from stablerep.generation.accounts.ledger import Ledger
 
     return {
@@ -170,13 +170,13 @@ def _drawing_costs(sets: Mapping[str, ImageSet]) -> dict[str, dict[str, Any]]:
 def _training_seconds(
     stage_seconds: Mapping[str, float], encoders: Mapping[tuple[str, int], TrainedArm]
 ) -> dict[tuple[str, int], float]:
-    """Returns (arm, seed) -> seconds of its node, where that was timed."""
+    """Returns (arm, seed) -> seconds of its node, if it was timed."""
     nodes = {key: f"{arm_namespace(*key)}.train_arm" for key in encoders}
     return {key: stage_seconds[name] for key, name in nodes.items() if name in stage_seconds}
 
 
 def compare_versions(metrics: pd.DataFrame, **encoders: TrainedArm) -> tuple[dict[str, Any], str, str]:
-    """Makes what DVC compares between versions of the experiment.
+    """Returns what DVC compares between versions of the experiment.
 
     Args:
         metrics: of every encoder.

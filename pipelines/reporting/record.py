@@ -1,4 +1,4 @@
-"""What a comparison with other runs needs of this one."""
+"""What is kept of this run for comparisons with others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stablerep.reporting.record import RunRecord
 
 
-HOW_TO_MAKE = "Make it there with `kedro run --pipelines reporting`; runs of earlier releases have none."
+HOW_TO_MAKE = "Make one there with `kedro run --pipelines reporting`; runs of earlier releases have none."
 
 
 def open_record(folder: Path, whose: str) -> RunRecord:
@@ -32,7 +32,7 @@ def open_record(folder: Path, whose: str) -> RunRecord:
         whose: the run, for the message.
 
     Raises:
-        DataError: there is none, or it is damaged.
+        DataError: the record is missing or damaged.
     """
     from stablerep.reporting.record import read_record
 

@@ -1,8 +1,8 @@
-"""Writes the answer to "is synthetic worth it?" as Markdown, from what a run kept.
+"""Writes the answer to "is synthetic worth it?" as Markdown, from the record of a run.
 
 python -m pipelines.reporting.worth_it [RECORD PAGE]
 
-Without arguments: the last run's record, and docs/worth_it.md.
+Without arguments it reads the last run's record and writes docs/worth_it.md.
 """
 
 import sys
@@ -50,7 +50,7 @@ def write_answer(record: Path, page: Path) -> None:
     worth = answer(content)
     if worth is None:
         raise DataError(
-            f"{record}: the run of {found.experiment_name!r} has no arms that compare real and synthetic "
+            f"{record}: the run of {found.experiment_name!r} has no arms that compare real with synthetic "
             "images at equal numbers. Run experiment=worth_it."
         )
     page.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
     except StableRepError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{page} is written.")
+    print(f"wrote {page}")
     return 0
 
 

@@ -1,9 +1,9 @@
-"""The paper's claims and two of ours, one by one, from a run's tables: what was compared, and a verdict.
+"""The paper's claims and two of ours, one by one: what a run compared, and a verdict from its tables.
 
-Which arms a claim is about follows from the configuration: their methods, and what their image sets override.
-Every figure is computed from the tables; a claim whose arms are not there is said not to have been measured.
-Settings that are best of several, such as a guidance scale, are chosen on validation images and compared on
-test images.
+Which arms belong to a claim follows from the configuration: from their methods, and from what their image
+sets override. Every figure is computed from the tables; the verdict on a claim without arms is "not
+measured". The best of several settings, such as a guidance scale, is chosen on validation images; arms are
+compared on test images.
 
 Source of the claims: arXiv:2306.00984, sections 4 and 5.
 """
@@ -27,7 +27,7 @@ from stablerep.reporting.worth_it import say_what_few_seeds_cannot_say
 from stablerep.seeding import numpy_generator
 
 ZERO_SHOT = "zero_shot"
-HOLDS, FAILS, OPEN, MISSING = "holds", "does not hold", "not told apart", "not measured"
+HOLDS, FAILS, OPEN, MISSING = "holds", "does not hold", "no clear difference", "not measured"
 _STABLEREP, _SIMCLR, _CLIP, _PLUS = "stablerep", "simclr", "clip", "stablerep_plus"
 _MIN_SETS = 5  # for a rank correlation
 
@@ -41,7 +41,7 @@ class Run:
         unit_scores: as `ReportContent.unit_scores`.
         arms: the section.
         image_sets: the section.
-        seeds: of the run; the first one also decides resamples.
+        seeds: of the run; the first one also seeds the resampling.
         num_bootstrap: resamples behind intervals.
         set_metrics: `image_set`, `metric`, `group` and `value`; empty where image sets were not measured.
         experiment_name: of the configuration.
@@ -62,9 +62,9 @@ class Run:
         return [Tested(self, name, tasks[0]) for name, tasks in list_tasks(self.metrics).items()]
 
     def overrides(self, arm: str) -> dict[str, Any]:
-        """Returns what an arm's image set sets of its own, without its source."""
+        """Returns the keys that an arm's image set changes, without its source."""
         entry = self.image_sets[str(self.arms[arm]["images"])]
-        usual: tuple[Any, ...] = (None, "images", {})  # of keys that a set leaves out
+        usual: tuple[Any, ...] = (None, "images", {})  # values of keys that a set leaves out
         return {name: value for name, value in entry.items() if value not in usual and name != "source"}
 
     def source(self, arm: str) -> str:
@@ -80,7 +80,7 @@ class Run:
         return [name for name in self.arms_of(method) if self.source(name) not in (GENERATED, MIXTURE)]
 
     def by_guidance(self, method: str) -> dict[float, str]:
-        """Returns guidance scale -> arm, of sets that differ by nothing else."""
+        """Returns guidance scale -> arm, for sets that differ in nothing else."""
         found = {
             float(self.overrides(name)["guidance_scale"]): name
             for name in self.arms_of(method)
@@ -89,7 +89,7 @@ class Run:
         return dict(sorted(found.items()))
 
     def by_images_per_caption(self, fixed_images: bool) -> dict[int, str]:
-        """Returns images per caption -> arm, of sets with as many images or as many captions."""
+        """Returns images per caption -> arm, for sets with equal numbers of images or of captions."""
         found = {}
         for name in self.arms:
             own = self.overrides(name)
@@ -99,7 +99,7 @@ class Run:
         return dict(sorted(found.items()))
 
     def by_dropped_share(self) -> dict[float, str]:
-        """Returns share of the images that was dropped for bad alignment -> arm."""
+        """Returns share of the images that were dropped for bad alignment -> arm."""
         found = {}
         for name in self.arms:
             policy = self.overrides(name).get("policy") or {}
@@ -129,12 +129,12 @@ class Tested:
         }
 
     def interval(self, arm: str, evaluation: str = LINEAR_PROBE) -> Interval | None:
-        """Returns an arm's accuracy; None where it was not tested so."""
+        """Returns an arm's accuracy; None if it was not tested in this way."""
         resampled = self._resampled.get(evaluation)
         return resampled.interval(arm) if resampled is not None and arm in resampled else None
 
     def difference(self, arm: str, other: str, evaluation: str = LINEAR_PROBE) -> Interval | None:
-        """Returns how much more accurate an arm is than another; None where one was not tested so."""
+        """Returns how much more accurate an arm is than another; None if one was not tested in this way."""
         resampled = self._resampled.get(evaluation)
         return None if resampled is None else resampled.difference(arm, other)
 
@@ -156,7 +156,7 @@ class Comparison:
         claim: its letter.
         says: what is claimed.
         set_name: the evaluation set.
-        compared: what with what, and by which evaluation.
+        compared: the two arms, and the evaluation.
         difference: the first less the second; None where it was not measured.
     """
 
@@ -168,7 +168,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """What the interval says of the claim."""
+        """What the interval says about the claim."""
         if self.difference is None:
             return MISSING
         if self.difference.low > 0:
@@ -227,7 +227,7 @@ def _on_same_images(run: Run, method: str, arm: str) -> str | None:
 
 @dataclass(frozen=True)
 class Correlation:
-    """How a metric of image sets goes with the accuracy of arms that were trained on them.
+    """The correlation of a metric of image sets with the accuracy of arms that were trained on them.
 
     Attributes:
         metric: of the sets.
@@ -253,8 +253,8 @@ class Correlation:
 def correlate(run: Run, tested: Tested, method: str) -> list[Correlation]:
     """Returns the rank correlation of each metric of image sets with the accuracy of a method's arms.
 
-    Sets on which the method was not trained, metrics with equal values for all sets, and metrics of fewer
-    than five sets are left out.
+    Left out are sets on which the method was not trained, metrics with equal values for all sets, and
+    metrics with values for fewer than five sets.
     """
     if run.set_metrics.empty:
         return []
@@ -315,8 +315,8 @@ def claims_markdown(run: Run) -> str:
         "",
         "Written by `python -m pipelines.reporting.claims` from the tables of a run of "
         f"`experiment={run.experiment_name}` with {len(run.seeds)} seed{'s' if len(run.seeds) > 1 else ''}. "
-        "Differences are in points, with 95 % intervals over test units and seeds, paired by unit. Of "
-        "several settings, the best is chosen on validation images.",
+        "Differences are in points, with 95 % intervals over test units and seeds, paired by unit. The best "
+        "of several settings is chosen on validation images.",
         "",
     ]
     if len(run.seeds) < MIN_SEEDS:
@@ -374,8 +374,8 @@ def _per_caption_table(run: Run, tested: Tested) -> Iterator[str]:
         yield f"(f) Accuracy over images per caption: {MISSING}."
         return
     yield (
-        "(f) Accuracy over images per caption, linear probe, in %, and the difference to one image per "
-        "caption (which has no positives but its own views: SimCLR), in points:"
+        "(f) Accuracy over images per caption, linear probe, in %, and the difference in points to one image "
+        "per caption (whose only positives are its own views: SimCLR):"
     )
     yield ""
     yield "| images per caption | " + " | ".join(columns) + " |"
@@ -392,14 +392,14 @@ def _per_caption_table(run: Run, tested: Tested) -> Iterator[str]:
 
 
 def _correlation_table(run: Run, tested: Tested) -> Iterator[str]:
-    """(h) Rank correlation of what image sets are like with accuracy."""
+    """(h) Rank correlation of image-set metrics with accuracy."""
     found = [each for method in (_STABLEREP, _SIMCLR) for each in correlate(run, tested, method)]
     if not found:
         yield f"(h) Rank correlation of metrics of image sets with accuracy: {MISSING}."
         return
     yield (
         "(h) Spearman's rank correlation of metrics of image sets with the accuracy of arms that were "
-        "trained on them, and how much its size is above that of alignment:"
+        "trained on them, and how much stronger it is than that of alignment:"
     )
     yield ""
     yield "| metric | arms of | sets | correlation | above alignment |"

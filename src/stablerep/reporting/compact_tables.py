@@ -18,7 +18,7 @@ class CompactTable:
         columns: their titles.
         metrics: of each column.
         rows: arm -> a figure for each column, a mean over seeds; None where the arm has none.
-        intervals: arm -> its interval for each column; None where none is known.
+        intervals: arm -> its interval for each column; None if it is not known.
     """
 
     columns: list[str]
@@ -46,9 +46,9 @@ def other_tasks(content: ReportContent, table: ArmsTable, tasks: list[str]) -> C
 
 
 def other_metrics(content: ReportContent, table: ArmsTable) -> CompactTable | None:
-    """Makes the table of the metrics that the table of a task leaves out; None where there are none.
+    """Makes the table of the metrics that the table of a task leaves out; None if there are none.
 
-    It also has those of tasks that the leading evaluation does not take, such as retrieval's captions.
+    It also has metrics of tasks that the leading evaluation does not have, such as retrieval's `captions`.
     """
     of_set = content.metrics[content.metrics["set"] == table.set_name]
     of_labels = of_set.loc[of_set["evaluation"] == table.leading, "task"]
@@ -65,7 +65,7 @@ def other_metrics(content: ReportContent, table: ArmsTable) -> CompactTable | No
 
 
 def each_seed(content: ReportContent, table: ArmsTable) -> CompactTable | None:
-    """Makes the table of the leading figure with each seed; None where there is one seed."""
+    """Makes the table of the leading figure with each seed; None if there is only one."""
     if len(content.seeds) == 1:
         return None
     metrics, metric = content.metrics, table.evaluations[table.leading]
@@ -78,7 +78,7 @@ def each_seed(content: ReportContent, table: ArmsTable) -> CompactTable | None:
 def _compact(
     content: ReportContent, table: ArmsTable, rows: pd.DataFrame, column: str, metric_of: dict[str, str]
 ) -> CompactTable:
-    """Brings rows into columns; `metric_of` has the metric of each column, in their order."""
+    """Turns rows into columns; `metric_of` has the metric of each column, in the order of the columns."""
     cells: dict[tuple[str, str], Cell] = {}
     for name, of_column in rows.groupby(column):
         resampled = _resample(content, of_column)
@@ -97,7 +97,7 @@ def _compact(
 
 
 def _resample(content: ReportContent, rows: pd.DataFrame) -> Resampled | None:
-    """Returns the scores by unit of one figure; None for one seed, whose interval is in the metrics."""
+    """Returns the scores by unit of one figure; None with one seed, because the metrics have its interval."""
     if rows["seed"].nunique() == 1:
         return None
     keys = ["set", "task", "evaluation", "metric"]

@@ -1,8 +1,7 @@
-"""The page that compares runs: figures with paired intervals, images of the same captions, what differs.
+"""The page that compares runs: figures with paired intervals, images of the same captions, differences.
 
-The first run is the one that others are compared with. A difference is paired by unit, as in the report of
-one run (`stablerep.reporting.intervals`): it is that of an arm to the arm of the same name, where both were
-tested on the same units.
+The first run is the baseline. Each arm is compared with the arm of the same name if both were tested on the
+same units; the difference is paired by unit, as in the report of one run (`stablerep.reporting.intervals`).
 """
 
 from collections.abc import Mapping
@@ -30,7 +29,7 @@ class ComparedRow:
 
     Attributes:
         arm: its name.
-        cells: of each run, with the difference to the first; None where a run has no such arm.
+        cells: of each run, with the difference to the first; None if a run has no such arm.
     """
 
     arm: str
@@ -39,7 +38,7 @@ class ComparedRow:
 
 @dataclass(frozen=True)
 class ComparedTable:
-    """One evaluation, of one task and metric.
+    """The figures of one evaluation, task and metric.
 
     Attributes:
         set_name: the evaluation set.
@@ -47,8 +46,8 @@ class ComparedTable:
         evaluation: its name.
         metric: of the evaluation.
         num_units: units behind the figures of the first run that has it.
-        is_paired: whether differences have intervals; if not, the runs were tested on different units, or no
-            scores by unit are known.
+        is_paired: whether differences have intervals; if not, the runs were tested on different units or have
+            no scores by unit.
         rows: the arms.
     """
 
@@ -63,7 +62,7 @@ class ComparedTable:
 
 @dataclass(frozen=True)
 class ComparedCaption:
-    """A caption that several runs have images of.
+    """A caption of which several runs have images.
 
     Attributes:
         text: the caption.
@@ -75,7 +74,7 @@ class ComparedCaption:
 
 
 def build_comparison(runs: Mapping[str, RunRecord], num_bootstrap: int = _NUM_BOOTSTRAP) -> str:
-    """Returns the page as HTML; it refers to no other file and no network.
+    """Returns the page as HTML; it loads no other file and nothing from the network.
 
     Args:
         runs: label -> record; the first one is the baseline.
@@ -106,7 +105,7 @@ def build_comparison(runs: Mapping[str, RunRecord], num_bootstrap: int = _NUM_BO
 def compare_metrics(
     runs: Mapping[str, RunRecord], num_bootstrap: int = _NUM_BOOTSTRAP
 ) -> list[ComparedTable]:
-    """Compares every figure that at least one run has, accuracies first within an evaluation."""
+    """Compares every figure that at least one run has; within an evaluation accuracies come first."""
     labelled = pd.concat([run.metrics.assign(run=label) for label, run in runs.items()], ignore_index=True)
     scores = pd.concat([run.unit_scores.assign(run=label) for label, run in runs.items()], ignore_index=True)
     seed = int(next(iter(runs.values())).seeds[0])
@@ -148,7 +147,7 @@ def _resample(units: pd.DataFrame, num_bootstrap: int, seed: int) -> Resampled |
 
 
 def compare_captions(runs: Mapping[str, RunRecord]) -> list[ComparedCaption]:
-    """Returns the captions that at least two runs have images of, by id."""
+    """Returns the captions of which at least two runs have images, by id."""
     images = pd.concat([run.images.assign(run=label) for label, run in runs.items()], ignore_index=True)
     shared = []
     for _, rows in images[images["text"] != ""].groupby("caption_id"):
@@ -164,6 +163,6 @@ def compare_captions(runs: Mapping[str, RunRecord]) -> list[ComparedCaption]:
 
 
 def _facts(runs: Mapping[str, RunRecord]) -> list[dict[str, Any]]:
-    """Returns one row per image set, with its plain facts in each run."""
+    """Returns one row per image set, with its facts in each run."""
     names = dict.fromkeys(name for run in runs.values() for name in run.image_sets)
     return [{"name": name, "facts": [run.image_sets.get(name) for run in runs.values()]} for name in names]

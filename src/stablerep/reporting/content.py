@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stablerep.reporting.guidance import GuidanceStudy
     from stablerep.reporting.learned_space import LearnedSpace
 
-NONE = "none"  # images of references, and the method of those without training: what an arm has to beat
+NONE = "none"  # the images of references, and the method of references without training
 UNTRAINED, RAW_PIXELS = "untrained", "raw_pixels"
 # is given the classes that other methods have to find
 SUPERVISED_METHODS = ("supcon", "supervised")
@@ -133,8 +133,8 @@ class ReportContent:
         seeds: of the run; the first one also decides the resamples behind intervals.
         metrics: one row per arm, seed, evaluation set, task, evaluation and metric: `arm`, `seed`, `method`,
             `images`, `set`, `task`, `evaluation`, `metric`, `value`, `low`, `high`,
-            `num_units`. Values are shares. Rows of references have the images `none`, and of those without
-            training also the method `none`.
+            `num_units`. Values are shares. References have the images `none`; those without training also
+            have the method `none`.
         unit_scores: `arm`, `seed`, `set`, `task`, `evaluation`, `metric`, `unit`, `score`.
         num_bootstrap: resamples behind intervals.
         image_sets: by name; all that `metrics` names.
@@ -151,11 +151,11 @@ class ReportContent:
         image_audit_pairs: see `stablerep.alignment.audit.audit_pairs`.
         set_metrics: see `stablerep.validation.schemas.ImageSetMetrics`; empty where nothing was measured.
         near_images: see `stablerep.validation.schemas.NearImages`; empty likewise.
-        guidance_study: the last study of the guidance scale; None where there was none.
-        learned: neighbours and map; None where they were not made.
+        guidance_study: the last study of the guidance scale; None if there was none.
+        learned: neighbours and map; None if they were not made.
         drawing_costs: generated set -> what its images cost in all runs, see
             `stablerep.generation.accounts.ledger.Ledger.total`.
-        links: title -> address of pages beside this one.
+        links: title -> address, of pages beside this one.
         stage_seconds: node -> seconds; empty where nothing was measured.
         training_seconds: (arm, seed) -> seconds of its training, where it was timed.
         machine: see `environment.describe_machine`.
@@ -205,7 +205,7 @@ class ReportContent:
         return self.image_sets[images].source
 
     def guidance_of(self, images: str) -> float | None:
-        """Returns the guidance scale of a generated image set; None for others, and where it is not known."""
+        """Returns the guidance scale of a generated image set; None for others, and if it is not known."""
         image_set = self.image_sets.get(images)
         if image_set is None or image_set.source != GENERATED:
             return None

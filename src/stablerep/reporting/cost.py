@@ -1,4 +1,4 @@
-"""The report's section on cost: seconds by room, images and energy by generated set, views by arm."""
+"""The report's section on cost: seconds by room, images and energy by generated set, and views by arm."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ _JOULES_PER_WATT_HOUR = 3600.0
 
 @dataclass(frozen=True)
 class DrawnCost:
-    """What the images of a generated set cost in all runs.
+    """What the images of a generated set cost, over all runs.
 
     Attributes:
-        images: the set.
-        num_images: that were drawn.
-        seconds: of drawing.
-        energy_wh: of GPU and processor; None where no counter reports it.
-        price: None where no price per hour is set.
+        images: the set's name.
+        num_images: images that were drawn.
+        seconds: time for drawing them.
+        energy_wh: of GPU and processor; None if no counter reports it.
+        price: None if no price per hour is set.
     """
 
     images: str
@@ -29,7 +29,7 @@ class DrawnCost:
 
     @property
     def images_per_second(self) -> float | None:
-        """Images by seconds; None where no second was measured."""
+        """Images divided by seconds; None if no time was measured."""
         return self.num_images / self.seconds if self.seconds else None
 
 
@@ -39,10 +39,10 @@ class TrainedCost:
 
     Attributes:
         arm: its name.
-        num_seeds: that were trained.
-        views: augmented images that it saw, of one seed.
-        seconds: of all seeds; None where the training was not timed here.
-        views_per_second: the last measured rate; None where it was not measured.
+        num_seeds: seeds that were trained.
+        views: augmented images that one seed saw.
+        seconds: of all seeds; None if the training was not timed here.
+        views_per_second: the last measured rate; None if there is none.
     """
 
     arm: str
@@ -57,7 +57,7 @@ class Cost:
     """The section.
 
     Attributes:
-        rooms: room, or node without an item -> seconds, in the order in which they ran.
+        rooms: room (or node without an item) -> seconds, in the order in which they ran.
         drawn: the generated sets.
         trained: the arms.
     """
@@ -68,13 +68,13 @@ class Cost:
 
     @property
     def energy_wh(self) -> float | None:
-        """Energy of all drawing; None where none is known."""
+        """Energy for drawing all images; None if it is not known."""
         known = [each.energy_wh for each in self.drawn if each.energy_wh is not None]
         return sum(known) if known else None
 
     @property
     def price(self) -> float | None:
-        """Price of all drawing; None where none is known."""
+        """Price of drawing all images; None if it is not known."""
         known = [each.price for each in self.drawn if each.price is not None]
         return sum(known) if known else None
 
@@ -83,7 +83,7 @@ def add_up(content: ReportContent) -> Cost:
     """Adds up the cost of a run from its content."""
     rooms: dict[str, float] = {}
     for node, seconds in content.stage_seconds.items():
-        room = node.partition(".")[0]  # a node of no item is a row of its own
+        room = node.partition(".")[0]  # a node without an item is a row of its own
         rooms[room] = rooms.get(room, 0.0) + seconds
     drawn = [_drawn(name, spent) for name, spent in content.drawing_costs.items()]
     return Cost(rooms, drawn, _trained(content))

@@ -84,7 +84,7 @@ def _draw_interval(axes: Axes, place: int, cell: Cell, colour: str, metric: str)
 
 
 def draw_training(histories: Mapping[int, pd.DataFrame], source: str) -> Figure:
-    """Draws an arm's loss, the spread of its embeddings, and its online kNN probe where there was one.
+    """Draws an arm's loss, the spread of its embeddings, and its online kNN probe if there was one.
 
     Each seed is a thin line.
 

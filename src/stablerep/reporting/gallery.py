@@ -136,7 +136,7 @@ def share_galleries(
 
 
 def scale_image(image: Image.Image, shown_px: int = _SHOWN_PX) -> Image.Image:
-    """Brings the longer side to about the page's size: small images by whole pixels, large ones smoothly."""
+    """Scales the longer side to about the page's size: small images by whole factors, large ones smoothly."""
     longest = max(image.size)
     if longest > shown_px:
         share = shown_px / longest

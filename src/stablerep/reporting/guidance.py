@@ -1,4 +1,4 @@
-"""The report's section on the guidance scale: what a study found, and the arms over their sets' scales."""
+"""The report's section on the guidance scale: the result of a study, and figures of arms by scale."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,8 +36,8 @@ class GuidanceStudy:
 
     Attributes:
         recommendation: see `stablerep.tuning.recommendation.Recommendation.to_json`.
-        num_trials: complete ones.
-        num_seeds: of each scale, at most.
+        num_trials: complete trials.
+        num_seeds: seeds of each scale, at most.
         num_units: units of the validation images on which a trial was scored.
     """
 
@@ -48,9 +48,9 @@ class GuidanceStudy:
 
 
 def accuracy_over_guidance(content: ReportContent, table: ArmsTable) -> dict[str, list[GuidancePoint]]:
-    """Returns method -> its leading figure over the guidance scales of the generated sets, by scale.
+    """Returns method -> its leading figure at each guidance scale of the generated sets, by scale.
 
-    Methods that were trained at one scale alone are left out.
+    Methods that were trained at only one scale are left out.
     """
     found: dict[str, dict[float, GuidancePoint]] = {}
     for row in table.rows:
@@ -66,7 +66,7 @@ def accuracy_over_guidance(content: ReportContent, table: ArmsTable) -> dict[str
 
 
 def alignment_over_guidance(content: ReportContent) -> dict[str, list[GuidancePoint]]:
-    """Returns the mean alignment of the generated sets over their guidance scales, with the quartiles."""
+    """Returns the mean alignment of the generated sets by guidance scale, with the quartiles."""
     points: dict[float, GuidancePoint] = {}
     for name, image_set in content.image_sets.items():
         scale, ledger = content.guidance_of(name), image_set.facts.get("alignment")
@@ -80,7 +80,7 @@ def alignment_over_guidance(content: ReportContent) -> dict[str, list[GuidancePo
 
 
 def set_metric_over_guidance(content: ReportContent, metric: str) -> dict[str, list[GuidancePoint]]:
-    """Returns a metric of the generated sets over their guidance scales; nothing for one scale."""
+    """Returns a metric of the generated sets by guidance scale; nothing if there is only one scale."""
     if content.set_metrics.empty:
         return {}
     rows = content.set_metrics
@@ -94,11 +94,11 @@ def set_metric_over_guidance(content: ReportContent, metric: str) -> dict[str, l
 
 
 def draw_over_guidance(series: Mapping[str, Sequence[GuidancePoint]], metric: str, title: str) -> Figure:
-    """Draws figures over the guidance scale, on a logarithmic axis; bars are intervals.
+    """Draws figures over the guidance scale, on a logarithmic axis; the bars are intervals.
 
     Args:
         series: name -> its points, by scale.
-        metric: whether they are shares.
+        metric: decides whether they are shown as shares.
         title: of the figure, with n.
     """
     figure, axes = _panel(f"{title}{unit_of(metric)}")
@@ -112,7 +112,7 @@ def draw_over_guidance(series: Mapping[str, Sequence[GuidancePoint]], metric: st
 
 
 def draw_study(study: GuidanceStudy) -> Figure:
-    """Draws each scale of a study with its interval, the recommended one, and the one that is set."""
+    """Draws each scale of a study with its interval, the recommended scale, and the configured one."""
     found = study.recommendation
     figure, axes = _panel(
         f"validation score in %, {study.num_trials} short trials, n = {study.num_units} units, "

@@ -10,7 +10,7 @@ from stablerep.reporting.tables import ACCURACY, ArmRow, ArmsTable, title_of
 SMOKE = "smoke"
 # below it, captions as good as do not name the classes
 MIN_CLASS_MENTIONS = 0.01
-MIN_SEEDS = 3  # t is 12.7 for two and 4.3 for three, see `stablerep.reporting.intervals`
+MIN_SEEDS = 3  # t is 12.7 for two seeds and 4.3 for three; see `stablerep.reporting.intervals`
 _PERCENT = "\N{NO-BREAK SPACE}%"
 _FLOOR_TITLES = {UNTRAINED: "the untrained encoder", RAW_PIXELS: "raw pixels"}
 
@@ -68,7 +68,7 @@ def _beaten(table: ArmsTable, best: ArmRow) -> str:
         if difference is not None:
             differences[row.arm] = difference
     if not differences:
-        return "it was compared with no untrained encoder and no raw pixels"
+        return "it was compared with neither an untrained encoder nor raw pixels"
     missed = [
         f"{_floor_title(arm)} ({points(each.value)} points, {bounds(each, signed=True)})"
         for arm, each in differences.items()
@@ -101,13 +101,13 @@ def _cautions(content: ReportContent) -> list[str]:
             )
     if len(content.seeds) == 1:
         cautions.append(
-            "One seed: differences between seeds are not in the intervals. They compare these encoders, not "
-            "the methods."
+            "One seed: differences between seeds are not in the intervals. The figures compare these "
+            "encoders, not the methods."
         )
     elif len(content.seeds) < MIN_SEEDS:
         cautions.append(
-            "Two seeds: they say little about the spread between seeds, so intervals are wide. Which method "
-            "is better needs at least three."
+            "Two seeds: they say little about the spread between seeds, so intervals are wide. To say which "
+            "method is better, use at least three."
         )
     return cautions
 
@@ -122,10 +122,10 @@ def percent(value: float) -> str:
 
 
 def points(value: float, metric: str = ACCURACY) -> str:
-    """Returns a difference with its sign, of shares in points."""
+    """Returns a difference with its sign; for shares, in points."""
     return shown(value, metric, signed=True)
 
 
 def bounds(interval: Interval, signed: bool = False, metric: str = ACCURACY) -> str:
-    """Returns the ends of an interval, of shares in percent."""
+    """Returns the ends of an interval; for shares, in percent."""
     return f"{shown(interval.low, metric, signed)} to {shown(interval.high, metric, signed)}"

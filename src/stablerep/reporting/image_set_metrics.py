@@ -1,4 +1,4 @@
-"""Image-set metrics as the report shows them: a table of whole sets, and pairs of images that are near."""
+"""Image-set metrics as the report shows them: a table of whole sets, and pairs of similar images."""
 
 import base64
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ class MetricRow:
 
     Attributes:
         metric: its name.
-        extractor: whose features it is of; `none` where it is of no features.
-        values: image set -> value and the number of images it is of; a set may have none.
+        extractor: the extractor of its features; `none` if it uses no features.
+        values: image set -> value and number of measured images; a set may have none.
     """
 
     metric: str
@@ -31,9 +31,9 @@ class SetMetricsTable:
 
     Attributes:
         image_sets: in the order of the run.
-        reference: the reference set; a column too, of metrics that it has a value of.
+        reference: the reference set; also a column, for the metrics that it has values of.
         reference_digest: of its measured images.
-        num_reference: its images.
+        num_reference: number of its measured images.
         rows: one per metric.
     """
 
@@ -49,12 +49,12 @@ class NearPair:
     """Two images that are near each other.
 
     Attributes:
-        kind: `training_image` (the other is one that the generator learned from), `near_duplicate` (of the
-            same set) or `overlap` (the other is in a split of an evaluation set).
+        kind: `training_image` (the generator learned from the other image), `near_duplicate` (both are in the
+            set) or `overlap` (the other is in a split of an evaluation set).
         image_id: of the image of the set.
         other: the other set and the image's name in it.
         similarity: cosine of features, or share of bits of the perceptual hash.
-        extractor: by whose features they are near.
+        extractor: by whose features they are similar.
         picture: data address of a PNG.
         other_picture: likewise.
     """
@@ -94,7 +94,7 @@ def table_of_set_metrics(metrics: pd.DataFrame, group: str = _WHOLE) -> SetMetri
 
 
 def table_of_groups(metrics: pd.DataFrame) -> tuple[list[str], list[GroupRow]] | None:
-    """Returns the metrics that classes and groups of the audit have, and (group, image set, values) of each.
+    """Returns the metrics of classes and groups of the audit, and a row (group, image set, values) for each.
 
     Args:
         metrics: see `table_of_set_metrics`.
@@ -114,7 +114,7 @@ def table_of_groups(metrics: pd.DataFrame) -> tuple[list[str], list[GroupRow]] |
 
 
 def near_pairs(near_images: pd.DataFrame) -> dict[str, list[NearPair]]:
-    """Returns the pairs by image set, of each kind the nearest first.
+    """Returns the pairs by image set and kind, the nearest first.
 
     Args:
         near_images: see `stablerep.validation.schemas.NearImages`.

@@ -1,4 +1,4 @@
-"""Intervals over units and seeds, of arms and of differences between arms.
+"""Intervals over units and seeds, for arms and for differences between arms.
 
 An arm that was trained with S seeds and tested on U units has a score for each seed and unit. Both are
 samples: other seeds would give other encoders, other units other images. The scores are those of two crossed
@@ -13,18 +13,18 @@ variances are:
 
     mean +- sqrt[ t(0.975, U - 1)^2 V_units + t(0.975, f)^2 V_seeds ],    f = S - 1
 
-Two or three seeds say little about V_seeds, and this says so: t is 12.7 for two seeds and 4.3 for three. A
-resampling of seeds has no such factor, and covers too rarely: S draws with replacement show (S - 1) / S of
-the variance. One t for both parts with f by Satterthwaite covers 87 % instead of 95 where two seeds make
-most of the variance (docs/experiments.md).
+Two or three seeds say little about V_seeds, so the interval is wide: t is 12.7 for two seeds and 4.3 for
+three. Resampling seeds has no such factor, and its intervals cover too rarely: S draws with replacement show
+(S - 1) / S of the variance. One t for both parts, with f by Satterthwaite, covers 87 % instead of 95 % if
+there are two seeds that make most of the variance (docs/experiments.md).
 
-The difference of two arms takes the units' part from the differences on each unit, as both were tested on
-the same images, and adds the seeds' parts of both arms, as equal seeds do not make two methods alike; f is
+For the difference of two arms the units' part comes from the differences on each unit, as both were tested on
+the same images. The seeds' parts of both arms are added, as equal seeds do not make two methods alike; f is
 then Satterthwaite's, (v_1 + v_2)^2 / (v_1^2 / f_1 + v_2^2 / f_2) with v = var(seed means) / S of each arm.
-An arm with one seed has no such part: where the other has several, it counts as fixed.
+An arm with one seed has no such part: if the other arm has several, the arm counts as fixed.
 
-With one seed on each side nothing is known of seeds. The interval is then the percentile one over resampled
-units, the same resamples for both arms.
+With one seed on each side nothing is known about seeds. The interval then has the percentiles over resampled
+units, with the same resamples for both arms.
 
 Sources: R. K. Burdick and F. A. Graybill, Confidence Intervals on Variance Components, 1992, chapter 6 (two
 crossed factors, mean squares); G. Y. Zou and A. Donner, Statistics in Medicine 27, 2008 (half-widths of
@@ -72,8 +72,8 @@ class Variance:
     Attributes:
         units: V_units.
         units_degrees: U - 1.
-        seeds: V_seeds; 0 where all arms have one seed.
-        seeds_degrees: f; 0 where all arms have one seed.
+        seeds: V_seeds; 0 if all arms have one seed.
+        seeds_degrees: f; 0 if all arms have one seed.
     """
 
     units: float

@@ -1,4 +1,4 @@
-"""What an encoder has learned, on test images: the nearest train images of queries, and a map.
+"""What an encoder has learned: the nearest train images of test images, and a map of test images.
 
 The map is t-SNE of scikit-learn (L. van der Maaten and G. Hinton, JMLR 9, 2008), started from the principal
 components (D. Kobak and P. Berens, Nature Communications 10, 2019), so that equal features give equal maps.
@@ -35,10 +35,10 @@ _PICTURE_PX = 48  # side of an image among neighbours
 _MAP_PX = (1100, 780)
 _THUMBNAIL_PX = 36
 _MARGIN_PX = 24
-_FREE = 0.7  # of a thumbnail's side: nearer to one that is drawn, another is left out
+_FREE = 0.7  # of a thumbnail's side: one that is nearer to a drawn one is left out
 _MAX_NAMED_CLASSES = 20
 _PERPLEXITY = 30.0  # scikit-learn's default
-WRONG_COLOUR = "#d9541e"  # of frames: on light and on dark paper
+WRONG_COLOUR = "#d9541e"  # of frames: visible on light and dark backgrounds
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Query:
         picture: data address.
         label: name of its class.
         is_worst: whether it is shown because its neighbours have other classes.
-        neighbours: arm -> the nearest first.
+        neighbours: arm -> its neighbours, the nearest first.
     """
 
     picture: str
@@ -93,14 +93,14 @@ class MapPoint:
 
 @dataclass(frozen=True)
 class EmbeddingMap:
-    """Test images, near each other where an encoder finds them similar.
+    """Test images, placed near each other if an encoder finds them similar.
 
     Attributes:
         sheet: data address of the thumbnails, on transparent ground.
         width, height: of the sheet in pixels.
         thumbnail_px: side of a thumbnail.
         points: its images.
-        names: (x, y, class) in the middle of a class's images; none where there are too many classes.
+        names: (x, y, class) in the middle of a class's images; empty if there are too many classes.
     """
 
     sheet: str
@@ -122,7 +122,7 @@ class LearnedSpace:
         num_bank: N, train images among which neighbours are searched.
         num_queries: M, test images whose neighbours were searched.
         right_shares: arm -> share of the queries whose nearest train image has their class.
-        queries: spread over the classes, then the worst.
+        queries: one for each of some classes, then the worst ones.
         map: of the leading arm.
     """
 
@@ -227,7 +227,7 @@ class _Part:
 
 
 class _Pictures:
-    """Images by their row in the table; a picture that occurs twice is made once."""
+    """Pictures of images by row of the table; each is made only once."""
 
     def __init__(self, pixels: Pixels) -> None:
         self._pixels = pixels
@@ -247,7 +247,7 @@ def _evenly(number: int, most: int) -> Rows:
 
 
 def spread_queries(labels_M: Rows, most: int) -> list[int]:
-    """Returns the first row of each class; of many classes, some that are evenly spread."""
+    """Returns the first row of each class; if there are many classes, of some that are evenly spread."""
     classes, first = np.unique(labels_M, return_index=True)
     return [int(first[each]) for each in _evenly(len(classes), most)]
 
@@ -260,7 +260,7 @@ def worst_queries(right_MK: npt.NDArray[np.bool_], most: int) -> list[int]:
 
 
 def place_points(features_MF: np.ndarray, seed: int) -> npt.NDArray[np.float64]:
-    """Returns (M, 2) places in [0, 1]: near for features of a high cosine similarity.
+    """Returns (M, 2) places in [0, 1], near each other for features with a high cosine similarity.
 
     Args:
         features_MF: (M, F).

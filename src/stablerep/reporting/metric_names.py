@@ -1,6 +1,6 @@
-"""How a metric is shown: as a share in percent or as a number, and whether more of it is better.
+"""How a metric is shown: as a share in percent or as a number, and whether higher is better.
 
-What is not named here is a share of which more is better, such as an accuracy.
+A metric that is not named here is a share for which higher is better, such as an accuracy.
 """
 
 import math
@@ -23,7 +23,7 @@ def is_share(metric: str) -> bool:
 
 
 def lower_is_better(metric: str) -> bool:
-    """Whether less of it is better, as of an error."""
+    """Whether lower is better, as for an error."""
     return not _LOWER.isdisjoint(_words(metric))
 
 

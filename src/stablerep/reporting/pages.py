@@ -1,4 +1,4 @@
-"""How the pages write names, figures and durations: the filters of their templates."""
+"""How pages write names, figures and durations: the filters of the templates."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A configuration as `a.b` -> text, and where several differ."""
+"""A configuration as `a.b` -> text, and the keys in which several configurations differ."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Difference:
-    """A key that not all configurations set to one value.
+    """A key that does not have the same value in all configurations.
 
     Attributes:
         key: such as `generator.guidance_scale`.
-        values: of each configuration; None where it lacks the key.
+        values: of each configuration; None if it lacks the key.
     """
 
     key: str

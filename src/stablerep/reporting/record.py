@@ -1,12 +1,12 @@
-"""What is kept of a run so that it can be compared: its tables, its configuration, and a few images.
+"""What is kept of a run for comparisons: its tables, its configuration, and a few images.
 
     metrics.parquet        the table of metrics
     unit_scores.parquet    the scores of each unit, for paired intervals
     images.parquet         `set`, `caption_id`, `text`, `picture` (data address of a PNG)
-    record.json            the rest
+    record.json            everything else
 
-A caption's id is a hash of its text. The captions with the lowest ids are kept, so that two runs keep images
-of the same ones, as far as both have them.
+A caption's id is a hash of its text. The captions with the lowest ids are kept, so two runs keep images of
+the same captions as far as both have them.
 """
 
 import json
@@ -41,9 +41,9 @@ class RunRecord:
         experiment_name: of its configuration.
         seeds: of the run.
         headline: its report's headline.
-        cautions: sentences that limit it.
-        configuration: all that shapes its figures.
-        image_sets: name -> plain facts, such as `num_images`.
+        cautions: sentences that limit the headline.
+        configuration: everything that its figures depend on.
+        image_sets: name -> facts, such as `num_images`.
         seconds: node -> seconds.
         metrics: see `stablerep.reporting.content.ReportContent`.
         unit_scores: likewise.
@@ -83,7 +83,7 @@ def kept_captions(caption_ids: Iterable[str]) -> list[str]:
 
 
 def write_record(folder: Path, record: RunRecord) -> None:
-    """Writes a record's files to a folder, which is made where it is missing."""
+    """Writes a record's files to a folder; makes the folder if it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     tables = {_METRICS: record.metrics, _UNITS: record.unit_scores, _IMAGES: record.images}
     for name, table in tables.items():
@@ -94,7 +94,7 @@ def write_record(folder: Path, record: RunRecord) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Returns what JSON does not take in a form that it does."""
+    """Converts a value that JSON cannot represent to one that it can."""
     return dict(value) if isinstance(value, Mapping) else str(value)
 
 

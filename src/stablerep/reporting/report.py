@@ -30,11 +30,11 @@ from stablerep.reporting.tables import ArmRow, ArmsTable, list_tasks, make_table
 from stablerep.reporting.worth_it import EQUALS, answer, draw_worth
 
 # facts of an image set that have their own place on the page
-_NUM_PAIRS = 12  # of a kind and a set
+_NUM_PAIRS = 12  # shown for each kind and set
 _NEAR_TITLES = {
-    "training_image": "beside the nearest image that the generator learned from",
+    "training_image": "images beside the nearest training images of the generator",
     "near_duplicate": "near-duplicates within the set",
-    "overlap": "images that are in an evaluation set, or nearly",
+    "overlap": "images that are in an evaluation set, or nearly the same",
 }
 _PLACED_FACTS = ("generation", "alignment", "gate")
 
@@ -49,7 +49,7 @@ class ResultSection:
         figures: evaluation -> address of its figure.
         other_tasks: all tasks by the leading evaluation; None where there is one.
         other_metrics: metrics that the table leaves out; None where there are none.
-        each_seed: the leading figure with each seed; None where there is one seed.
+        each_seed: the leading figure with each seed; None if there is only one.
     """
 
     name: str
@@ -220,7 +220,7 @@ def _check_every_arm_is_in(content: ReportContent) -> None:
 
 
 def _guidance_figures(content: ReportContent, table: ArmsTable) -> dict[str, str]:
-    """Returns text for those who cannot see it -> address of each figure over the guidance scale."""
+    """Returns alternative text -> address, for each figure over the guidance scale."""
     figures = {}
     if series := accuracy_over_guidance(content, table):
         metric = table.evaluations[table.leading]
@@ -228,15 +228,15 @@ def _guidance_figures(content: ReportContent, table: ArmsTable) -> dict[str, str
         figures[f"{title}, over the guidance scale"] = draw_over_guidance(series, metric, title)
     if series := alignment_over_guidance(content):
         number = min(point.interval.num_units for points in series.values() for point in points)
-        title = f"mean alignment with quartiles, n = {number:,} images of a set"
+        title = f"mean alignment with quartiles, n = {number:,} images per set"
         figures[f"{title}, over the guidance scale"] = draw_over_guidance(series, "alignment", title)
     for metric, what in (("vendi", "diversity"), ("coverage", "coverage of the reference")):
         if series := set_metric_over_guidance(content, metric):
             number = min(point.interval.num_units for point in series[metric])
-            title = f"{what}, n = {number:,} images of a set"
+            title = f"{what}, n = {number:,} images per set"
             figures[f"{title}, over the guidance scale"] = draw_over_guidance(series, metric, title)
     if content.guidance_study is not None:
-        figures["Validation score over the guidance scale, by the study"] = draw_study(content.guidance_study)
+        figures["Validation score over the guidance scale, in the study"] = draw_study(content.guidance_study)
     return {alt: svg_address(figure) for alt, figure in figures.items()}
 
 

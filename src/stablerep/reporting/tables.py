@@ -49,7 +49,7 @@ class Cell:
         return "below" if self.difference.high < 0 else "level"
 
     def judged(self, metric: str) -> str:
-        """Returns `good` or `bad` where the verdict is above or below, by what is better of the metric."""
+        """Returns `good` or `bad` if the verdict is above or below, by which is better for the metric."""
         if self.verdict not in ("above", "below"):
             return "level"
         return "good" if (self.verdict == "below") == lower_is_better(metric) else "bad"
@@ -77,7 +77,7 @@ class ArmRow:
 
     @property
     def is_floor(self) -> bool:
-        """Whether nothing was trained for it: what every arm has to beat."""
+        """Whether it was not trained: every arm has to beat it."""
         return self.images == self.method == NONE
 
 
@@ -135,9 +135,9 @@ def list_tasks(metrics: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def _choose_leading(shown: pd.DataFrame) -> str:
-    """Returns the linear probe where there is one, else the evaluation of most arms, the first of equals.
+    """Returns the linear probe if there is one, else the evaluation of most arms, the first of equals.
 
-    One that is shown by an accuracy goes before others.
+    An evaluation whose figure is an accuracy is preferred.
     """
     accuracies = shown[shown["metric"] == ACCURACY]
     rows = shown if accuracies.empty else accuracies
@@ -214,7 +214,7 @@ def make_cell(rows: pd.DataFrame, name: str, baseline: str, resampled: Resampled
         rows: of the metrics, one for each seed.
         name: of the arm, as `resampled` has it.
         baseline: that it is compared with.
-        resampled: the scores by unit; None where there are none.
+        resampled: the scores by unit; None if there are none.
     """
     values = tuple(float(value) for value in rows.sort_values("seed")["value"])
     first, num_units = rows.iloc[0], int(rows["num_units"].iloc[0])

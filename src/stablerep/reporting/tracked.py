@@ -1,4 +1,4 @@
-"""What is compared between versions of an experiment: figures by arm, and the curves of training."""
+"""What is compared between versions of an experiment: figures by arm, and training curves."""
 
 from collections.abc import Mapping
 
@@ -26,7 +26,7 @@ def figures_by_arm(metrics: pd.DataFrame) -> Figures:
 
 
 def table_of_figures(figures: Figures) -> pd.DataFrame:
-    """Returns one row for each arm and seed, with a column for each figure: what a plot reads."""
+    """Returns one row for each arm and seed, with a column for each figure, for plots."""
     rows = {
         f"{arm} {seed}": {name: by_seed[seed] for name, by_seed in named.items() if seed in by_seed}
         for arm, named in figures.items()
@@ -39,7 +39,7 @@ def curves_of(histories: Mapping[tuple[str, int], pd.DataFrame], column: str) ->
     """Returns one column of all histories side by side.
 
     Args:
-        histories: by arm and seed; each has `images`, the views seen until then, and perhaps the column.
+        histories: by arm and seed; each has `images`, the views seen so far, and may have the column.
         column: such as `loss`.
 
     Returns:

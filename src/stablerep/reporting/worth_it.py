@@ -1,12 +1,12 @@
-"""Is synthetic worth it? Real, synthetic and half of each, at equal images, equal captions, equal compute.
+"""Is synthetic worth it? Real, synthetic and half of each, at equal images, captions or compute.
 
-Which arms are compared follows from the configuration, not from their names. What an arm's images are follows
-from the sources of its set's parts; what is equal follows from its set: a mixture as large as another set has
-an equal number of images, or of captions where its shares count captions; an arm with `as_much_compute_as`
-has equal compute, beside the arm that it names.
+Which arms are compared follows from the configuration, not from their names. The sources of a set's parts say
+whether an arm's images are real or synthetic. What is equal follows from the set, too: a mixture as large as
+another set has an equal number of images, or of captions if its shares count captions. An arm with
+`as_much_compute_as` has the same compute as the arm that it names.
 
 The sentence compares the best real arm with the best synthetic one. Which arms are best is chosen on
-validation images, so that the compared figures, of test images, are of no choice.
+validation images, so the choice does not bias the compared figures, which are of test images.
 """
 
 import math
@@ -31,8 +31,8 @@ EQUALS = {
     CAPTIONS: "an equal number of captions",
     COMPUTE: "equal compute (generation included)",
 }
-_SHIFTS = {REAL: 0.22, SYNTHETIC: 0.0, HALF: -0.22}  # of a kind beside its method's line
-_KIND_SOURCES = {REAL: CORPUS, SYNTHETIC: GENERATED, HALF: MIXTURE}  # whose colours they have
+_SHIFTS = {REAL: 0.22, SYNTHETIC: 0.0, HALF: -0.22}  # vertical offset of a kind from its method's line
+_KIND_SOURCES = {REAL: CORPUS, SYNTHETIC: GENERATED, HALF: MIXTURE}  # whose colours the kinds take
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class WorthArm:
         kind: `real`, `synthetic` or `half`.
         num_images: of its set.
         num_captions: of its set.
-        num_views: that it saw in training, the mean over seeds; None where no history is there.
+        num_views: that it saw in training, the mean over seeds; None if there is no history.
         interval: its accuracy.
         validation: its mean accuracy on validation images.
     """
@@ -62,12 +62,12 @@ class WorthArm:
 
 @dataclass(frozen=True)
 class WorthRow:
-    """One method at one equality.
+    """The arms of one method that are compared at one equality.
 
     Attributes:
         equal: a key of `EQUALS`.
         method: its name.
-        arms: kind -> arm; a method lacks those that its images do not allow.
+        arms: kind -> arm, without those whose images the method cannot be trained on.
         differences: kind -> how much more accurate it is than the real arm; none where there is no real arm.
     """
 
@@ -84,10 +84,10 @@ class Worth:
     Attributes:
         set_name: the evaluation set on which it is given.
         task: its task.
-        evaluation: by which arms are compared.
+        evaluation: compares the arms.
         rows: by equality, then method.
         sentence: the answer.
-        limits: sentences that say what it cannot say.
+        limits: sentences on what the answer does not cover.
     """
 
     set_name: str
@@ -99,10 +99,10 @@ class Worth:
 
 
 def answer(content: ReportContent) -> Worth | None:
-    """Answers from a run's figures; None where no arms are to be compared in this way.
+    """Answers from a run's figures; None if no arms can be compared in this way.
 
-    Of several evaluation sets it takes the one on which the best of the compared arms is least accurate: near
-    100 % arms cannot differ.
+    Of several evaluation sets it takes the one on which the best of the compared arms is least accurate,
+    because near 100 % arms cannot differ.
 
     Raises:
         DataError: metrics or unit scores do not fit the arms.
@@ -126,7 +126,7 @@ def answer(content: ReportContent) -> Worth | None:
 
 
 def _groups(content: ReportContent) -> Iterator[tuple[tuple[str, str], dict[str, str]]]:
-    """Yields (equality, method) -> kind -> arm, where there are a synthetic arm and another one."""
+    """Yields (equality, method) -> kind -> arm, for those with a synthetic arm and at least one other."""
     groups: dict[tuple[str, str], dict[str, str]] = {}
     for name, arm in content.arms.items():
         kind, equal = kind_of(content, str(arm["images"])), _equality_of(content, arm)
@@ -141,7 +141,7 @@ def _groups(content: ReportContent) -> Iterator[tuple[tuple[str, str], dict[str,
 
 
 def kind_of(content: ReportContent, images: str) -> str | None:
-    """Returns whether a set has real or synthetic images or both; None where it is not in the page."""
+    """Returns whether a set has real images, synthetic ones or both; None if the page does not have it."""
     kinds = {GENERATED: SYNTHETIC}
     found = {kinds.get(source, REAL) for source in _sources_of(content, images)}
     if not found:
@@ -230,15 +230,15 @@ def _clause(table: ArmsTable, equal: str, rows: Sequence[WorthRow]) -> str:
         return f"at {EQUALS[equal]} no real arm was trained"
     difference = table.resampled[table.leading].difference(synthetic.arm, real.arm)
     if difference is None:
-        return f"at {EQUALS[equal]} the arms have no scores by unit to compare"
+        return f"at {EQUALS[equal]} the arms cannot be compared, as they have no scores per unit"
     if difference.low > 0:
         verdict = "synthetic images are worth it"
     elif difference.high < 0:
         verdict = "synthetic images are not worth it"
     else:
-        verdict = "synthetic and real images are not told apart"
+        verdict = "there is no clear difference between synthetic and real images"
     return (
-        f"at {EQUALS[equal]} {verdict}: {title_of(synthetic.method)} on synthetic images has "
+        f"at {EQUALS[equal]} {verdict}: {title_of(synthetic.method)} on synthetic images reaches "
         f"{percent(synthetic.interval.value)} %, {points(difference.value)} points "
         f"({bounds(difference, signed=True)}) against {title_of(real.method)} on real ones"
     )
@@ -258,11 +258,11 @@ def _limits(content: ReportContent, rows: Sequence[WorthRow]) -> Iterator[str]:
     if lacking:
         yield (
             f"{' and '.join(lacking)} could not be trained on real images: a method that takes several "
-            "images of a caption needs captions that have them. Of a mixture it leaves out captions with one."
+            "images of a caption needs captions that have them. In a mixture it skips those with one image."
         )
     yield (
-        "Compute counts drawing images and training, in seconds of this machine; not the training of the "
-        "generator, nor photographs and captions."
+        "Compute is the time on this machine for drawing images and for training. It does not include "
+        "training the generator, taking photographs or writing captions."
     )
 
 
@@ -270,12 +270,12 @@ def say_what_few_seeds_cannot_say(num_seeds: int) -> str:
     """Returns what a run with fewer than three seeds cannot say."""
     if num_seeds == 1:
         return (
-            "One seed: the intervals hold no differences between seeds, so it cannot be said whether another "
-            "seed would give the same order."
+            "One seed: differences between seeds are not in the intervals, so another seed might give "
+            "another order."
         )
     return (
-        "Two seeds: their spread is known from one difference alone, so the intervals are wide (t of 12.7), "
-        "and only large differences can be told apart."
+        "Two seeds: their spread is estimated from a single difference, so the intervals are wide (t is "
+        "12.7) and show only large differences."
     )
 
 
@@ -312,7 +312,7 @@ def _draw_arm(axes: Axes, place: float, arm: WorthArm) -> None:
 def worth_markdown(worth: Worth) -> str:
     """Returns the sentence, the table and its limits as Markdown; views only where they are known."""
     has_views = any(arm.num_views is not None for row in worth.rows for arm in row.arms.values())
-    heads = ["at", "method", "images", "n images", "n captions", "accuracy, %", "to real, points"]
+    heads = ["comparison at", "method", "images", "n images", "n captions", "accuracy, %", "to real, points"]
     lines = [_table_line(heads, has_views, "views"), "|---" * (len(heads) + has_views) + "|"]
     for row in worth.rows:
         for kind, arm in row.arms.items():

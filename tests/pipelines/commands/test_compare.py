@@ -61,7 +61,7 @@ def test_folders_and_tracked_runs_are_compared_on_one_page(project: Path, tracke
     page = (project / "pages/page.html").read_text()
     assert "3 runs compared" in page
     assert "headline of one" in page and "headline of two" in page
-    assert f"animals default ({tracked['one'][:8]})" in page and "<b>elsewhere</b> (compared with)" in page
+    assert f"animals default ({tracked['one'][:8]})" in page and "<b>elsewhere</b> (baseline)" in page
 
 
 @pytest.mark.parametrize("below", [".", "record", "08_reporting/record", "data/08_reporting/record"])
@@ -86,13 +86,13 @@ def test_runs_that_cannot_be_compared_are_refused_with_what_to_do(
     for run, told in (
         (
             "animals trainings",
-            "is no folder, and no run in MLflow; must be one of animals default, animals tr",
+            "is neither a folder nor a run in MLflow; must be one of animals default, animals tr",
         ),
-        ("animals default", "2 runs are called so; name one by its id:"),
-        ("animals training", "keeps no record to compare. Make it there with `kedro run --pipelines rep"),
-        (tracked["arm"], f"is a part of run {tracked['bare']}, an arm or a trial; must be a whole run."),
-        ("empty", "empty: has no record of a run, here or in data/08_reporting/record."),
-        ("one", "run 'one': is given twice, as one; must be given once."),
+        ("animals default", "2 runs have this name; give the id of one:"),
+        ("animals training", "has no record to compare. Make one there with `kedro run --pipelines rep"),
+        (tracked["arm"], f"is an arm or a trial of run {tracked['bare']}; must be a whole run."),
+        ("empty", "empty: has no record of a run, neither here nor in data/08_reporting/record."),
+        ("one", "run 'one': is given twice, as one; each run must be given once."),
     ):
         done = call("one", run)
         assert done.exit_code == 1 and told in done.output, done.output

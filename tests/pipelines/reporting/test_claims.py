@@ -33,7 +33,7 @@ def test_the_page_is_that_of_the_runs_tables(tmp_path: Path, capsys: pytest.Capt
     arguments = kept(tmp_path, run)
     assert main(arguments) == 0
     assert Path(arguments[2]).read_text() == claims_markdown(run)
-    assert "is written" in capsys.readouterr().out
+    assert "wrote " in capsys.readouterr().out
 
 
 def test_a_run_that_is_not_there_is_reported_and_no_page_is_written(

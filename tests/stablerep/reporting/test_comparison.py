@@ -119,7 +119,7 @@ def test_the_page_shows_what_differs_and_images_of_shared_captions_side_by_side(
 
 
 def test_equal_configurations_are_said_to_be_equal() -> None:
-    assert "Nothing: the configurations are equal." in build_comparison(
+    assert "Nothing differs: the configurations are equal." in build_comparison(
         {"a": make_record(), "b": make_record()}
     )
 

@@ -72,7 +72,7 @@ def test_an_arm_that_beats_neither_reference_is_said_to_beat_neither():
 
 def test_without_a_reference_the_headline_says_so():
     sentence, _ = headline_of(content_with(arms=["stablerep"]))
-    assert "it was compared with no untrained encoder and no raw pixels" in sentence
+    assert "it was compared with neither an untrained encoder nor raw pixels" in sentence
 
 
 def test_without_a_trained_arm_the_headline_says_so():

@@ -98,7 +98,7 @@ def test_the_page_shows_sets_arms_rejects_gates_and_times(html: str) -> None:
         "too few words",
         "line 2: (empty)",
         "enough rows broken",
-        "generate images 44.2 s train arm 5 min 13 s all 5 min 57 s",
+        "generate images 44.2 s train arm 5 min 13 s total 5 min 57 s",
         "images per second 93.22",
         "6 trainings of 6 arms on 4 image sets; frozen encoders, tested on 2 evaluation sets by "
         "2 evaluations",
@@ -140,7 +140,7 @@ def test_the_headline_holds_its_own_limits() -> None:
 def test_the_page_says_how_intervals_over_seeds_are_made(html: str) -> None:
     assert "There is one seed" in text_of(html)
     text = text_of(build_report(make_content((0, 1, 2))))
-    assert "The variance of a mean has two parts: of the units" in text
+    assert "The variance of a mean has two parts: that of the units" in text
     assert "seeds 0, 1, 2" in text
     assert "and the seeds of an arm" in text
     assert "There is one seed" not in text
@@ -231,7 +231,7 @@ def test_the_page_shows_neighbours_and_a_map_with_texts() -> None:
     page = build_report(replace(make_content(), learned=make_learned()))
     text = text_of(page)
     assert "What the encoders find similar" in text
-    assert "by StableRep, for" in text and "n = 30 test images" in text
+    assert "% with StableRep, " in text and "n = 30 test images" in text
     assert 'alt="right: cow"' in page and 'alt="test image of class cow"' in page
     assert 'role="img" aria-label="Map of 30 test images' in page
     assert page.count("<image href=") == 1 and Page(page).open == []

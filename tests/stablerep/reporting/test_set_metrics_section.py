@@ -57,7 +57,7 @@ def with_metrics() -> ReportContent:
 def test_metrics_stand_in_rows_and_sets_with_the_reference_in_columns() -> None:
     page = build_report(with_metrics())
     text = text_of(page)
-    assert "Beside the reference zoo.validation: 1,600 images" in text
+    assert "Compared with the reference zoo.validation: 1,600 images" in text
     assert (
         "metric synthetic real zoo.validation reference vendi scorer a-01 11.2 n = 1,000 11.5 n = 900 12.5"
         in text
