@@ -77,7 +77,7 @@ def build_evaluation_set(name: str, entry: dict[str, Any]) -> "Corpus":
 
 
 def corpus_of_set(image_set: str, parameters: Mapping[str, Any], corpus: "Corpus") -> "Corpus":
-    """Returns the corpus whose real images an image set has: an evaluation set, or that of the experiment.
+    """Returns the corpus of an image set's real images: an evaluation set, or the experiment's corpus.
 
     Args:
         image_set: its name.

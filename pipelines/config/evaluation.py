@@ -134,7 +134,7 @@ def validation_scores(
 ) -> pd.Series:
     """Returns the first evaluation's mean score of each validation unit, of the first set's first task.
 
-    Evaluations that need text are passed over, as not every arm can take them, and those that do not rank
+    Evaluations that need text are skipped, as some arms cannot take them; so are those that do not rank
     encoders. Choices such as the guidance
     scale's are made on the scores: the test split is not opened.
     """

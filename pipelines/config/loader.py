@@ -162,11 +162,11 @@ def _with_lists(value: Any) -> Any:
 
 
 def _compose_chosen(folder: Path, overrides: list[str]) -> DictConfig:
-    """Composes the groups, and follows what the experiments' files say of each other.
+    """Composes the groups, and follows what the experiments' files say about each other.
 
-    `on_top_of` names the experiment that another one is added to where it is chosen alone; `with_generator`
-    the one to take in place of the first where a generator is chosen; `replacing_arms` is what the arms are
-    then, whatever the experiments before had.
+    `on_top_of` names the experiment that comes first if this one is chosen alone; `with_generator` the one
+    that replaces the first if a generator is chosen; `replacing_arms` replaces all arms of the experiments
+    before.
     """
     config = _compose_groups(folder, overrides)
     chosen = _experiments_in(overrides)

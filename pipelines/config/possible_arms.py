@@ -127,7 +127,7 @@ def without_impossible_arms(parameters: dict[str, Any]) -> dict[str, Any]:
     lost = [name for name, arm in kept.items() if (arm["as_much_compute_as"] or name) not in kept]
     for name in lost:
         other = kept.pop(name)["as_much_compute_as"]
-        logger.warning("arms.%s is left out: it has as much compute as %s, which is left out.", name, other)
+        logger.warning("arms.%s is left out: it takes its compute from %s, which is left out.", name, other)
     if not kept:
         raise ConfigError(
             f"arms: none is left, because corpus {corpus.name!r} has no captions, or too few images of one, "

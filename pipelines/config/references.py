@@ -71,7 +71,7 @@ def load_reference(name: str, reference: ReferenceSettings) -> tuple[Encoder, Ma
 
 
 def check_references(references: Mapping[str, Any]) -> None:
-    """Loads the models with weights of the user's own: their faults would be found after hours of training.
+    """Loads the models with the user's own weights, because a fault would else show after hours of training.
 
     Raises:
         ConfigError: timm has no such model.

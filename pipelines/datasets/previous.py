@@ -1,4 +1,4 @@
-"""What an earlier run left, for a node that goes on from it or shows it; never written under this name."""
+"""Outputs of an earlier run, for a node that continues or shows them; never written under this name."""
 
 import logging
 from typing import Any
@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 
 class Previous(WholeFileDataset):
-    """Put before a dataset's class, it makes a missing file None instead of an error."""
+    """A mixin for datasets: a missing file gives None instead of an error."""
 
     def load(self) -> Any:
         """Returns the data; None where there is none, or it cannot be read."""

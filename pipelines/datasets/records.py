@@ -1,4 +1,4 @@
-"""What is kept of a run so that it can be compared with others."""
+"""The record of a run, by which it is compared with others."""
 
 import os
 from pathlib import Path

@@ -47,7 +47,7 @@ class Datasets:
         return dict(options) if isinstance(options, Mapping) else {}
 
     def kind(self, dataset: str) -> str:
-        """Returns the list of a stage in which a dataset stands: `outs`, or `metrics` for `dvc metrics`."""
+        """Returns the list of a stage that has a dataset: `outs`, or `metrics` for `dvc metrics`."""
         return str(self.options(dataset).get("kind", "outs"))
 
     def filled_by(self, room: str) -> list[str]:

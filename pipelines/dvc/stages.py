@@ -29,7 +29,7 @@ UNTRACKED_KEYS = {"executor"}
 # So that `dvc repro` finds the project's programs without an activated environment.
 _PATH = 'PATH="$PWD/.venv/bin:$PATH"'
 _DEFAULT = "__default__"
-_OURS = {"stage", "kind"}  # keys of `metadata.dvc` that are no options of DVC's outputs
+_OURS = {"stage", "kind"}  # keys of `metadata.dvc` that are not options of DVC's outputs
 _PARAMETERS = "parameters"
 _PREFIX = "params:"
 # The characters that DVC allows in the name of a stage.

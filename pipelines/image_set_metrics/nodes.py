@@ -1,4 +1,4 @@
-"""Adapters of the room of image-set metrics."""
+"""The node that measures image sets."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def measure_image_sets(
     """Measures every image set against the reference.
 
     Args:
-        set_features_work: features that were computed before are kept in it.
+        set_features_work: cache of features.
         scorer_folder: the embedded scorer's.
-        takedowns: training images that they cover are not shown.
+        takedowns: training images that were taken down are not shown.
         set_metrics: the section.
         set_comparison: the section.
         extractor: the section.
@@ -127,7 +127,8 @@ def _samples(
 ) -> list[Sample]:
     """Chooses the images of each set that are measured.
 
-    A set has labels of its corpus's tasks; of a reference with other classes they follow from the captions.
+    A set has the labels of its corpus's tasks; if the reference has other classes, labels come from the
+    captions.
 
     Args:
         sets: by name.
@@ -168,10 +169,10 @@ def _training_images(
     pretraining_seed: int,
     **others: Any,
 ) -> Callable[[int], Sample] | None:
-    """Returns what samples the generator's training images.
+    """Returns a function that samples the generator's training images.
 
-    None where a set is drawn by a generator that the recipe of `pretraining` did not make, as the training
-    images of others are not on the disk.
+    None if a set was drawn by a generator that the recipe of `pretraining` did not make, because the
+    training images of other generators are not on the disk.
     """
     from stablerep.generation.pretraining.captioned_pixels import build_captioned_pixels, taken_down_in
     from stablerep.image_set_metrics.training_images import training_images as sampled

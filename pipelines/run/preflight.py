@@ -362,7 +362,7 @@ def _why_not(method: Any, images: str, corpus: "Corpus", parameters: dict[str, A
 
 
 def _too_many_classes(name: str, corpus: "Corpus", parameters: dict[str, Any]) -> str | None:
-    """Says why an arm of method `supervised` has too few dimensions for the classes of its images."""
+    """Says why a `supervised` arm cannot be trained if its head has too few dimensions for the classes."""
     from pipelines.config.arm_plan import head_of
     from stablerep.methods.supervised import Supervised
 

@@ -1,6 +1,6 @@
 """What becomes of an arm in MLflow: a nested run, opened with its first row and followed while it is trained.
 
-With several seeds the arm's run has a run of each seed below it, and the figures over all seeds itself.
+With several seeds, an arm's run has the figures over all seeds, and a nested run for each seed.
 
 Rows are sent by MLflow's own thread, so that a slow store holds up no step.
 """

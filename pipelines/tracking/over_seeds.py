@@ -1,4 +1,4 @@
-"""An arm's figures over all of its seeds, with intervals that hold seeds and units, as MLflow shows them."""
+"""An arm's figures over all of its seeds, with intervals over seeds and units, for MLflow."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 def figures_over_seeds(
     unit_scores: "pd.DataFrame", num_bootstrap: int, seed: int
 ) -> dict[str, dict[str, float]]:
-    """Returns arm -> metric -> value, of the arms with several seeds.
+    """Returns arm -> metric -> value, for arms with several seeds.
 
     Args:
         unit_scores: `arm`, `seed`, `set`, `task`, `evaluation`, `metric`, `unit`, `score`.
@@ -17,7 +17,7 @@ def figures_over_seeds(
         seed: of the resamples.
 
     Returns:
-        Names as of one seed, `<set>.<task>.<evaluation>.<metric>`, with `.low`, `.high` and `.num_seeds`.
+        Named as for one seed: `<set>.<task>.<evaluation>.<metric>`, with `.low`, `.high` and `.num_seeds`.
     """
     from stablerep.reporting.intervals import Resampled
 

@@ -13,9 +13,9 @@ _MAX_PARAM_CHARS = 6000  # MLflow's limit
 
 
 def log_params(client: MlflowClient, run_id: str, flat: Mapping[str, str]) -> None:
-    """Logs parameters to a run, as many calls as it takes.
+    """Logs parameters to a run, in as many calls as needed.
 
-    Long texts are cut to what MLflow takes; params.yaml has the whole.
+    Long texts are cut to MLflow's limit; params.yaml has them in full.
     """
     params = [Param(name, value[:_MAX_PARAM_CHARS]) for name, value in flat.items()]
     for start in range(0, len(params), _MAX_PARAMS):

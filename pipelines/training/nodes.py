@@ -56,7 +56,7 @@ def train_arm(
         method: the entry of its method.
         encoder: the section.
         training: the section.
-        compute: of an arm with `as_much_compute_as`: `own_set`, `other_set` and the arm `other`.
+        compute: for an arm with `as_much_compute_as`: `own_set`, `other_set` and the arm `other`.
     """
     from stablerep.training.arms import train_arm as train
     from stablerep.training.equal_compute import views_of_equal_compute

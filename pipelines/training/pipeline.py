@@ -75,7 +75,7 @@ def create_arm_pipeline(name: str, seed: int, parameters: dict[str, Any]) -> Pip
 
 
 def _compute_inputs(arm: dict[str, Any], seed: int, parameters: dict[str, Any]) -> dict[str, str]:
-    """Returns what an arm's number of views follows from where it is given another arm's compute."""
+    """Returns the inputs that decide the number of views of an arm with `as_much_compute_as`."""
     other = arm.get("as_much_compute_as")
     if not other:
         return {}

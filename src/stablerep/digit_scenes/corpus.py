@@ -51,7 +51,7 @@ class DigitScenes(Corpus):
         path: of the captions file, or a glob.
         open_share: share of the captions, chosen by a hash of their text, that are read with "digit" in the
             place of the digit that they name. At 0.5 half of the captions do not say which class is probed,
-            so that methods that read text are not favoured.
+            so that methods that read text have no advantage.
     """
 
     path: str
@@ -152,7 +152,7 @@ class EvaluationScenes(Corpus):
     """Labelled real scenes: train of the fit hands, validation and test of hands that nothing learns from.
 
     Scenes of one hand share its handwriting, so the hand is the statistical unit. A scene has one caption,
-    which names all that it shows: one that left something open would be true of other scenes, too. The images
+    which names everything that it shows: a vaguer caption would also be true of other scenes. The images
     are drawn again each time that they are needed: their table holds no file.
 
     Attributes:
@@ -290,9 +290,9 @@ class EvaluationScenes(Corpus):
 class HardScenes(EvaluationScenes):
     """Labelled real scenes that vary further than those of captions, with fewer labels to learn from.
 
-    On `EvaluationScenes` most encoders are at 95 %, also that of a perfect generator. Here digits are smaller
-    and turned and sheared further, on grounds of more contrast and noise than in any training image, so that
-    encoders stay apart.
+    On `EvaluationScenes` most encoders reach 95 %, including that of a perfect generator. Here digits are
+    smaller, and are rotated and sheared further, on grounds with more contrast and noise than in any training
+    image, so that encoders differ.
     """
 
     num_train: int = 500

@@ -1,4 +1,4 @@
-"""How far digit scenes vary: the style of the captions' scenes, and a harder one for evaluation alone."""
+"""How far digit scenes vary: the style of the captions' scenes, and a harder one only for evaluation."""
 
 import math
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ class Style:
     """The ranges from which a scene is drawn.
 
     Attributes:
-        scale: the digit's share of the image's side, the least and the most.
-        rotation_rad: at most, to either side.
-        shear: at most, to either side.
-        ink_jitter: standard deviation of the ink's colour, of 1.
-        ground_jitter: of the ground's colour, likewise.
-        shade: the texture's second colour is the ground darkened to this, the least and the most.
-        noise: standard deviation of each pixel, of 1.
+        scale: least and greatest share of the image's side that the digit takes.
+        rotation_rad: greatest rotation to either side.
+        shear: greatest shear to either side.
+        ink_jitter: standard deviation of the ink's colour, in [0, 1].
+        ground_jitter: standard deviation of the ground's colour, in [0, 1].
+        shade: least and greatest factor that darkens the ground to the texture's second colour.
+        noise: standard deviation of each pixel, in [0, 1].
     """
 
     scale: tuple[float, float] = (0.58, 0.90)
@@ -29,5 +29,5 @@ class Style:
 
 USUAL = Style()
 # Chosen on validation hands, before any encoder was tested on held-out ones with it (docs/experiments.md);
-# frozen since: other numbers are another evaluation set, with another name.
+# fixed since then: an evaluation set with other numbers must have another name.
 HARD = Style(scale=(0.45, 0.9), rotation_rad=math.radians(25), shear=0.3, shade=(0.55, 0.7), noise=0.03)

@@ -1,7 +1,8 @@
-"""An order of rows that is random, and that a disk can follow.
+"""A random order of rows that is fast to read from a disk.
 
-Features of many images lie in one file, often sorted by class. Rows in a fully random order would be read one
-by one from all over the file. Here the file is cut into blocks; a group of random blocks is mixed at a time.
+Features of many images lie in one file, often sorted by class. In a fully random order, rows would be read
+one by one from all over the file. Here the file is cut into blocks, and one group of random blocks is mixed
+at a time.
 
 Legend: N rows.
 """

@@ -23,7 +23,7 @@ _DRAWS_AT_A_TIME = 4_000_000  # 64 MB of indices and scores, however many units 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over units, or a function of means, with its percentile interval.
+    """A mean over units, or a function of such means, with its percentile interval.
 
     Attributes:
         value: the mean.
@@ -100,8 +100,8 @@ def interval_of_function(
 def interval_over_units_and_repeats(means_UE: np.ndarray, num_bootstrap: int, seed: int) -> Interval:
     """Resamples units and repeats with replacement, independently.
 
-    Repeats are what was drawn besides the units, such as the shots of an episode: other draws would give
-    other scores, so they are a sample too (two crossed factors: A. B. Owen, The pigeonhole bootstrap,
+    Repeats are other random draws, such as the shots of an episode: other draws would give other scores,
+    so they are a sample too (two crossed factors: A. B. Owen, The pigeonhole bootstrap,
     Annals of Applied Statistics 1(2), 2007).
 
     Args:
@@ -141,7 +141,7 @@ def _resampled_means(scores: np.ndarray, num_bootstrap: int, seed: int) -> np.nd
 def _interval(value: float, resampled: np.ndarray, num_units: int) -> Interval:
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
-    # of few resamples all may lie on one side of the value, and of many by rounding
+    # all resamples may lie on one side of the value: if there are few, or by rounding
     return Interval(value, min(float(low), value), max(float(high), value), num_units)
 
 

@@ -1,14 +1,14 @@
-"""Calibration of the linear probe: does it know how sure it may be?
+"""Calibration of the linear probe: is it right as often as its confidence says?
 
 The probe is that of `linear_probe`. Its probabilities are measured as they are, and again with logits divided
-by a temperature that is chosen on the validation images (C. Guo et al., On calibration of modern neural
-networks, arXiv:1706.04599, sections 2 and 4.2); predictions and accuracy do not change by it.
+by a temperature chosen on the validation images (C. Guo et al., On calibration of modern neural
+networks, arXiv:1706.04599, sections 2 and 4.2); this changes neither predictions nor accuracy.
 
     calibration error = sum_b | mean over images of 1[image in bin b] (1[correct] - confidence) |
 
 is their expected calibration error, with M bins of equal width of the confidence, which is the probability
-of the predicted class. Its means are over units, as those of every metric. It is biased upwards where few
-images are in a bin: compare values of one test set only. The negative log likelihood is in nats per image.
+of the predicted class. Its means are over units, as those of every metric. It is biased upwards if bins
+have few images: compare only values of one test set. The negative log likelihood is in nats per image.
 Legend: N images, F features, K classes, M bins.
 """
 
@@ -22,8 +22,8 @@ from stablerep.evaluation.evaluation import Choice, Measured
 from stablerep.evaluation.linear_probe import LinearProbe, LinearProbeSettings, standardised
 from stablerep.evaluation.subject import Prompts, Split, Unlabelled
 
-_LOG_TEMPERATURES = (-6.0, 6.0)  # 0.002 to 403; perfect probes have no optimum
-_LEAST = float(np.log(np.finfo(np.float64).tiny))  # nats; of a class that the train images lack
+_LOG_TEMPERATURES = (-6.0, 6.0)  # 0.002 to 403; a perfect probe has no optimum
+_LEAST = float(np.log(np.finfo(np.float64).tiny))  # nats; for a class that the train images lack
 
 
 class CalibrationSettings(LinearProbeSettings):

@@ -22,7 +22,7 @@ Benchmark = Literal["imagenet_c", "cifar10_c"]
 Kind = Literal["gaussian_noise", "gaussian_blur", "contrast", "jpeg"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 NUM_STRENGTHS = 5
-# Side of the images that the strengths of a benchmark are made for.
+# Side of the images for which the strengths of a benchmark were made.
 _SIZE_PX = {"imagenet_c": 224, "cifar10_c": 32}
 _STRENGTHS: dict[str, dict[str, tuple[float, ...]]] = {
     "imagenet_c": {
@@ -60,7 +60,7 @@ class Corruption:
 
     @property
     def key(self) -> str:
-        """What it does, with every number."""
+        """Describes the corruption with all its numbers."""
         return f"{self.kind} {self.amount:g} at {_SIZE_PX[self.benchmark]} px, seed {self.seed}"
 
     @property

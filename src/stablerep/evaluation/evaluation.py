@@ -2,7 +2,7 @@
 
 An evaluation asks something of a frozen encoder. It makes every choice in `choose`, which is given the train
 and validation split, and predicts in `score`, which is given the test images, never their labels. `measure`
-compares the predictions with the labels, by one or several metrics. `evaluate` alone opens the test split,
+compares the predictions with the labels, by one or several metrics. Only `evaluate` opens the test split,
 after all evaluations have chosen.
 Legend: N images, F features, E repeats, K means that a metric is a function of.
 """
@@ -71,7 +71,7 @@ class Measured:
     of_means: Callable[[np.ndarray], np.ndarray] | None = None
 
     def per_unit(self, units: np.ndarray) -> pd.Series:
-        """Returns the mean score of each unit, over repeats where there are some.
+        """Returns the mean score of each unit, also over repeats if there are any.
 
         Args:
             units: (N,) of the images.
@@ -80,7 +80,7 @@ class Measured:
             ValueError: the metric is a function of means.
         """
         if self.of_means is not None:
-            raise ValueError("a metric that is a function of means has no score of a unit")
+            raise ValueError("a metric that is a function of means has no scores of units")
         return mean_per_unit(self.scores if self.scores.ndim == 1 else self.scores.mean(axis=1), units)
 
     def interval(self, units: np.ndarray, num_bootstrap: int, seed: int) -> Interval:
@@ -107,8 +107,8 @@ class Evaluation(ABC):
         version: of its protocol: whatever changes its numbers, a default too, is a new version.
         needs_text: whether it only applies to encoders with a text tower.
         needs_captions: whether it only applies to evaluation sets whose images have captions.
-        ranks_encoders: whether more of its first metric means a better encoder, so that settings such as the
-            guidance scale may be chosen by it.
+        ranks_encoders: whether a higher first metric means a better encoder, so that it can choose settings
+            such as the guidance scale.
     """
 
     name: ClassVar[str]
@@ -152,19 +152,19 @@ class Evaluation(ABC):
         """
 
     def known(self, split: Split, task: str) -> np.ndarray:
-        """Returns (N,) bool: for which images it is known what is right; by default whose label is known."""
+        """Returns (N,) bool: the images whose right answer is known; by default those with a known label."""
         return split.known(task)
 
     def right(self, split: Split, task: str) -> np.ndarray:
-        """Returns (N,) what is right; by default the int64 labels."""
+        """Returns the (N,) right answers; by default the int64 labels."""
         return split.labels[task]
 
     def measure(self, choice: Choice, predicted: np.ndarray, right: np.ndarray) -> dict[str, Measured]:
-        """Compares predictions with what is right; by default by accuracy.
+        """Compares predictions with the right answers; by default by accuracy.
 
         Args:
             choice: what was chosen for the task.
-            predicted: (N, ...) by `score`, of those images of which it is known what is right.
+            predicted: (N, ...) by `score`, for the images whose right answer is known.
             right: (N,) as `right` has it.
 
         Returns:
@@ -175,7 +175,7 @@ class Evaluation(ABC):
 
 
 def check_several_classes(name: str, train: Split) -> None:
-    """Looks whether there is something to tell apart.
+    """Checks that each task has several classes.
 
     Args:
         name: of the evaluation, for the message.
@@ -187,8 +187,8 @@ def check_several_classes(name: str, train: Split) -> None:
     for task in train.tasks:
         if len(np.unique(train.labels[task][train.known(task)])) < 2:
             raise DataError(
-                f"{name}, task {task!r}: the train images are all of one class; there must be at least two. "
-                "Remove the task or change the split."
+                f"{name}, task {task!r}: all train images have the same class; there must be at least two "
+                "classes. Remove the task or change the split."
             )
 
 
@@ -246,7 +246,7 @@ def _why_left_out(evaluation: Evaluation, subject: Subject) -> str | None:
     if evaluation.needs_captions and not subject.labelled_set.has_captions:
         return (
             f"the validation and test images of evaluation set {subject.labelled_set.name} must have "
-            "captions and have none; columns.caption of the set names their column"
+            "captions but have none; columns.caption of the set names their column"
         )
     return None
 

@@ -31,7 +31,7 @@ class FeatureKey:
         labelled_set: digest of the set.
         size_px: side of the images that the encoder gets.
         dtype: float16 or float32.
-        change: what was done to the images; empty where nothing was.
+        change: what was done to the images; empty if nothing was.
     """
 
     encoder: str

@@ -78,7 +78,7 @@ class EncoderFeatures:
 
         Args:
             split: of the set.
-            change: what is done to its images before the encoder sees them; None: nothing.
+            change: what is done to its images before the encoder sees them; None for nothing.
 
         Raises:
             TrainingError: features are not finite.

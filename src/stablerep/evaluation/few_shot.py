@@ -1,11 +1,11 @@
 """Few-shot classification: a few labelled images of each class, the nearest class mean.
 
-In an episode each class shows n of its train images, the shots. Shots and queries are centred by the mean
-of the shots and brought to length 1; a query has the class whose mean shot is nearest. This is SimpleShot's
+In an episode each class has n of its train images, the shots. Shots and queries, less the mean of the shots,
+are scaled to length 1; a query gets the class whose mean shot is nearest. This is SimpleShot's
 classifier CL2N (arXiv:1911.04623, section 3), centred by the episode's own shots instead of another data set,
-so that an episode knows nothing else. Nothing is fitted or chosen: the validation images enter no shots.
+so that an episode uses nothing else. Nothing is fitted or chosen: validation images are never shots.
 
-Accuracies are means over episodes, and their intervals hold both: other episodes and other test images.
+Accuracies are means over episodes; their intervals cover both other episodes and other test images.
 Legend: N images, F features, E episodes, K classes.
 """
 
@@ -153,7 +153,7 @@ class FewShot(Evaluation):
         }
 
     def _episode(self, train: Split, task: str, episode: int) -> list[ClassMeans]:
-        """Returns a classifier for each number of shots; the fewer shots are the first of the more."""
+        """Returns a classifier for each number of shots; smaller numbers take the first of the shots."""
         labels = train.labels[task]
         rng = numpy_generator(self.name, self.settings.seed, episode)
         rows = [

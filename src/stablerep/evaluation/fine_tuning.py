@@ -3,7 +3,7 @@
 A linear layer that starts at zero is put on the encoder, and both are trained with the cross-entropy on a
 stratified part of the train images, the same for every encoder. The learning rate is chosen for each share on
 the validation images. Source: the protocol of SimCLR (arXiv:2002.05709, section 4.3) on 1 and 10 % of the
-labels, with AdamW for the authors' SGD, because it needs no rate of its own for each architecture.
+labels, with AdamW in place of the authors' SGD, because it does not need another rate for each architecture.
 Legend: N images, B images of a batch, K classes, F features, R shares of the labels.
 """
 
@@ -30,7 +30,7 @@ from stablerep.settings import Settings, Values
 
 logger = logging.getLogger(__name__)
 
-_SHIFT = 1 / 8  # of the side: the farthest that a train image is moved to each side
+_SHIFT = 1 / 8  # of the side: how far a train image is shifted at most
 _BATCH_SIZE_READ = 256
 
 
@@ -58,9 +58,9 @@ _DEFAULT = FineTuningSettings()
 
 
 class FineTuning(Evaluation):
-    """Accuracy of the encoder after it was trained further on few labels.
+    """Accuracy of the encoder after training it further on few labels.
 
-    Metrics: `labels_<share>` in per cent, such as `labels_1` and `labels_10`.
+    Metrics: `labels_<share>`, with the share in per cent, such as `labels_1` and `labels_10`.
 
     Args:
         shares: see `FineTuningSettings`.
@@ -153,7 +153,7 @@ class FineTuning(Evaluation):
         """Trains the encoder and a classifier on some images; returns them in evaluation mode on the CPU."""
         settings, device = self.settings, _device()
         rng = numpy_generator("fine-tuning", settings.seed, len(places))
-        # forked: an encoder may have dropout, and what runs after it must not depend on it
+        # forked: an encoder may have dropout, which must not change the random state of what runs later
         with torch.random.fork_rng():
             torch.manual_seed(seed_of("fine-tuning", settings.seed))
             network = _Classifier(images.copy_of_encoder(), num_classes).to(device).train()
@@ -172,7 +172,7 @@ class FineTuning(Evaluation):
 
 
 class _Classifier(nn.Module):
-    """An encoder with a linear layer that starts at zero, after features were brought to deviation 1."""
+    """An encoder and a linear layer that starts at zero, on features scaled to standard deviation 1."""
 
     def __init__(self, encoder: Encoder, num_classes: int) -> None:
         super().__init__()
@@ -190,7 +190,7 @@ class _Classifier(nn.Module):
 def stratified_part(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
     """Returns the places of a share of the images of each class, at least one of each, in rising order.
 
-    A smaller share is a part of a larger one.
+    A smaller share is a subset of a larger one.
 
     Args:
         labels: (N,) int64, -1 where unknown.
@@ -215,7 +215,7 @@ def _device() -> torch.device:
 
 
 def _batches(num: int, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yields batches without end; every image is seen before one is seen again."""
+    """Yields batches without end; every image is seen once before any is seen again."""
     waiting = np.empty(0, dtype=np.int64)
     while True:
         while len(waiting) < size:
@@ -225,7 +225,7 @@ def _batches(num: int, size: int, rng: np.random.Generator) -> Iterator[np.ndarr
 
 
 def _shifted(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """Moves each of (B, 3, S, S) images by up to an eighth of its side; what is free repeats its border."""
+    """Moves each of (B, 3, S, S) images by up to an eighth of its side; the gap repeats the border."""
     side = images.shape[-1]
     most = round(side * _SHIFT)
     padded = F.pad(images, (most, most, most, most), mode="replicate")

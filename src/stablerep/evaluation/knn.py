@@ -53,7 +53,7 @@ class Neighbours:
             # a similarity lies in [-1, 1]: shifted, a neighbour never counts against its own class
             weights = self.similarities + 1.0
         else:
-            # less 1: of small temperatures the exponential would overflow; the shares stay the same
+            # less 1: with small temperatures the exponential would overflow; the shares stay the same
             weights = np.exp((self.similarities.astype(np.float64) - 1) / temperature)
         classes = train_labels[self.rows]
         queries = np.broadcast_to(np.arange(len(self.rows))[:, None], classes.shape)
@@ -110,7 +110,7 @@ _DEFAULT = NearestNeighboursSettings()
 
 @dataclass(frozen=True, eq=False)
 class Bank:
-    """Train images that know the labels of the same tasks.
+    """Train images with known labels for the same tasks.
 
     Attributes:
         features: (N, F).

@@ -93,7 +93,7 @@ class LabelledSet:
         return digest.hexdigest()
 
     def captions(self, split: str) -> list[tuple[str, ...]]:
-        """Returns the captions of each image of a split, without empty ones; none where the set has none."""
+        """Returns the captions of each image of a split, without empty ones; none if the set has none."""
         if _CAPTIONS not in self.table:
             return [() for _ in self.rows(split)]
         column = self.table[_CAPTIONS].to_numpy()[self.rows(split)]

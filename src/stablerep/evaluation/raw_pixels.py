@@ -1,7 +1,7 @@
-"""The reference that knows nothing: the pixels of a small image, or their principal components.
+"""The reference without an encoder: the pixels of a small image, or their principal components.
 
-Components: the probe of 3,072 pixels took half of the time of all probes, that of 64 components a hundredth
-of it (docs/experiments.md).
+The probe of 3,072 pixels took half of the time of all probes; with 64 components it takes a hundredth of that
+(docs/experiments.md).
 Legend: B images of a batch, N images, S side of the small image in pixels, C components.
 """
 
@@ -14,7 +14,7 @@ from stablerep.models.encoder import Encoder
 from stablerep.seeding import numpy_generator
 from stablerep.storage.pixels import Pixels
 
-_MAX_FITTED = 10_000  # images that components are computed of; 123 MB of pixels
+_MAX_FITTED = 10_000  # images from which components are computed; 123 MB of pixels
 _BATCH_SIZE = 256
 
 
@@ -39,7 +39,7 @@ class PixelComponents(RawPixels):
     """The pixels of a small image, projected on some principal components.
 
     Args:
-        mean: (3 S^2,) float32, of the images that the components were computed of.
+        mean: (3 S^2,) float32, of the images from which the components were computed.
         components: (C, 3 S^2) float32.
         size_px: S.
     """
@@ -66,7 +66,7 @@ def fit_pixel_components(
     Args:
         pixels: of the set.
         train_rows: (N,) of its train images; of more than 10,000 a random part is read.
-        num_components: C, fewer where there are fewer images.
+        num_components: C; fewer if there are fewer images.
         seed: of that part, and of the randomised decomposition.
     """
     from sklearn.decomposition import PCA

@@ -25,8 +25,8 @@ class ReferenceSettings(Settings):
     )
     weights: str | None = Field(
         None,
-        description="a safetensors file, or a folder with one as a model hub's download leaves it; relative "
-        "to the project or absolute",
+        description="a safetensors file, or a folder with one, as downloaded from a model hub; relative to "
+        "the project or absolute",
     )
     num_components: int | None = Field(
         None,

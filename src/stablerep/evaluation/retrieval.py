@@ -1,10 +1,10 @@
 """Retrieval between the images of an evaluation set and their captions, for encoders with a text tower.
 
 Text to image: of all images, those nearest to a caption. Image to text: of all different captions, those
-nearest to an image. Recall at K is the share of queries that have something right among their K nearest by
-cosine similarity (as in CLIP, arXiv:2103.00020, appendix E). Images that share a caption's text, letter by
-letter, are all right for it. What is wrong but just as near as the best right item counts as nearer, so that
-an encoder that maps all to one point finds nothing.
+nearest to an image. Recall at K is the share of queries with a correct item among their K nearest by
+cosine similarity (as in CLIP, arXiv:2103.00020, appendix E). If several images have the same caption,
+letter by letter, all are correct for it. A wrong item that is as near as the nearest correct one counts as
+nearer, so an encoder that maps everything to one point finds nothing.
 
 An image counts once: its score is the mean over its captions. Nothing is learned or chosen.
 Legend: N images with captions, T different texts, Q queries, I items, D dimensions of the shared space.
@@ -20,7 +20,7 @@ from stablerep.evaluation.evaluation import Choice, Evaluation, Measured
 from stablerep.evaluation.subject import Prompts, Split, Unlabelled
 from stablerep.settings import Settings, Values
 
-TASK = "captions"  # stands in the tables where other evaluations have a task of labels
+TASK = "captions"  # in the tables, where other evaluations have a task with labels
 _QUERIES_AT_A_TIME = 1024
 
 
@@ -38,7 +38,7 @@ _DEFAULT = RetrievalSettings()
 
 
 def rank_of_right(queries_QD: np.ndarray, items_ID: np.ndarray, right: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns (Q,) int64: how many wrong items are as near as the nearest right one, or nearer.
+    """Returns (Q,) int64: how many wrong items are at least as near as the nearest correct one.
 
     Args:
         queries_QD: (Q, D) of length 1.
@@ -56,7 +56,7 @@ def rank_of_right(queries_QD: np.ndarray, items_ID: np.ndarray, right: Sequence[
 
 
 class Retrieval(Evaluation):
-    """Recall of captions' images and of images' captions.
+    """Recall of images by caption and of captions by image.
 
     Args:
         num_nearest: see `RetrievalSettings`.
@@ -94,13 +94,13 @@ class Retrieval(Evaluation):
         return {task: choice.state.embed_features(images.features) for task, choice in choices.items()}
 
     def known(self, split: Split, task: str) -> np.ndarray:
-        """Returns (N,) bool: which images have captions; the others are no items either."""
+        """Returns (N,) bool: which images have captions; the others are not items either."""
         return np.array([len(texts) > 0 for texts in split.captions], bool)
 
     def right(self, split: Split, task: str) -> np.ndarray:
         """Returns (N,) the captions of each image."""
         found = np.empty(len(split.captions), object)
-        for image, texts in enumerate(split.captions):  # numpy would take tuples of one length for rows
+        for image, texts in enumerate(split.captions):  # numpy would turn tuples of equal length into rows
             found[image] = texts
         return found
 

@@ -1,4 +1,4 @@
-"""Robustness: what a linear probe that was fitted and chosen on clean images loses on corrupted test images.
+"""Robustness: how much a linear probe, fitted and chosen on clean images, loses on corrupted test images.
 
 Legend: N images, K corruptions, each at one strength.
 """

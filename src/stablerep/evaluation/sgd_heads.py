@@ -1,6 +1,6 @@
 r"""Linear classifiers of one task at many learning rates, trained by SGD in one pass over the features.
 
-Of each learning rate there are two: one on the features as they are, and one behind a BatchNorm without
+For each learning rate there are two: one on the features as they are, and one behind a BatchNorm without
 affine parameters. All see the same batches, so a batch of features is read once. For the classifier h with
 weights W_h and a batch of features x with labels y, in the notation of torch.optim.SGD:
 
@@ -88,7 +88,7 @@ class SgdHeads:
 
 
 class BatchNormInputs:
-    """Turns a batch of features into what classifiers without and with BatchNorm take.
+    """Turns a batch of features into the inputs of classifiers without and with BatchNorm.
 
     Args:
         num_features: F.

@@ -5,8 +5,8 @@ The authors choose the learning rate on the test set; here the validation images
 random crops and flips; here on the features of whole images, which are computed once. Their weights start at
 small random numbers, ours at 0.
 
-Features are read from disk one batch at a time, in an order that a disk can follow, so memory does not grow
-with the number of images.
+Features are read from disk one batch at a time, in an order that suits disks, so memory does not grow with
+the number of images.
 Legend: N images, B images of a batch, F features.
 """
 
@@ -70,7 +70,7 @@ class _Kept:
 class SgdProbe(Evaluation):
     """Accuracy of a linear classifier that is trained as in the paper.
 
-    Besides the accuracy of the better one, that of the classifier without and of the one with BatchNorm.
+    It gives the accuracy of the better classifier, and those of the classifiers without and with BatchNorm.
 
     Args:
         base_learning_rates: see `SgdProbeSettings`.
@@ -106,7 +106,7 @@ class SgdProbe(Evaluation):
     def choose(self, train: Split, validation: Split, prompts: Prompts | None) -> dict[str, Choice]:
         """Trains all classifiers and keeps, per task, the best without and with BatchNorm.
 
-        Of equals the lowest rate is kept, and the classifier without BatchNorm.
+        Among equals it keeps the lowest rate, and the classifier without BatchNorm.
 
         Raises:
             DataError: the train images of a task are all of one class.
@@ -170,7 +170,7 @@ class SgdProbe(Evaluation):
         return inputs, {task: of_task.heads for task, of_task in heads.items()}
 
     def _batches(self, rows: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-        """Yields the rows of each batch; the images that do not fill one wait for another epoch."""
+        """Yields the rows of each batch; an incomplete last batch is left out of the epoch."""
         for epoch in range(self.settings.num_epochs):
             rng = numpy_generator(self.name, self.settings.seed, epoch)
             order = rows[shuffle_in_blocks(len(rows), rng)]

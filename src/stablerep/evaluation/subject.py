@@ -50,7 +50,7 @@ class Change(Protocol):
 
     @property
     def key(self) -> str:
-        """What it does, with every number: changes of one key give one image."""
+        """Describes the change with all its numbers: changes with the same key give the same image."""
         ...
 
     def __call__(self, image: "Tensor", name: str) -> "Tensor":
@@ -70,7 +70,7 @@ class Images(Protocol):
         ...
 
     def features_of(self, change: Change) -> np.ndarray:
-        """Returns (N, F) features of changed images, kept as those of the images themselves are."""
+        """Returns (N, F) features of changed images; they are cached like those of the images themselves."""
         ...
 
     def copy_of_encoder(self) -> "Encoder":
@@ -169,7 +169,7 @@ class TestSplit(Split):
 
 def _pictures(images: Images | None) -> Images:
     if images is None:
-        raise ValueError("this evaluation needs the images; its subject has their features alone")
+        raise ValueError("this evaluation needs the images; its subject has only their features")
     return images
 
 

@@ -1,8 +1,8 @@
-"""Nearest neighbours whose votes fall off exponentially, as papers report them.
+"""Nearest neighbours with exponentially weighted votes, as papers report them.
 
 A neighbour of cosine similarity s counts exp(s / tau), with tau = 0.07 (arXiv:1805.01978, section 3.4). The
-number of neighbours is chosen for each task on the validation images, of 10, 20, 100 and 200, which DINO's
-evaluation tries (arXiv:2104.14294); of equals the smallest.
+number of neighbours is chosen for each task on the validation images, from the 10, 20, 100 and 200 that
+DINO's evaluation tries (arXiv:2104.14294); among equals the smallest.
 Legend: N training images, F features, K neighbours.
 """
 

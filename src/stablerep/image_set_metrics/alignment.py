@@ -17,13 +17,13 @@ _BATCH_SIZE = 256
 
 
 class Alignment(SetMetric):
-    """The scorer's mean cosine; of images without captions there is none."""
+    """The scorer's mean cosine; images without captions have none."""
 
     name = "alignment"
     version = 1
 
     def measure(self, comparison: Comparison, prepared: Any) -> Iterator[Measured]:
-        """Yields `alignment`; scores that a generated set has are taken, the others are computed."""
+        """Yields `alignment`; a generated set's own scores are used, the others are computed."""
         scorer, sample = comparison.context.scorer, comparison.sample
         if scorer is None:
             logger.info("%s: no alignment, as alignment.scorer is null", sample.name)

@@ -1,7 +1,7 @@
 """CMMD: 1,000 times the squared MMD of a Gaussian kernel on embeddings of length 1 (arXiv:2401.09603).
 
-Its paper takes CLIP ViT-L/14 at 336 px as extractor, and the authors' code an estimator that is biased by
-its diagonal. Here the extractor is the configured one, named beside the value, and the estimator is the
+The paper uses CLIP ViT-L/14 at 336 px as extractor; the authors' code has an estimator that its diagonal
+biases. Here the extractor is the configured one, which is named beside the value, and the estimator is the
 unbiased one of the paper's equation 4, by torch-fidelity: 0 on average for equal distributions.
 """
 

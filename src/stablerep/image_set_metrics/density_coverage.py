@@ -5,9 +5,9 @@ With r_j the distance from reference image y_j to its k-th nearest other referen
     density  = 1 / (k N) sum_i sum_j 1[ |x_i - y_j| <= r_j ]
     coverage = 1 / M     sum_j max_i 1[ |x_i - y_j| <= r_j ].
 
-Both are near 1 for images of the reference's distribution; unlike precision and recall, an outlier of the
-reference adds little. No maintained library has them: the authors' own, prdc, is of 2020. Distances are held
-a block at a time.
+Both are near 1 for images of the reference's distribution; unlike precision and recall, they are not
+sensitive to outliers of the reference. No maintained library has them: the authors' own, prdc, is of 2020.
+Distances are computed one block at a time.
 Legend: N images, M of the reference, F features, B a block of the reference.
 """
 
@@ -33,7 +33,7 @@ class DensityCoverageSettings(Settings):
 
 
 class DensityCoverage(FeatureDistance):
-    """Density (how dense is the reference where images are?) and coverage (which of it is near an image?).
+    """Density (how dense is the reference around images?) and coverage (how much of it is near an image?).
 
     Args:
         num_neighbours: see `DensityCoverageSettings`.

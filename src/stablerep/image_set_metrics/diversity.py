@@ -3,7 +3,7 @@ r"""Diversity: the Vendi score of all images, and of the images of each caption 
     VS = exp( - sum_i l_i log l_i ),    l_i the eigenvalues of K / n, K the cosines of features,
 
 the effective number of different images: k for k equal clusters that are orthogonal, 1 for copies. It grows
-with n, so compare sets of equal numbers. The package vendi-score is of 2022 and calls what SciPy removes.
+with n, so compare sets of equal numbers. The package vendi-score, of 2022, calls what SciPy removes.
 Legend: N images, F features.
 """
 
@@ -16,13 +16,13 @@ from stablerep.image_set_metrics.metric import Comparison, Measured, SetMetric
 
 
 class Diversity(SetMetric):
-    """The Vendi score of the set and, where captions have several images, the mean over its captions."""
+    """The Vendi score of the set and, if captions have several images, the mean over captions."""
 
     name = "diversity"
     version = 1
 
     def measure(self, comparison: Comparison, prepared: Any) -> Iterator[Measured]:
-        """Yields `vendi` and `vendi_in_caption`; the number of the latter is that of captions."""
+        """Yields `vendi` and `vendi_in_caption`; the latter's number is that of captions."""
         context, sample = comparison.context, comparison.sample
         features = context.features(sample)
         for group in comparison.groups:

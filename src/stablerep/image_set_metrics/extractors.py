@@ -1,7 +1,7 @@
 """What turns images into features: an image-text model, an encoder, torch-fidelity's Inception.
 
-A distance between image sets is one between their features, so its value says nothing without the
-extractor's name, and two values compare only where the extractor is the same.
+A distance between image sets is one between their features, so its value means nothing without the
+extractor's name, and only values of one extractor can be compared.
 Legend: B images of a batch, F features.
 """
 
@@ -27,7 +27,7 @@ from stablerep.storage.tensors import read_tensors
 _WHERE = "conf/params/extractor/<name>.yaml"
 _TIMM = "body."  # before the keys of a timm model in its encoder
 _INCEPTION_LAYER = "2048"
-_INCEPTION_SHA256 = "6726825d"  # the begin of the file's digest, which its name has at the end
+_INCEPTION_SHA256 = "6726825d"  # how the file's digest begins; its name ends with it
 
 
 @runtime_checkable
@@ -35,8 +35,8 @@ class FeatureExtractor(Protocol):
     """A model that is ready to embed images.
 
     Attributes:
-        name: what it is, for tables; the digest of its weights stands behind it.
-        extractor_id: of all that shapes a feature; another id, another feature.
+        name: for tables, with the digest of its weights at the end.
+        extractor_id: a digest of everything that features depend on.
         dtype: of the features.
     """
 
@@ -116,7 +116,7 @@ class EncoderExtractor:
     Args:
         backbone: as `encoder.backbone`.
         weights: a safetensors file: of a trained arm, `encoder.safetensors`; or of a timm model. None draws
-            the weights: random features tell images apart, and where no pretrained network knows the domain
+            the weights: random features tell images apart, and if no pretrained network knows the domain
             they are the less biased choice (arXiv:2002.09797, section 4.3).
         seed: of drawn weights.
 
@@ -128,7 +128,7 @@ class EncoderExtractor:
 
     def __init__(self, backbone: dict[str, Any], weights: str | None = None, seed: int = 0) -> None:
         self.backbone, self.weights = backbone, weights
-        # forked: whoever makes it keeps the global state
+        # forked: the caller's random state does not change
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_of("extractor", seed))
             self.encoder = build_encoder(backbone).eval()
@@ -152,7 +152,7 @@ class EncoderExtractor:
     def _load(self, path: Path) -> None:
         if not path.is_file():
             raise DataError(
-                f"extractor.weights: got {path}, where there is no file; must be a safetensors file. Set it "
+                f"extractor.weights: got {path}, which does not exist; must be a safetensors file. Set it "
                 f"in {_WHERE}, or null for random features."
             )
         weights = read_tensors(path)
@@ -190,12 +190,12 @@ class InceptionExtractor:
         advice = f"Download {URL_INCEPTION_V3}, or choose another extractor with extractor=<name>."
         if not self.path.is_file():
             raise DataError(
-                f"extractor.weights: got {weights}, where there is no file; must be the weights of "
+                f"extractor.weights: got {weights}, which does not exist; must be the weights of "
                 f"torch-fidelity's Inception. {advice}"
             )
         with self.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        # torch-fidelity unpickles it, which runs what the file says: no other file may come so far
+        # torch-fidelity unpickles the file, which can run code: no other file may get this far
         if not digest.startswith(_INCEPTION_SHA256):
             raise DataError(
                 f"extractor.weights: {weights} has the SHA-256 {digest[:8]}...; must be "
@@ -227,7 +227,7 @@ class InceptionExtractor:
 
 
 class PerceptualHash:
-    """Not a network: the hash of `stablerep.generation.image_sets.image_hash`, which copies share."""
+    """Not a network, but the hash of `stablerep.generation.image_sets.image_hash`, which copies share."""
 
     dtype = "uint8"
     name = "perceptual_hash"

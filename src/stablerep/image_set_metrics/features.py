@@ -31,7 +31,7 @@ class FeatureBank:
 
     def __init__(self, store: FeatureStore) -> None:
         self.store = store
-        self.keys: list[FeatureKey] = []  # of all that was asked for; the rest can be pruned
+        self.keys: list[FeatureKey] = []  # of all features that were used; the rest can be pruned
 
     def features(self, extractor: FeatureExtractor, sample: Sample) -> np.ndarray:
         """Returns (N, F) memory-mapped features of the extractor's dtype.
@@ -56,7 +56,7 @@ class FeatureBank:
         return found
 
     def prune(self) -> None:
-        """Removes the features that nothing has asked for."""
+        """Removes the features that were not used."""
         self.store.prune(self.keys)
 
 

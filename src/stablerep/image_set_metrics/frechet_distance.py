@@ -1,7 +1,7 @@
 """Frechet distance between Gaussians fitted to features (M. Heusel et al., arXiv:1706.08500).
 
-By torch-fidelity. With Inception's features it is FID. It is biased: fewer images, a larger distance. So
-compare only values of equal numbers of images, which the table has beside them.
+By torch-fidelity. With Inception's features it is FID. It is biased: with fewer images it is larger. So
+compare only values of equally many images; the table has the numbers.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from stablerep.image_set_metrics.metric import FeatureDistance
 
 
 class FrechetDistance(FeatureDistance):
-    """Frechet distance; of sets with more images than features, as else a covariance has no full rank."""
+    """Frechet distance; needs more images than features, or else a covariance would not have full rank."""
 
     name = "frechet_distance"
     version = 1

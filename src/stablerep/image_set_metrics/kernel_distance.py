@@ -1,7 +1,7 @@
 """Kernel distance, KID: the unbiased squared MMD of a cubic kernel (M. Binkowski et al., arXiv:1801.01401).
 
-By torch-fidelity: the mean over random subsets of equal size. Unlike the Frechet distance it does not grow
-where images are few; for equal distributions it is 0 on average, and as often below as above.
+By torch-fidelity: the mean over random subsets of equal size. Unlike the Frechet distance it is not
+larger with fewer images; for equal distributions it is 0 on average and can be negative.
 """
 
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from stablerep.settings import Settings
 
 
 class SubsetSettings(Settings):
-    """Subsets of which the mean is taken."""
+    """The subsets whose mean is taken."""
 
     section: ClassVar[str] = "set_metrics.kernel_distance"
 
@@ -50,7 +50,7 @@ class KernelDistance(FeatureDistance):
 def squared_mmd(
     features_NF: np.ndarray, reference_MF: np.ndarray, settings: SubsetSettings, seed: int, **kernel: Any
 ) -> float:
-    """Returns the mean of the unbiased squared MMD over subsets; one subset where it holds all images.
+    """Returns the mean of the unbiased squared MMD over subsets; only one if it has all images.
 
     Args:
         features_NF: float64.

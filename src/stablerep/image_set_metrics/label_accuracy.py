@@ -1,9 +1,9 @@
 """Does an image show what its caption says? The accuracy of a classifier that was trained on real images.
 
 The classifier is a linear probe on the extractor's features of the reference set's train split, its penalty
-chosen on the validation split (`stablerep.evaluation.linear_probe`). An image is right where the classifier
-sees the class that its caption names; captions that name none are left out. What the classifier itself gets
-wrong bounds the figure: the reference's own row is that bound.
+chosen on the validation split (`stablerep.evaluation.linear_probe`). An image is right if the classifier
+sees the class that its caption names; captions that name none are left out. The classifier's own errors limit
+the figure: the reference's row shows its accuracy on real images.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,7 +57,7 @@ class LabelAccuracy(SetMetric):
         return Classifier(self.probe, self.probe.choose(train, validation, None))
 
     def measure(self, comparison: Comparison, prepared: Classifier) -> Iterator[Measured]:
-        """Yields `label_accuracy.<task>` of each task that a caption names a class of."""
+        """Yields `label_accuracy.<task>` for each task of which captions name a class."""
         context, sample = comparison.context, comparison.sample
         predicted = prepared.probe.score(prepared.choices, Unlabelled(context.features(sample)))
         for task, classes in predicted.items():

@@ -1,4 +1,4 @@
-"""Measures image sets with every metric: one table of values, one of images that are near each other."""
+"""Measures image sets with every metric: a table of values, and a table of pairs of similar images."""
 
 import io
 import logging
@@ -51,8 +51,8 @@ class Measurements:
     """What was measured.
 
     Attributes:
-        values: one row per image set, metric and group, with `VALUE_TYPES`; the reference is a set as well,
-            with the metrics that it has a value of.
+        values: one row per image set, metric and group, with `VALUE_TYPES`; the reference has rows too,
+            for the metrics that it has values of.
         pairs: images that are near each other, with `PAIR_TYPES`; pictures as PNG files.
     """
 
@@ -72,7 +72,7 @@ def measure_image_sets(
     Args:
         samples: of the image sets.
         context: of the run.
-        metrics: what is asked of each.
+        metrics: that each set is measured by.
         audit: whose terms make groups; None for no such groups.
         min_images: of a group, in the set and in the reference.
 

@@ -1,7 +1,7 @@
 """The protocol of an image-set metric: one class in one file, one entry of the configuration.
 
-A metric is given a sample of an image set and one of the reference set, with everything else that may be
-compared in a `Context`, and yields its values: of the whole set, and of each group that is large enough.
+A metric gets a sample of an image set and one of the reference set, with everything else that it may need in
+a `Context`. It yields its values: of the whole set, and of each group that is large enough.
 Legend: N images of the set, M of the reference, F features.
 """
 
@@ -46,9 +46,9 @@ class Measured:
         metric: its name.
         group: see `Group`.
         value: of the images of the group.
-        num_images: that it is of; of a metric inside captions, the captions.
-        num_reference: images that it was compared with; 0 where it needs none.
-        extractor: whose features it is of.
+        num_images: number of measured images; for a metric inside captions, of captions.
+        num_reference: images that they were compared with; 0 if none are needed.
+        extractor: the extractor of the features.
     """
 
     metric: str
@@ -61,7 +61,7 @@ class Measured:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two images that are near each other, for a page that shows them.
+    """Two similar images, for the page that shows them.
 
     Attributes:
         kind: `near_duplicate`, `training_image` or `overlap`.
@@ -69,7 +69,7 @@ class Pair:
         other_set: in which the other image is.
         other_id: of the other image.
         similarity: cosine of features, or share of bits of the hash.
-        extractor: by whose features they are near.
+        extractor: by whose features they are similar.
         pictures: both images, (3, H, W) uint8.
     """
 
@@ -84,7 +84,7 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """What is the same for every image set of a run.
+    """What all image sets of a run share.
 
     Attributes:
         bank: computes and keeps features.
@@ -150,11 +150,11 @@ class Comparison:
 
 
 class SetMetric(ABC):
-    """What is asked of an image set.
+    """A metric of an image set.
 
     Attributes:
-        name: stands in the configuration.
-        version: of its protocol: whatever changes its values, a default too, is a new version.
+        name: as in the configuration.
+        version: of its protocol; whatever changes its values, including a default, needs a new version.
         of_reference: whether the reference itself has a value, to compare with.
     """
 

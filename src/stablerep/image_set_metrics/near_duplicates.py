@@ -1,4 +1,4 @@
-"""Near-duplicates within a set: the share of images that have a copy, or nearly one, in it.
+"""Near-duplicates within a set: the share of images with a copy or near-copy in it.
 
 By the perceptual hash of `stablerep.generation.image_sets.image_hash`: at most 15 of 256 bits differ.
 """

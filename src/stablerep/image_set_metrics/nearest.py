@@ -48,7 +48,7 @@ def nearest_by_hash(queries: np.ndarray, others: np.ndarray) -> tuple[np.ndarray
 
 
 def is_copy(distances: np.ndarray) -> np.ndarray:
-    """Says which distances in bits, NaN for none so near, are those of copies."""
+    """Says which distances in bits are those of copies; NaN means that no image was near enough."""
     return np.asarray(distances <= MAX_DISTANCE_BITS)
 
 

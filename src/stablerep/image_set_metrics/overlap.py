@@ -1,6 +1,6 @@
 """Overlap: the share of a split's images that are in an image set, or nearly.
 
-A test image in a set that arms are trained on makes the test worth less. `identical` compares the digests of
+A test image in a set that arms are trained on makes the test less valid. `identical` compares the digests of
 all images; `overlap` the perceptual hashes of the measured ones, so that a resized or compressed copy counts.
 The reference's own rows say what it shares with the other splits.
 """
@@ -18,7 +18,7 @@ _NUM_SHOWN = 12
 
 
 class Overlap(SetMetric):
-    """What an image set shares with each split of each evaluation set; of all images, not of groups."""
+    """What an image set shares with each split of each evaluation set; only for whole sets, not groups."""
 
     name = "overlap"
     version = 1

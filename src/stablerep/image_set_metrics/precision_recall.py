@@ -1,7 +1,7 @@
 """Precision and recall of generated images (T. Kynkaanniemi et al., arXiv:1904.06991), by torch-fidelity.
 
-Precision: the share of images inside the reference's manifold, the balls around its images that reach their
-k-th nearest neighbour. Recall: the share of the reference inside the set's.
+Precision: the share of images inside the reference's manifold, which is the union of balls around its images,
+each of which reaches the k-th nearest neighbour. Recall: the share of the reference inside the set's.
 """
 
 from typing import ClassVar

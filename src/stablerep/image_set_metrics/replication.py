@@ -1,8 +1,8 @@
 """Does the generator replicate its training images? Its images against those that it learned from.
 
-For each image the most similar training image is found. Similar ones exist for new real images, too, so the
-comparison is with these: `nearer_than_real` is the probability that a generated image is nearer to a training
-image than a real image of the reference is, 1/2 where it copies no more than chance, 1 for copies (the
+For each image the most similar training image is found. New real images also have similar ones, so they
+are the baseline: `nearer_than_real` is the probability that a generated image is nearer to a training
+image than a real image of the reference is, 1/2 if it copies no more than chance, 1 for copies (the
 statistic of the Mann-Whitney test, as in C. Meehan et al., arXiv:2004.05675).
 Legend: N generated images, M real ones.
 """
@@ -33,7 +33,9 @@ class ReplicationSettings(Settings):
     section: ClassVar[str] = "set_metrics.replication"
 
     num_training_images: int = Field(
-        4096, ge=1, description="of the generator, evenly over all of them: more find more copies"
+        4096,
+        ge=1,
+        description="of the generator, spread evenly over all; more images find more copies",
     )
 
 

@@ -33,7 +33,7 @@ class Sample:
         pixels: N images, read when they are needed.
         table: N rows with `image_id`, `caption_id`, `text` (empty for an image without a caption), `digest`,
             `generated` (whether a generator drew it) and `alignment` (NaN where it was not scored).
-        labels: by task (N,) int64: the class that an image is to show, -1 where nothing says it.
+        labels: by task (N,) int64: the class that an image should show, -1 if it is not known.
         set_digests: the digests of all images of the set, of which N are measured.
     """
 
@@ -73,7 +73,7 @@ def sample_image_set(
         open_pixels: finds the pixels of a set with fewer rows.
         max_images: N at most.
         tasks: of the reference: task -> class names.
-        labels_of: by task the corpus that finds a caption's class where the set has no labels of the task.
+        labels_of: by task the corpus that finds a caption's class if the set has no labels for the task.
     """
     images = in_random_order(image_set.images, "image_set_metrics").head(max_images).reset_index(drop=True)
     texts = images["caption_id"].map(image_set.captions.set_index("caption_id")["text"]).tolist()

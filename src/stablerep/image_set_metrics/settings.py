@@ -29,9 +29,9 @@ class SetComparisonSettings(Settings):
     max_images: int = Field(
         1000,
         ge=10,
-        description="of each image set that are measured; coverage and diversity grow with the number",
+        description="measured in each image set; coverage and diversity grow with the number",
     )
     max_real_images: int = Field(
         4000, ge=10, description="of each split of an evaluation set: of the reference, and of the others"
     )
-    min_images: int = Field(50, ge=2, description="of a class or a term, below which it is not measured")
+    min_images: int = Field(50, ge=2, description="smaller classes and terms are not measured")

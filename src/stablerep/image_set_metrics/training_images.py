@@ -16,7 +16,7 @@ from stablerep.storage.shards import digest_of
 def training_images(
     images: CaptionedPixels, generator: str, pool_size: int, seed: int
 ) -> Callable[[int], Sample]:
-    """Returns what draws a sample of a generator's training images.
+    """Returns a function that samples a generator's training images.
 
     Args:
         images: that the recipe names.
@@ -45,7 +45,7 @@ def training_images(
 
 
 def _some(images: CaptionedPixels, num_images: int, pool_size: int, seed: int) -> Tensor:
-    """Returns (N, 3, S, S) uint8: of a fixed set spread evenly, of a stream the first of its pool."""
+    """Returns (N, 3, S, S) uint8: spread evenly over a fixed set, or the first of a stream's pool."""
     count = images.count()
     if count is None:
         chunks, there = [], 0

@@ -1,4 +1,4 @@
-"""Training on the classes themselves: what labels give without any pretraining, an upper reference.
+"""Supervised training on the classes: what labels give without pretraining, an upper reference.
 
 The cross-entropy over cosines to fixed classifier weights, one axis of the projected space for each class:
 learned weights of the last layer add nothing to the accuracy (arXiv:1801.04540), and with fixed ones the loss
@@ -21,7 +21,7 @@ class Supervised:
     """The cross-entropy on the classes; an image without a label adds nothing.
 
     Attributes:
-        temperature: by which cosines are divided, > 0.
+        temperature: divides the cosines; > 0.
     """
 
     temperature: float = 0.1
@@ -38,7 +38,7 @@ class Supervised:
         check_range(f"{self.key}.temperature", self.temperature, 1e-6)
 
     def __call__(self, batch: Embedded, logit_scale: Tensor | None) -> dict[str, Tensor]:
-        """Returns `classes`: the sum over this process's anchors by the number of all labelled views.
+        """Returns `classes`: the sum over this process's anchors, over the number of all labelled views.
 
         Raises:
             ConfigError: there are more classes than dimensions.

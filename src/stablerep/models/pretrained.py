@@ -1,7 +1,7 @@
 """Encoders that someone else trained: a timm model with weights from a safetensors file.
 
-A folder as a model hub's download leaves it has the weights in `model.safetensors`, and in `config.json` the
-architecture and the constants of the images. Nothing is downloaded, and no pickle is opened.
+A folder downloaded from a model hub has the weights in `model.safetensors`, and the architecture and the
+constants of the images in `config.json`. Nothing is downloaded, and no pickle is opened.
 Source: https://huggingface.co/docs/timm
 """
 
@@ -20,7 +20,7 @@ from stablerep.storage.tensors import read_tensors
 
 _SUFFIX = ".safetensors"
 _CONFIG = "config.json"
-_OVERLAID = ("mean", "std", "input_size")  # of what a folder's configuration says, what images need
+_OVERLAID = ("mean", "std", "input_size")  # the keys of a folder's configuration that images need
 _MAX_NAMED = 3
 
 
@@ -32,7 +32,7 @@ def load_pretrained(
     Args:
         model: timm's name, with or without a tag.
         weights: a safetensors file, or a folder with one.
-        key: under which the two are set, for messages.
+        key: of the two settings, for messages.
 
     Returns:
         The encoder, and the configuration that `stablerep.models.encoders.build_encoder` makes it of, without
@@ -83,7 +83,7 @@ def _find_file(weights: Path) -> Path:
 
 
 def _read_config(weights: Path, model: str) -> dict[str, Any]:
-    """Returns what a folder's configuration says of images; nothing where there is none."""
+    """Returns what a folder's configuration says about images; nothing if there is none."""
     path = weights / _CONFIG
     if not weights.is_dir() or not path.is_file():
         return {}
@@ -125,7 +125,7 @@ def _load(body: Any, tensors: Mapping[str, Tensor], what: str) -> None:
     named = body.default_cfg.get("classifier") or ()
     classifiers = tuple(f"{name}." for name in ([named] if isinstance(named, str) else named))
     given = dict(tensors)
-    # timm's models have it beside them: names of releases before, and positions of another size
+    # timm's conversion beside each model: names of earlier releases, and positions of another size
     convert = getattr(sys.modules[type(body).__module__], "checkpoint_filter_fn", None)
     if convert is not None and given.keys() - own.keys():
         try:

@@ -1,11 +1,11 @@
-"""How many views an arm sees for the seconds that another arm took, drawing its images included.
+"""How many views an arm sees in the seconds that another arm took, including those for drawing images.
 
-Real images cost nothing to make, generated ones do. At equal compute an arm on real images sees more views:
+Real images take no time to make, generated ones do. At equal compute an arm on real images sees more views:
 
-    views = views of the other arm + (seconds to draw its images - seconds to draw one's own) x rate
+    views = views of the other arm + (seconds to draw its images - seconds to draw the arm's own) x rate
 
-with the rate that was measured while the other arm was trained, in views per second, and seconds from the
-ledgers of the image sets. Taking photographs and writing captions are not counted.
+The rate, in views per second, was measured while the other arm was trained; the seconds are from the ledgers
+of the image sets. Taking photographs and writing captions are not counted.
 """
 
 from stablerep.errors import DataError
@@ -14,9 +14,9 @@ from stablerep.training.arms import TrainedArm
 
 
 def seconds_to_draw(image_set: ImageSet) -> float:
-    """Returns how long the generator took for the images of a set, with those that were rejected beside them.
+    """Returns how long the generator took for the images of a set, including rejected ones.
 
-    Of a mixture, each generated part counts by the share of its images that the mixture has. Other images
+    In a mixture, each generated part counts by the share of its images that the mixture has. Other images
     take no time.
 
     Raises:
@@ -40,7 +40,7 @@ def seconds_to_draw(image_set: ImageSet) -> float:
 def views_of_equal_compute(
     own_set: ImageSet, other_set: ImageSet, other: TrainedArm, views_per_step: int
 ) -> int:
-    """Returns the views of an arm that takes as long as another one, in whole steps, at least one.
+    """Returns the views of an arm that takes as long as another arm: whole steps, at least one.
 
     Args:
         own_set: that the arm is trained on.

@@ -259,11 +259,11 @@ class ArmSettings(Settings):
     )
     as_much_compute_as: str | None = Field(
         None,
-        description="another arm: this one sees as many views as fit into the seconds in which the other "
-        "one's images were drawn and it was trained, in place of training.num_images",
+        description="another arm: instead of training.num_images, this arm sees as many views as fit into "
+        "the seconds that the other arm took, including those for drawing its images",
     )
     if_possible: bool = Field(
         False,
-        description="where its images have no captions, or too few images of a caption, and the method needs "
-        "them, leave it out, warn",
+        description="leave the arm out, with a warning, if its method needs captions, or several images per "
+        "caption, that its images do not have",
     )

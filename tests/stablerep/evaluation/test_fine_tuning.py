@@ -176,7 +176,7 @@ def test_a_part_has_its_share_of_each_class_and_one_at_least() -> None:
 
 def test_images_of_one_class_are_refused(tmp_path: Path) -> None:
     one = labelled_set({"shape": np.zeros(len(LABELS), int)})
-    with pytest.raises(DataError, match="fine_tuning, task 'shape': the train images are all of one class"):
+    with pytest.raises(DataError, match="fine_tuning, task 'shape': all train images have the same class"):
         choose_all(subject_of(tmp_path, RawPixels(8), of_set=one)[0], [FineTuning()])
 
 

@@ -76,7 +76,7 @@ def test_each_task_has_its_own_choice() -> None:
 def test_train_images_of_one_class_are_refused() -> None:
     table = SET.table
     flat = labelled_set({"shape": np.where(table["split"] == "train", 1, table["label.shape"])})
-    with pytest.raises(DataError, match="linear_probe, task 'shape': the train images are all of one class"):
+    with pytest.raises(DataError, match="linear_probe, task 'shape': all train images have the same class"):
         choose_all(subject(flat, random(flat)), [LinearProbe()])
 
 

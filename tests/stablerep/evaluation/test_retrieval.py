@@ -159,7 +159,7 @@ def test_a_set_without_captions_is_left_out_with_the_reason(caplog: pytest.LogCa
         assert choices == {}
         assert (
             "arm: no retrieval, the validation and test images of evaluation set shapes must have captions "
-            "and have none; columns.caption of the set names their column" in caplog.text
+            "but have none; columns.caption of the set names their column" in caplog.text
         )
     with caplog.at_level(logging.INFO):
         assert choose_all(subject(OWN, vectors), [Retrieval()]) == {}

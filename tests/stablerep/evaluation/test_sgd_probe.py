@@ -138,7 +138,7 @@ def test_an_epoch_shows_each_image_once_in_an_order_of_its_own() -> None:
 def test_train_images_of_one_class_are_refused() -> None:
     table = SET.table
     flat = labelled_set({"shape": np.where(table["split"] == "train", 1, table["label.shape"])})
-    with pytest.raises(DataError, match="sgd_probe, task 'shape': the train images are all of one class"):
+    with pytest.raises(DataError, match="sgd_probe, task 'shape': all train images have the same class"):
         choose_all(subject(flat, random(flat)), [SgdProbe()])
 
 

@@ -88,7 +88,7 @@ def test_weights_of_a_timm_model_are_taken_from_its_own_file_with_its_classifier
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [(None, "there is no file"), ({"x": torch.zeros(1)}, "does not fit extractor")]
+    ("content", "told"), [(None, "does not exist"), ({"x": torch.zeros(1)}, "does not fit extractor")]
 )
 def test_missing_or_foreign_weights_are_refused(tmp_path: Path, content, told: str) -> None:
     path = tmp_path / "weights.safetensors"
@@ -102,7 +102,7 @@ def test_missing_or_foreign_weights_are_refused(tmp_path: Path, content, told: s
 
 def test_only_torch_fidelitys_own_file_of_inception_is_unpickled(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
-    with pytest.raises(DataError, match="there is no file; must be the weights of torch-fidelity"):
+    with pytest.raises(DataError, match="does not exist; must be the weights of torch-fidelity"):
         InceptionExtractor(str(path))
     path.write_bytes(b"import os")
     with pytest.raises(DataError, match=r"has the SHA-256 [0-9a-f]{8}\.\.\.; must be 6726825d"):

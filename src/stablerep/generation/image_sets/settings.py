@@ -30,8 +30,8 @@ class ImageSetSettings(Settings):
     )
     shares_of: Literal["images", "captions"] = Field(
         "images",
-        description="what the shares of a mixture count, and as_many_as with them; captions: all images of "
-        "each, and no caption is taken from two parts",
+        description="what the shares and as_many_as of a mixture count; captions: each comes with all its "
+        "images, from one part only",
     )
     evaluation_set: str | None = Field(
         None,
