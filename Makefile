@@ -41,6 +41,7 @@ check: install ## what CI checks: style, types, layers, dvc.yaml and params.yaml
 	$(BIN)/mypy src pipelines benchmarks
 	$(BIN)/lint-imports
 	$(BIN)/python -m pipelines.dvc.compose --check
+	$(BIN)/python -m pipelines.reporting.results --check
 	$(BIN)/pytest --quiet -n 0 tests/test_digit_words.py
 
 format: install ## let ruff fix what it can

@@ -42,6 +42,28 @@ def open_record(folder: Path, whose: str) -> RunRecord:
         raise DataError(f"{whose}: its record cannot be read ({error}). {HOW_TO_MAKE}") from error
 
 
+def content_of(record: RunRecord) -> ReportContent:
+    """Returns what a record has of the content of its report: figures, arms and image sets."""
+    from stablerep.reporting.content import ImageSetFacts, ReportContent
+
+    settings = record.configuration["image_sets"]
+    return ReportContent(
+        experiment_name=record.experiment_name,
+        seeds=record.seeds,
+        metrics=record.metrics,
+        unit_scores=record.unit_scores,
+        num_bootstrap=int(record.configuration["reporting"]["num_bootstrap"]),
+        image_sets={
+            name: ImageSetFacts(
+                str(facts["source"]), facts["num_images"], facts["num_captions"], settings=settings[name]
+            )
+            for name, facts in record.image_sets.items()
+        },
+        evaluation_sets={},
+        arms=record.configuration["arms"],
+    )
+
+
 def record_run(content: ReportContent, sets: Mapping[str, ImageSet], corpus: Corpus) -> RunRecord:
     """Returns the record of a run.
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.reporting.claims import RECORD
-from pipelines.reporting.record import open_record
+from pipelines.reporting.record import content_of, open_record
 from stablerep.errors import DataError, StableRepError
 
 PAGE = "docs/worth_it.md"
@@ -26,31 +26,14 @@ def write_answer(record: Path, page: Path) -> None:
     Raises:
         DataError: there is no such run, or it compares no real and synthetic images at equal numbers.
     """
-    from stablerep.reporting.content import ImageSetFacts, ReportContent
     from stablerep.reporting.worth_it import answer, worth_markdown
     from stablerep.storage.whole_files import written_whole
 
-    found = open_record(record, str(record))
-    settings = found.configuration["image_sets"]
-    content = ReportContent(
-        experiment_name=found.experiment_name,
-        seeds=found.seeds,
-        metrics=found.metrics,
-        unit_scores=found.unit_scores,
-        num_bootstrap=int(found.configuration["reporting"]["num_bootstrap"]),
-        image_sets={
-            name: ImageSetFacts(
-                str(facts["source"]), facts["num_images"], facts["num_captions"], settings=settings[name]
-            )
-            for name, facts in found.image_sets.items()
-        },
-        evaluation_sets={},
-        arms=found.configuration["arms"],
-    )
+    content = content_of(open_record(record, str(record)))
     worth = answer(content)
     if worth is None:
         raise DataError(
-            f"{record}: the run of {found.experiment_name!r} has no arms that compare real with synthetic "
+            f"{record}: the run of {content.experiment_name!r} has no arms that compare real with synthetic "
             "images at equal numbers. Run experiment=worth_it."
         )
     page.parent.mkdir(parents=True, exist_ok=True)
