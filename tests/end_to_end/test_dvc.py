@@ -25,7 +25,8 @@ def test_an_edit_or_a_takedown_costs_its_own_images_and_no_other(checkout, run):
     assert figures["stablerep"]["scenes.linear_probe.accuracy"].keys() == {"seed_0"}
     plotted = run("dvc", "plots", "show", "--json")
     assert plotted.returncode == 0, plotted.stdout[-2000:] + plotted.stderr[-4000:]
-    assert json.loads(plotted.stdout)["data"].keys() == {"training loss", "linear_probe on scenes"}
+    drawn = {"training loss", "linear_probe on scenes", "linear_probe on hard_scenes"}
+    assert json.loads(plotted.stdout)["data"].keys() == drawn
 
     second = run("dvc", "repro")
     assert second.returncode == 0
