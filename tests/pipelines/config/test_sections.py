@@ -116,7 +116,8 @@ def test_the_model_is_the_catalogs_unless_another_is_named(plain: dict[str, Any]
 def refused(plain: dict[str, Any], number: int, **changed: Any) -> str | None:
     values = {**plain, **changed}
     try:
-        check_batches(number, *(values[key] for key in ("image_sets", "arms", "method", "training")))
+        keys = ("image_sets", "arms", "method", "training", "corpus")
+        check_batches(number, *(values[key] for key in keys))
     except DataError as error:
         return str(error)
     return None
