@@ -74,6 +74,8 @@ CASES = [
     *_damages(f"{_ENCODER}/history.parquet", _REPORT),
     *_damages("data/07_model_output/metrics.parquet", _REPORT),
     *_damages("data/07_model_output/unit_scores.parquet", _REPORT),
+    *_damages("data/07_model_output/image_set_metrics.parquet", _REPORT),
+    *_damages("data/07_model_output/near_images.parquet", _REPORT),
     Case(
         "a caption set without captions of the images",
         _ARM,
