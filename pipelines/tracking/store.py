@@ -59,7 +59,7 @@ def check_store(project: Path) -> None:
     with store_faults(project):
         if file is not None:
             check_file(file)
-        elif split.scheme != "sqlite":  # in memory
+        else:
             _contact(uri, split)
 
 
@@ -139,7 +139,8 @@ def _split(uri: str) -> SplitResult:
     if scheme in ("", "file") and os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1"):
         return split
     known = scheme in {"sqlite", "databricks", *_HTTP, *_DATABASES} or _has_plugin(scheme)
-    if not known or (scheme in _HTTP and not host):
+    in_memory = scheme == "sqlite" and file_of(uri) is None  # of one process, and training has several
+    if not known or in_memory or (scheme in _HTTP and not host):
         folder = scheme == "file" or Path(uri or "/dev/null").is_dir()
         hint = " `mlflow migrate-filestore` copies the runs of a folder to a database." if folder else ""
         raise ConfigError(f"{_URI}: got {_shown(uri)!r}; {_ALLOWED}{hint}")

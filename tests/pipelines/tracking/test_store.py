@@ -212,7 +212,18 @@ def test_a_deleted_experiment_says_how_to_restore_it(project: Path) -> None:
 
 @pytest.mark.parametrize(
     "uri",
-    ["", " ", "nonsense", "file:///tmp/runs", "ftp://server", "http://", "http://server:port", "http://[::1"],
+    [
+        "",
+        " ",
+        "nonsense",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "file:///tmp/runs",
+        "ftp://server",
+        "http://",
+        "http://server:port",
+        "http://[::1",
+    ],
 )
 def test_an_address_of_no_store_says_what_is_allowed(
     project: Path, monkeypatch: pytest.MonkeyPatch, uri: str
