@@ -86,7 +86,7 @@ def test_arms_of_equal_compute_follow_the_synthetic_arm_of_their_method() -> Non
             assert (other["method"], other["images"]) == (arm["method"], "synthetic_captions")
 
 
-@pytest.mark.parametrize("other", ["simclr_real_compute", "nobody"])
+@pytest.mark.parametrize("other", ["simclr_real_compute", "no_such_arm"])
 def test_an_arm_that_follows_no_arm_of_its_own_views_is_refused(other: str) -> None:
     given: dict[str, Any] = {"arms.simclr_half_compute.as_much_compute_as": other}
     with pytest.raises(ConfigError, match=r"arms.simclr_half_compute.as_much_compute_as: got '.*must be one"):

@@ -49,7 +49,9 @@ def test_bytes_are_read_from_their_row(tmp_path: Path) -> None:
 
 def test_structs_of_bytes_and_path_are_read(tmp_path: Path) -> None:
     structs = [{"bytes": png(row), "path": f"{row}.png"} for row in range(40)]
-    check_pixels(ParquetImages(str(write(tmp_path / "a.parquet", image=structs))))
+    corpus = ParquetImages(str(write(tmp_path / "a.parquet", image=structs)))
+    check_pixels(corpus)
+    assert len(corpus.index()) == len(structs)
 
 
 def test_columns_are_named_and_files_give_splits(tmp_path: Path) -> None:
