@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.config.build import build
+from pipelines.config.build import build_all
 from pipelines.config.corpus import build_evaluation_set, naming_evaluation_set
 
 if TYPE_CHECKING:
@@ -23,26 +23,10 @@ if TYPE_CHECKING:
 
 
 def build_evaluations(evaluation: Mapping[str, dict[str, Any]]) -> list[Evaluation]:
-    """Returns the evaluations of the experiment, in the order of the configuration.
-
-    Raises:
-        ConfigError: an entry is not an evaluation, or has another name than its class says.
-    """
-    from stablerep.errors import ConfigError
+    """Returns the evaluations of the experiment; see `build_all`."""
     from stablerep.evaluation.evaluation import Evaluation
 
-    built = []
-    for name, entry in evaluation.items():
-        where = f"conf/params/evaluation/{name}.yaml"
-        made = build(f"evaluation.{name}", entry, where)
-        if not isinstance(made, Evaluation):
-            raise ConfigError(
-                f"evaluation.{name}._target_: {entry['_target_']} is a {type(made).__name__}; it must be an "
-                f"evaluation, a class derived from stablerep.evaluation.evaluation.Evaluation. Set it in "
-                f"{where}."
-            )
-        built.append(made)
-    return built
+    return build_all("evaluation", evaluation, Evaluation, "an evaluation")
 
 
 def open_evaluation_set(name: str, entry: dict[str, Any], table: pd.DataFrame) -> tuple[LabelledSet, Pixels]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.config.build import build
+from pipelines.config.build import build_all
 from pipelines.config.generator import named_folder
 
 if TYPE_CHECKING:
@@ -16,26 +16,10 @@ _FILES = ("folder", "weights")  # keys of an extractor that are relative to the 
 
 
 def build_set_metrics(set_metrics: Mapping[str, dict[str, Any]]) -> "list[SetMetric]":
-    """Returns the metrics of the experiment, in the order of the configuration.
-
-    Raises:
-        ConfigError: an entry is not an image-set metric, or refuses its settings.
-    """
-    from stablerep.errors import ConfigError
+    """Returns the metrics of the experiment; see `build_all`."""
     from stablerep.image_set_metrics.metric import SetMetric
 
-    built = []
-    for name, entry in set_metrics.items():
-        where = f"conf/params/set_metrics/{name}.yaml"
-        made = build(f"set_metrics.{name}", entry, where)
-        if not isinstance(made, SetMetric):
-            raise ConfigError(
-                f"set_metrics.{name}._target_: {entry['_target_']} is a {type(made).__name__}; it must be a "
-                "metric, a class derived from stablerep.image_set_metrics.metric.SetMetric. Set it in "
-                f"{where}."
-            )
-        built.append(made)
-    return built
+    return build_all("set_metrics", set_metrics, SetMetric, "a metric")
 
 
 def build_extractor(extractor: Mapping[str, Any], scorer_folder: Path) -> "FeatureExtractor":
