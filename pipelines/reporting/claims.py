@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.reporting.record import open_record
-from stablerep.errors import DataError, StableRepError
+from pipelines.reporting.scripts import run_script
+from stablerep.errors import DataError
 
 RECORD = "data/08_reporting/record"  # as the catalog has it, like the table of metrics
 SET_METRICS = "data/07_model_output/image_set_metrics.parquet"
@@ -54,17 +55,8 @@ def write_claims(record: Path, set_metrics: Path, page: Path) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Writes the page that the arguments name; returns the exit status."""
-    if len(arguments) not in (0, 3):
-        print("usage: python -m pipelines.reporting.claims [RECORD SET_METRICS PAGE]", file=sys.stderr)
-        return 2
-    record, set_metrics, page = map(Path, arguments or (RECORD, SET_METRICS, PAGE))
-    try:
-        write_claims(record, set_metrics, page)
-    except StableRepError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"wrote {page}")
-    return 0
+    defaults = {"RECORD": RECORD, "SET_METRICS": SET_METRICS, "PAGE": PAGE}
+    return run_script("pipelines.reporting.claims", write_claims, defaults, arguments)
 
 
 if __name__ == "__main__":

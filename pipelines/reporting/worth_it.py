@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pipelines.reporting.claims import RECORD
 from pipelines.reporting.record import content_of, open_record
-from stablerep.errors import DataError, StableRepError
+from pipelines.reporting.scripts import run_script
+from stablerep.errors import DataError
 
 PAGE = "docs/worth_it.md"
 
@@ -43,17 +44,8 @@ def write_answer(record: Path, page: Path) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Writes the page that the arguments name; returns the exit status."""
-    if len(arguments) not in (0, 2):
-        print("usage: python -m pipelines.reporting.worth_it [RECORD PAGE]", file=sys.stderr)
-        return 2
-    record, page = map(Path, arguments or (RECORD, PAGE))
-    try:
-        write_answer(record, page)
-    except StableRepError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"wrote {page}")
-    return 0
+    defaults = {"RECORD": RECORD, "PAGE": PAGE}
+    return run_script("pipelines.reporting.worth_it", write_answer, defaults, arguments)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from matplotlib.figure import Figure
 
 from stablerep.curation.audit import SKEWED, TOO_FEW, Audit
 from stablerep.curation.curate import Curation
 from stablerep.reporting.axes import TEXT, css_variables, light, plain
 from stablerep.reporting.inline import svg_address
+from stablerep.reporting.pages import bare_environment
 
 _BEFORE, _AFTER, _BAD = light("before"), light("generated"), light("bad")
 _NUM_CONCEPTS = 20  # rows of the table of head concepts
@@ -49,13 +49,7 @@ def build_curation_page(curation: Curation, audit: Audit) -> str:
     if curation.before is not None and curation.after is not None and audit.terms:
         one, two = audit.shares(curation.before), audit.shares(curation.after)
         terms = one.merge(two, on=["group", "term"], suffixes=("_before", "_after")).to_dict("records")
-    environment = Environment(
-        loader=PackageLoader("stablerep.reporting"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = bare_environment()
     environment.filters.update(
         words=lambda name: str(name).replace("_", " "),
         number=lambda value: f"{value:,}",

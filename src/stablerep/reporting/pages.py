@@ -11,15 +11,20 @@ from stablerep.reporting.metric_names import is_share, shown
 from stablerep.reporting.tables import title_of
 
 
-def page_environment() -> Environment:
-    """Returns the environment of the templates of the report and of comparisons."""
-    environment = Environment(
+def bare_environment() -> Environment:
+    """Returns the environment of all pages, without filters: texts are escaped, unknown names are errors."""
+    return Environment(
         loader=PackageLoader("stablerep.reporting"),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def page_environment() -> Environment:
+    """Returns the environment of the templates of the report and of comparisons."""
+    environment = bare_environment()
     environment.filters.update(
         percent=percent,
         points=points,

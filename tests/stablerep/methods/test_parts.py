@@ -1,6 +1,5 @@
 """A loss is computed in parts by several processes: one whose parts do not add up is refused."""
 
-import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,6 +73,15 @@ class Drawing(StableRep):
         return super().__call__(batch, logit_scale)
 
 
+def refusal(method: Any) -> str | None:
+    """Returns the message with which a method is refused; None where it is not."""
+    try:
+        check_parts_add_up("own", method, LIKE, SCALE)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
 @pytest.mark.parametrize(
     "method",
     [
@@ -90,7 +98,7 @@ class Drawing(StableRep):
     ids=repr,
 )
 def test_the_parts_of_the_projects_losses_add_up(method: Any) -> None:
-    check_parts_add_up("arm", method, LIKE, SCALE)
+    assert refusal(method) is None
 
 
 @pytest.mark.parametrize(
@@ -106,8 +114,7 @@ def test_the_parts_of_the_projects_losses_add_up(method: Any) -> None:
 def test_a_loss_whose_parts_do_not_add_up_is_refused(method: Any, name: str) -> None:
     own = type(method).__name__
     told = f"arm 'own': its method, {own}, cannot be trained in several processes: {name!r} of"
-    with pytest.raises(ConfigError, match=re.escape(told)):
-        check_parts_add_up("own", method, LIKE, SCALE)
+    assert str(refusal(method)).startswith(told)
 
 
 def test_the_check_changes_no_random_state() -> None:
