@@ -143,29 +143,3 @@ def _interval(value: float, resampled: np.ndarray, num_units: int) -> Interval:
     low, high = np.quantile(resampled, [tail, 1 - tail])
     # all resamples may lie on one side of the value: if there are few, or by rounding
     return Interval(value, min(float(low), value), max(float(high), value), num_units)
-
-
-def paired_difference(first: pd.Series, second: pd.Series, num_bootstrap: int, seed: int) -> Interval:
-    """Returns how much higher the first arm scores, with its interval over the same units.
-
-    Both arms were tested on the same images, so what makes a unit hard cancels out: two arms whose
-    own intervals overlap may still differ for certain.
-
-    Args:
-        first: (U,) one score per unit, indexed by unit.
-        second: likewise.
-        num_bootstrap: R.
-        seed: decides the resamples.
-
-    Raises:
-        DataError: the two were not tested on the same units.
-    """
-    if not first.index.is_unique or not second.index.is_unique:
-        raise DataError("paired difference: got a unit twice in one arm; must be one score per unit")
-    if set(first.index) != set(second.index):
-        num_apart = len(set(first.index) ^ set(second.index))
-        raise DataError(
-            f"paired difference: got {num_apart} units that only one of the arms was tested on; must be "
-            "none. Evaluate both arms in one run."
-        )
-    return interval_over_units(first - second.reindex(first.index), num_bootstrap, seed)

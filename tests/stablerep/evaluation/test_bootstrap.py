@@ -12,7 +12,6 @@ from stablerep.evaluation.bootstrap import (
     interval_over_units_and_repeats,
     mean_per_unit,
     means_per_unit,
-    paired_difference,
 )
 from stablerep.seeding import numpy_generator
 
@@ -70,49 +69,6 @@ def test_equal_scores_have_an_interval_of_no_width() -> None:
     interval = interval_over_units(_scores(np.full(21, 0.1)), 100, 0)
     assert interval.low <= interval.value <= interval.high
     assert interval.high - interval.low < 1e-12
-
-
-def test_paired_difference_sees_what_separate_intervals_hide() -> None:
-    hard = np.random.default_rng(0).random(450)
-    first, second = _scores(hard + 0.02), _scores(hard)
-    alone = interval_over_units(first, 1000, 0)
-    paired = paired_difference(first, second, 1000, 0)
-    assert alone.low < second.mean()  # the intervals overlap
-    assert paired.value == pytest.approx(0.02)
-    assert paired.low > 0.019
-
-
-def test_paired_difference_matches_units_by_name_not_by_place() -> None:
-    first = pd.Series([1.0, 0.0], index=["e", "i"])
-    second = pd.Series([0.0, 1.0], index=["i", "e"])
-    assert paired_difference(first, second, 100, 0).high == 0
-
-
-def test_other_units_are_an_error() -> None:
-    with pytest.raises(DataError, match="2 units that only one"):
-        paired_difference(pd.Series([1.0], index=[1]), pd.Series([1.0], index=[2]), 10, 0)
-
-
-@pytest.mark.parametrize("num_units", [1, 3, 21, 450])
-def test_the_widest_difference_is_one(num_units: int) -> None:
-    right, wrong = _scores(np.ones(num_units)), _scores(np.zeros(num_units))
-    ahead, behind = paired_difference(right, wrong, 200, 0), paired_difference(wrong, right, 200, 0)
-    assert (ahead.low, ahead.value, ahead.high) == (1, 1, 1)
-    assert (behind.low, behind.value, behind.high) == (-1, -1, -1)
-
-
-def test_the_interval_of_one_resample_holds_the_difference() -> None:
-    rng = np.random.default_rng(0)
-    for seed in range(20):
-        first, second = (_scores(rng.random(9)) for _ in range(2))
-        found = paired_difference(first, second, 1, seed)
-        assert found.low <= found.value <= found.high
-
-
-def test_a_unit_twice_is_an_error() -> None:
-    twice = pd.Series([1.0, 0.0], index=["a", "a"])
-    with pytest.raises(DataError, match="a unit twice"):
-        paired_difference(twice, twice, 10, 0)
 
 
 def test_no_unit_is_an_error() -> None:

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from stablerep.errors import DataError
-from stablerep.evaluation.bootstrap import paired_difference
+from stablerep.evaluation.bootstrap import interval_over_units
 from stablerep.reporting.intervals import Resampled, resample_units, variance_of
 
 
@@ -43,10 +43,47 @@ def test_resampled_means_are_means_of_scores_drawn_with_replacement():
 
 def test_one_seed_gives_the_paired_difference_over_units(scores):
     found = Resampled(frame_of(scores), 4000, 0).difference("one", "other")
-    expected = paired_difference(pd.Series(scores["one"][0]), pd.Series(scores["other"][0]), 4000, 0)
+    expected = interval_over_units(pd.Series(scores["one"][0] - scores["other"][0]), 4000, 0)
     assert found.value == pytest.approx(expected.value)
     assert found.low == pytest.approx(expected.low, abs=2e-3)
     assert found.high == pytest.approx(expected.high, abs=2e-3)
+
+
+def difference(first, second, num_bootstrap=200, seed=0):
+    """Returns how much higher one line of scores is than another, by position or by unit."""
+    lines = {"first": pd.Series(first), "second": pd.Series(second)}
+    tables = [line.rename_axis("unit").rename("score").reset_index() for line in lines.values()]
+    named = [table.assign(arm=arm, seed=0) for table, arm in zip(tables, lines, strict=True)]
+    return Resampled(pd.concat(named), num_bootstrap, seed).difference("first", "second")
+
+
+def test_a_difference_sees_what_separate_intervals_hide():
+    hard = np.random.default_rng(0).random(450)
+    alone = interval_over_units(pd.Series(hard + 0.02), 1000, 0)
+    paired = difference(hard + 0.02, hard, 1000)
+    assert alone.low < hard.mean()  # the intervals overlap
+    assert paired.value == pytest.approx(0.02)
+    assert paired.low > 0.019
+
+
+def test_a_difference_matches_units_by_name_not_by_place():
+    first, second = pd.Series([1.0, 0.0], index=["e", "i"]), pd.Series([0.0, 1.0], index=["i", "e"])
+    assert difference(first, second, 100).high == 0
+
+
+@pytest.mark.parametrize("num_units", [1, 3, 21, 450])
+def test_the_widest_difference_is_one(num_units):
+    right, wrong = np.ones(num_units), np.zeros(num_units)
+    ahead, behind = difference(right, wrong), difference(wrong, right)
+    assert (ahead.low, ahead.value, ahead.high) == (1, 1, 1)
+    assert (behind.low, behind.value, behind.high) == (-1, -1, -1)
+
+
+def test_the_interval_of_one_resample_holds_the_difference():
+    rng = np.random.default_rng(0)
+    for seed in range(20):
+        found = difference(rng.random(9), rng.random(9), 1, seed)
+        assert found.low <= found.value <= found.high
 
 
 def test_seeds_that_differ_widen_the_interval(scores):
