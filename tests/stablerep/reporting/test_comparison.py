@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from stablerep.errors import ConfigError
-from stablerep.evaluation.bootstrap import paired_difference
+from stablerep.evaluation.bootstrap import interval_over_units
 from stablerep.reporting.comparison import build_comparison, compare_captions, compare_metrics
 from stablerep.reporting.parameters import find_differences, flatten
 from stablerep.reporting.record import RunRecord
@@ -66,7 +66,7 @@ def test_the_interval_is_that_of_the_differences_by_unit() -> None:
         each[(each[list(key)] == list(key.values())).all(axis=1)].set_index("unit")["score"]
         for each in (scores, record.unit_scores)
     ]
-    alone = paired_difference(*of_runs, 1000, 0)
+    alone = interval_over_units(of_runs[0] - of_runs[1], 1000, 0)
     assert found.value == pytest.approx(alone.value)
     assert found.low == pytest.approx(alone.low, abs=0.02) and found.high == pytest.approx(
         alone.high, abs=0.02
